@@ -1,0 +1,107 @@
+"""Starts a system, streams the documents through the pipe, asks every worker for its index, and reports."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import slither_actors as slither
+from slither_actors.examples.contract import Display, count
+
+from .documents import generate
+from .pipe import TextPipe
+from .report import Index, Report, Tally, lost_workers, reasons_of
+
+SUMMARY: Final = "5,000 documents: words, readability and sentiment; every worker keeps an index of its own"
+
+_STATISTICS: Final = "slither_actors.examples.text_analysis.work:statistics"
+_ATTEMPTS: Final = 3
+_TOP_WORDS: Final = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much work, and for how many."""
+
+    documents: int = 5_000
+    workers: int = 2
+    seed: int = 1948
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the example's options to its parser."""
+    default = Options()
+    parser.add_argument(
+        "--documents", type=count, default=default.documents, metavar="N", help="how many (default %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=count, default=default.workers, metavar="N", help="worker processes (default %(default)s)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=default.seed,
+        metavar="N",
+        help="what the documents are drawn from (default %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+
+
+def run(args: argparse.Namespace, console: Display) -> int:
+    """Run the example and print its report.
+
+    Returns:
+        0, or 1 where a document is not accounted for or the workers' counts do not add up.
+    """
+    report = main(Options(documents=args.documents, workers=args.workers, seed=args.seed), console)
+    if args.json:
+        console.write_json(report.as_dict())
+    else:
+        for line in report.lines():
+            console.write(line)
+    for problem in report.problems:
+        console.note(f"does not add up: {problem}")
+    return 1 if report.problems else 0
+
+
+def main(options: Options, display: Display) -> Report:
+    """Analyse the documents and give the figures; `display` shows how far it is."""
+    tally = Tally()
+    with slither.start(pools={"default": options.workers}) as system:
+        at_start = ask_workers(system)
+        documents = generate(options.documents, options.seed)
+        started = time.perf_counter()
+        with (
+            system.stream_pipe(TextPipe, documents, metadata={"top_words": _TOP_WORDS}) as stream,
+            display.progress("analysing", options.documents) as meter,
+        ):
+            # The first results come while most documents are not made yet: this loop's pace is the generator's.
+            for item in stream:
+                tally.add(item.route, item.payload)
+                meter.advance()
+        seconds = time.perf_counter() - started
+        at_end = ask_workers(system)
+    return Report(
+        documents=options.documents,
+        seconds=seconds,
+        routes=dict(tally.routes),
+        skipped=len(stream.skipped),
+        dropped=len(stream.dropped),
+        dead=len(stream.dead),
+        readability=tally.readability,
+        index=Index.merge(at_end),
+        lost_workers=lost_workers(at_start, at_end),
+        reasons=reasons_of(item.meta.get("error") for item in (*stream.skipped, *stream.dead)),
+    )
+
+
+def ask_workers(system: slither.System) -> list[dict[str, Any]]:
+    """The index of every worker. One that dies while it is asked is replaced, so asking again finds its successor."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return list(system.call_each(_STATISTICS, pool="default"))
+        except slither.WorkerCrashed:
+            continue
+    return list(system.call_each(_STATISTICS, pool="default"))

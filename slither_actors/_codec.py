@@ -1,0 +1,146 @@
+"""What crosses a process border, and how: pickle frames between our own processes, JSON for everybody else."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, SupportsIndex
+
+import attrs
+import cloudpickle
+import orjson
+
+from slither_actors._describe import message_of
+from slither_actors._message import message
+from slither_actors.errors import NotPicklable
+
+LARGE = 64 * 1024
+"""Buffers from this size on travel beside the pickle, uncopied; below it a copy is cheaper than one more part."""
+
+_JSON = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_BufferCallback = Callable[[pickle.PickleBuffer], Any]
+
+
+@message
+class Frame:
+    """An encoded value: a pickle and the large buffers it refers to. Passed on without being decoded.
+
+    A frame may share memory with the value it was made of: do not change an array after it was encoded. What it is
+    decoded to may in turn share memory with the frame.
+    """
+
+    data: Any
+    buffers: tuple[Any, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the whole, headers aside."""
+        return memoryview(self.data).nbytes + sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
+    def decode(self) -> Any:
+        """Rebuild the value; what its classes raise meanwhile comes through."""
+        return pickle.loads(self.data, buffers=self.buffers)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        if protocol.__index__() < 5:  # copy, or a pickle for an old reader: no buffers there
+            return Frame, (bytes(self.data), tuple(map(bytes, self.buffers)))
+        large = memoryview(self.data).nbytes >= LARGE
+        data = pickle.PickleBuffer(self.data) if large else bytes(self.data)
+        return Frame, (data, tuple(map(pickle.PickleBuffer, self.buffers)))
+
+
+def encode(value: Any) -> Frame:
+    """Encode a value for another process, by reference where that can be undone there, else by value.
+
+    Raises:
+        NotPicklable: Neither pickle nor cloudpickle can encode it.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        data = pickle.dumps(value, protocol=5, buffer_callback=_keep_large(buffers))
+    except Exception:  # a foreign __reduce__ may raise anything; by_value says what is wrong
+        return _encode_by_value(value)
+    # Pickle refers to what is defined in __main__ by name, but no other process has our __main__. The text may also
+    # stand in a payload: then cloudpickle gives the same result, only slower.
+    if b"__main__" in data:
+        return _encode_by_value(value)
+    return Frame(data, tuple(buffers))
+
+
+def _encode_by_value(value: Any) -> Frame:
+    buffers: list[pickle.PickleBuffer] = []
+    data = by_value(value, _keep_large(buffers))
+    return Frame(data, tuple(buffers))
+
+
+def by_value(value: Any, buffer_callback: _BufferCallback | None = None) -> bytes:
+    """Pickle with the code of lambdas, closures and everything from ``__main__`` inside.
+
+    Raises:
+        NotPicklable: cloudpickle cannot do it either.
+    """
+    try:
+        data: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=buffer_callback)
+    except Exception as error:  # as in encode
+        kind = type(value)
+        name = f"an object of type {kind.__module__}.{kind.__qualname__}"
+        raise NotPicklable(name, f"{type(error).__qualname__}: {message_of(error)}") from error
+    return data
+
+
+def _keep_large(buffers: list[pickle.PickleBuffer]) -> _BufferCallback:
+    """A callback that takes large buffers out of the pickle; true tells pickle to keep the buffer in band."""
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().nbytes < LARGE:
+            return True
+        buffers.append(buffer)
+        return False
+
+    return keep
+
+
+def to_json(value: Any, *, pretty: bool = False) -> bytes:
+    """JSON of plain data and attrs classes, for people and other programs; what JSON cannot say becomes ``str(x)``.
+
+    Not a round trip: tuples come back as lists, NaN as null.
+    """
+    option = _JSON | orjson.OPT_INDENT_2 if pretty else _JSON
+    try:
+        return orjson.dumps(value, default=_plain, option=option)
+    except TypeError:  # integers over 64 bit, broken text and odd keys never reach the default function
+        return orjson.dumps(_tame(value), option=option)
+
+
+def from_json(data: bytes | bytearray | memoryview | str) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is not JSON; the error says where.
+    """
+    return orjson.loads(data)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseException):  # ours are attrs classes too, but their text says it better
+        return f"{type(value).__qualname__}: {message_of(value)}"
+    if attrs.has(type(value)):
+        return {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    if isinstance(value, set | frozenset | range):
+        return list(value)
+    return str(value)
+
+
+def _tame(value: Any) -> Any:
+    """The value in words that orjson takes everywhere."""
+    if isinstance(value, Mapping):
+        return {_text(key): _tame(element) for key, element in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tame(element) for element in value]
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 63):
+        return value
+    if isinstance(value, str | int):
+        return _text(value)
+    return _tame(_plain(value))
+
+
+def _text(value: Any) -> str:
+    return str(value).encode(errors="replace").decode()

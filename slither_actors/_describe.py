@@ -1,0 +1,41 @@
+"""Words about foreign objects, classes and exceptions. Their own ``repr`` and ``str`` may raise; nothing here does."""
+
+import os
+import traceback
+from types import TracebackType
+
+_LIBRARY = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Errors are kept by the thousand in the ends of a run, so their text is bounded.
+_MESSAGE_LIMIT = 2_000
+_TRACEBACK_LIMIT = 20_000
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """The repr of a value, cut to ``limit`` characters."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<{type(value).__qualname__} whose repr raises {type(error).__qualname__}>"
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def kinds_of(cls: type) -> tuple[str, ...]:
+    """The qualified names of a class and its bases, most special first, without ``object``."""
+    return tuple(f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__[:-1])
+
+
+def message_of(exc: BaseException) -> str:
+    """What the exception says, without its type."""
+    try:
+        return str(exc)[:_MESSAGE_LIMIT]
+    except Exception as error:
+        return f"<the str of which raises {type(error).__qualname__}>"
+
+
+def traceback_of(exc: BaseException) -> str:
+    """The traceback as text, from the first frame that is not this library's: ours say nothing about the mistake."""
+    trace: TracebackType | None = exc.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LIBRARY):
+        trace = trace.tb_next
+    lines = traceback.format_exception(type(exc), exc, trace or exc.__traceback__)
+    return "".join(lines).rstrip()[-_TRACEBACK_LIMIT:]

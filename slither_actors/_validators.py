@@ -1,0 +1,100 @@
+"""Checks of options, in one wording. The checks are attrs validators; every refusal is an InvalidOption."""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from slither_actors.errors import InvalidOption, shorten
+
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+def _check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise InvalidOption(type(instance).__name__, attribute.name, shorten(value), allowed)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def positive_int(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """1, 2, 3 ...; ``True`` is no number here."""
+    _check(instance, attribute, value, _is_int(value) and value >= 1, "a whole number of at least 1")
+
+
+def non_negative_int(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """0, 1, 2 ...; ``False`` is no number here."""
+    _check(instance, attribute, value, _is_int(value) and value >= 0, "a whole number of at least 0")
+
+
+def positive_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """A finite time span longer than nothing."""
+    _check(instance, attribute, value, _is_number(value) and value > 0, "a finite number of seconds above 0")
+
+
+def non_negative_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """A finite time span, or none."""
+    _check(instance, attribute, value, _is_number(value) and value >= 0, "a finite number of seconds, at least 0")
+
+
+def name(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """A name fit for an attribute, a file and a log line."""
+    holds = isinstance(value, str) and _NAME.fullmatch(value) is not None
+    _check(instance, attribute, value, holds, "letters, digits, _ and -, beginning with a letter or _, at most 64")
+
+
+def one_of(*values: Any) -> Validator:
+    """A validator that takes exactly these values."""
+    allowed = ", ".join(map(repr, values))
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        # Type and value: True is not 1, and an unhashable or odd value is compared without harm.
+        holds = any(type(value) is type(known) and value == known for known in values)
+        _check(instance, attribute, value, holds, allowed)
+
+    return check
+
+
+def optional(validator: Validator) -> Validator:
+    """The same check, with ``None`` allowed too."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is None:
+            return
+        try:
+            validator(instance, attribute, value)
+        except InvalidOption as error:
+            raise InvalidOption(error.where, error.option, error.got, f"None, or {error.allowed}") from None
+
+    return check
+
+
+def check_known(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse the first name that nobody will read.
+
+    Args:
+        where: Class or function whose options they are.
+        given: The names as they came.
+        allowed: The names that mean something.
+
+    Raises:
+        InvalidOption: With the nearest name that means something, and all others.
+    """
+    known = sorted(allowed)
+    for key in given:
+        if key in known:
+            continue
+        nearest = difflib.get_close_matches(str(key), known, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise InvalidOption(where, str(key), "not an option", (", ".join(known) or "none") + hint)

@@ -1,0 +1,96 @@
+"""How the program runs and ends: every way out is an exit code, and nothing but a mistake of ours shows a traceback."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from slither_actors.errors import SlitherError, StartError
+
+from . import doctor, example, reap
+from ._console import Console, OutputClosed, standard_console
+from ._parser import build_parser
+
+COMMANDS = (example.COMMAND, doctor.COMMAND, reap.COMMAND)
+
+FAILED = 1
+NOT_STARTED = 3
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program `slither`.
+
+    Args:
+        argv: what is typed behind the program's name; None takes the process's own arguments.
+
+    Returns:
+        The exit code.
+    """
+    console = standard_console()
+    code = _run(argv, console)
+    try:
+        console.flush()
+    except OutputClosed:
+        console.abandon()
+    return code
+
+
+def _run(argv: Sequence[str] | None, console: Console) -> int:
+    try:
+        with _orderly_termination():
+            return _command(argv, console)
+    except OutputClosed:
+        return 0  # whoever reads the output has seen enough: that is no failure
+    except KeyboardInterrupt:
+        console.note("interrupted")
+        return INTERRUPTED
+    except SystemExit as stop:
+        # --help, wrong usage or SIGTERM: what there is to say has been said.
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+
+
+def _command(argv: Sequence[str] | None, console: Console) -> int:
+    parser = build_parser(COMMANDS)
+    arguments = parser.parse_args(argv)
+    if not hasattr(arguments, "run"):
+        parser.print_help()
+        return 0
+    try:
+        return int(arguments.run(arguments, console))
+    except SlitherError as error:
+        if arguments.debug:
+            console.note(traceback.format_exc().rstrip())
+        console.note(f"slither: {describe(error)}")
+        return NOT_STARTED if isinstance(error, StartError) else FAILED
+
+
+def describe(error: SlitherError) -> str:
+    """Kind and message of an error in one line."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+@contextmanager
+def _orderly_termination() -> Iterator[None]:
+    """Turn SIGTERM into an exception while the program runs, so that every `with` on the way closes what it opened."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signal handlers; whoever calls from another has its own
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    # Once is enough: a second signal would cut short the closing that the first one asked for.
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(TERMINATED)

@@ -1,0 +1,92 @@
+"""Config: the defaults of a system, checked when they are given."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, TypeVar
+
+import attrs
+
+from slither_actors import _validators as check
+from slither_actors.errors import InvalidOption, shorten
+
+_T = TypeVar("_T")
+
+
+def _error_policy(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if isinstance(value, str):  # a policy object is checked by its own class
+        check.one_of("halt", "skip")(instance, attribute, value)
+    elif value is None:
+        raise InvalidOption(type(instance).__name__, attribute.name, "None", "'halt', 'skip' or a policy object")
+
+
+@attrs.frozen(kw_only=True)
+class DispatchConfig:
+    """What a dispatch does where the call says nothing."""
+
+    default_batch_size: int = attrs.field(
+        default=64, validator=check.positive_int, metadata={"doc": "Items per batch."}
+    )
+    default_max_in_flight: int = attrs.field(
+        default=8, validator=check.positive_int, metadata={"doc": "Batches out at once."}
+    )
+    default_ordering: str = attrs.field(
+        default="preserve",
+        validator=check.one_of("preserve", "as_completed"),
+        metadata={"doc": "Results in the order of their inputs, or as they come."},
+    )
+    default_on_error: Any = attrs.field(
+        default="halt", validator=_error_policy, metadata={"doc": '"halt", "skip" or a policy object.'}
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BridgeConfig:
+    """What a view does where its declaration says nothing."""
+
+    default_scope: str = attrs.field(
+        default="session",
+        validator=check.one_of("session", "global"),
+        metadata={"doc": "A view ends with the session, or lives as long as the system."},
+    )
+
+
+def _stores(value: Iterable[Any]) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidOption("Config", "stores", shorten(value), "a list of Store classes")
+    return tuple(value)
+
+
+def _dispatch(value: DispatchConfig | Mapping[str, Any]) -> DispatchConfig:
+    return _section(DispatchConfig, value)
+
+
+def _bridge(value: BridgeConfig | Mapping[str, Any]) -> BridgeConfig:
+    return _section(BridgeConfig, value)
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """The defaults of a system. Each section is an object of its class, or a mapping of its options."""
+
+    stores: tuple[Any, ...] = attrs.field(
+        default=(), converter=_stores, metadata={"doc": "Stores to start, beside those given to start()."}
+    )
+    dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
+    bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)
+
+    @classmethod
+    def of(cls, value: Self | Mapping[str, Any] | None) -> Self:
+        """The config itself, or one built from nested mappings; None is all defaults.
+
+        Raises:
+            InvalidOption: An option is unknown (the nearest known one is named) or has a value that is not allowed.
+        """
+        return cls() if value is None else _section(cls, value)
+
+
+def _section(cls: type[_T], value: _T | Mapping[str, Any]) -> _T:
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        raise InvalidOption("Config", cls.__name__, shorten(value), f"a {cls.__name__} or a mapping of its options")
+    check.check_known(cls.__name__, value, [field.name for field in attrs.fields(cls)])  # type: ignore[arg-type]
+    return cls(**value)

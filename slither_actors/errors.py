@@ -1,0 +1,338 @@
+"""Everything this library raises on purpose. Every class survives pickling, since errors cross process borders.
+
+::
+
+    SlitherError
+    - InvalidOption (ValueError)        an option has a value, or a name, that is not allowed
+    - DefinitionError (ValueError)      a pipe, store or stage class is wrong; raised when the class is defined
+    - NotImportable                     "module:function" cannot be imported here
+    - NotPicklable                      an object cannot travel to another process
+    - UnknownPool (LookupError)         no worker pool has this name
+    - NoProcess                         no process has this name (any more)
+    - CallTimeout (TimeoutError)        a process did not answer in time
+    - StartError                        something did not start
+    - SystemDown                        the system is stopped, or has given up
+    - UnsupportedPlatform               this operating system lacks what the library needs
+    - RunDirectoryError                 the private directory of a system cannot be used
+    - TransportError                    a message cannot be sent
+      - MessageTooLarge
+      - SendQueueFull
+    - ItemError                         what can befall an item or a batch; policies look at these
+      - RemoteError                     your function raised, in another process
+      - ResultCountMismatch             your function gave more or fewer results than it got items
+      - WorkerCrashed                   the worker died under the batch
+      - BatchTimeout                    the batch took longer than ``timeout_s``
+      - SessionLost                     the worker that held the session is gone
+      - StageDown                       the stage died while it held the item
+      - InvalidOutcome                  a stage answered something that means nothing
+      - Cancelled                       the run was ended before this item's turn
+    - DispatchError                     a dispatch was halted; carries what was finished
+    - PipeError                         a run of a pipe was halted; carries what was finished
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, dataclass_transform
+
+import attrs
+
+from slither_actors._describe import kinds_of as kinds_of
+from slither_actors._describe import message_of, traceback_of
+from slither_actors._describe import shorten as shorten
+
+# fmt: off
+__all__ = [
+    "BatchTimeout", "CallTimeout", "Cancelled", "DefinitionError", "DispatchError", "InvalidOption", "InvalidOutcome",
+    "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
+    "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError", "StageDown",
+    "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+]
+# fmt: on
+
+_E = TypeVar("_E", bound=type[BaseException])
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(attrs.field,))
+def _error(text: str = "") -> Callable[[_E], _E]:
+    """An exception class with positional fields and a ``str()`` made of them by ``text``.
+
+    attrs hands the fields to ``BaseException``, so pickle can rebuild it. No slots: ``ValueError`` and others clash.
+    """
+
+    def decorate(cls: _E) -> _E:
+        made = attrs.define(slots=False, eq=False, repr=False)(cls)
+        if text:
+            type.__setattr__(made, "__str__", lambda self: text.format_map(vars(self)))
+        return made
+
+    return decorate
+
+
+class SlitherError(Exception):
+    """Base of all errors of this library."""
+
+    def __repr__(self) -> str:
+        # Not the fields: some hold all the results that were finished.
+        return f"<{type(self).__name__}: {shorten(str(self), 400)}>"
+
+
+@_error("{where}: {option} is {got}; allowed: {allowed}")
+class InvalidOption(SlitherError, ValueError):
+    """An option has a value, or a name, that is not allowed. ``got`` is the repr of the value, shortened."""
+
+    where: str
+    option: str
+    got: str
+    allowed: str
+
+
+@_error()
+class DefinitionError(SlitherError, ValueError):
+    """A pipe, store or stage class is wrong. Raised when the class is defined, before anything runs."""
+
+    where: str
+    problem: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}" + (f"; allowed: {self.allowed}" if self.allowed else "")
+
+
+@_error("cannot import {path!r}: {why}")
+class NotImportable(SlitherError):
+    """A path "module:function" cannot be imported in this process."""
+
+    path: str
+    why: str
+
+
+@_error("{what} cannot be sent to another process: {why}")
+class NotPicklable(SlitherError):
+    """An object cannot travel to another process, by reference or by value."""
+
+    what: str
+    why: str
+
+
+@_error()
+class UnknownPool(SlitherError, LookupError):
+    """No worker pool of the system has this name."""
+
+    pool: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"no pool is called {self.pool!r}; this system has: {', '.join(self.known) or 'none'}"
+
+
+@_error("no process is registered as {name!r}; it has ended, or is being restarted: call again")
+class NoProcess(SlitherError):
+    """No process is registered under this name: it never was, it ended, or it is being restarted."""
+
+    name: str
+
+
+@_error("{target} did not answer within {timeout_s:g} s; the call may still be carried out")
+class CallTimeout(SlitherError, TimeoutError):
+    """A process did not answer a call in time. The call may still be carried out."""
+
+    target: str
+    timeout_s: float
+
+
+@_error("{what} did not start: {reason}")
+class StartError(SlitherError):
+    """Something did not start; nothing of it is left running."""
+
+    what: str
+    reason: str
+
+
+@_error()
+class SystemDown(SlitherError):
+    """The system is stopped, or its root supervisor gave up. ``causes`` runs from the root down to the first cause."""
+
+    system: str
+    causes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"system {self.system!r} is down: {', because '.join(self.causes) or 'it was stopped'}"
+
+
+@_error("{platform} is not supported: the library needs Unix-domain sockets and fork (Linux or macOS)")
+class UnsupportedPlatform(SlitherError):
+    """This operating system lacks what the library needs."""
+
+    platform: str
+
+
+@_error("run directory {path}: {problem}")
+class RunDirectoryError(SlitherError):
+    """The private directory that holds a system's sockets cannot be used."""
+
+    path: str
+    problem: str
+
+
+class TransportError(SlitherError):
+    """A message cannot be sent; nothing of it arrived."""
+
+
+@_error("a message of {size:,} bytes is over the limit of {limit:,}: use smaller batches or payloads")
+class MessageTooLarge(TransportError):
+    """One message is over the limit of the transport."""
+
+    size: int
+    limit: int
+
+
+@_error(
+    "{queued_bytes:,} bytes wait for {peer}, which does not read them (limit {limit:,}): "
+    "send less before you have its answers"
+)
+class SendQueueFull(TransportError):
+    """A peer does not read as fast as it is written to, and the queue for it is full."""
+
+    peer: str
+    queued_bytes: int
+    limit: int
+
+
+class ItemError(SlitherError):
+    """What can befall an item or a batch. An error policy decides what happens then."""
+
+    # Not a plain property: RemoteError keeps the kinds of the original in the instance, under the same name.
+    @functools.cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """Qualified names of the classes this counts as, so that a policy can filter by classes it cannot import."""
+        return kinds_of(type(self))
+
+
+@_error()
+class RemoteError(ItemError):
+    """User code raised in another process. ``str()`` is type and message in one line, fit for a log.
+
+    The original traceback is text in ``.traceback``; as a note it is also shown wherever this error's own is printed.
+    """
+
+    type_name: str
+    message: str
+    traceback: str
+    kinds: tuple[str, ...]
+
+    def __attrs_post_init__(self) -> None:
+        if self.traceback:
+            self.add_note(self.traceback)
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}" if self.message else self.type_name
+
+    @classmethod
+    def of(cls, exc: BaseException) -> Self:
+        """Turn a live exception into text that any process can read, also one that lacks its class.
+
+        Args:
+            exc: The exception as it was caught. One that came from elsewhere already is returned as it is.
+
+        Returns:
+            The error, its traceback beginning with the first frame that is not this library's.
+        """
+        if isinstance(exc, cls):
+            return exc
+        return cls(type(exc).__qualname__, message_of(exc), traceback_of(exc), kinds_of(type(exc)))
+
+
+@_error("{function} got {expected} items and gave {got} results; it must give one per item")
+class ResultCountMismatch(ItemError):
+    """A batch function gave more or fewer results than it got items, so results cannot be matched to items."""
+
+    function: str
+    expected: int
+    got: int
+
+
+@_error("worker {worker} (pid {pid}) died with {exit} while it ran the batch")
+class WorkerCrashed(ItemError):
+    """A worker process died while it ran the batch. ``exit`` is "SIGKILL" or "exit code 3"."""
+
+    worker: str
+    pid: int
+    exit: str
+
+
+@_error("the batch took longer than timeout_s={timeout_s:g} and worker {worker} was killed")
+class BatchTimeout(ItemError):
+    """A batch took longer than its ``timeout_s``; the worker that ran it was killed."""
+
+    timeout_s: float
+    worker: str
+
+
+@_error("session {session_id!r} is lost with its worker {worker} (epoch {epoch}): begin a new session")
+class SessionLost(ItemError):
+    """The worker that held a session is gone, and the session's state with it. Begin a new session."""
+
+    session_id: str
+    worker: str
+    epoch: int
+
+
+@_error("stage {name!r} died with {exit} while it held the item")
+class StageDown(ItemError):
+    """A stage process died while it held the item."""
+
+    name: str
+    exit: str
+
+
+@_error("stage {stage!r} gave an answer that cannot be used: {problem}")
+class InvalidOutcome(ItemError):
+    """A stage answered something that means nothing there, such as an unknown destination."""
+
+    stage: str
+    problem: str
+
+
+@_error("cancelled: {why}")
+class Cancelled(ItemError):
+    """The run was ended before this item's turn came."""
+
+    why: str
+
+
+@_error()
+class DispatchError(SlitherError):
+    """A dispatch was halted by its error policy.
+
+    ``reason`` is what happened, ``partial_results`` the items that were finished when the failure was known.
+    """
+
+    reason: Exception
+    batch_ref: int
+    partial_results: list[Any]
+
+    def __attrs_post_init__(self) -> None:
+        self.__cause__ = self.reason  # pickle drops the cause; so it is back wherever the error is rebuilt
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_ref} failed, {len(self.partial_results)} items are in partial_results: {self.reason}"
+
+
+@_error()
+class PipeError(SlitherError):
+    """A run of a pipe was halted by its error policy.
+
+    ``reason`` is what happened, ``partial_results`` maps each output to the items that had reached it.
+    """
+
+    pipe: str
+    stage: str
+    reason: Exception
+    partial_results: dict[str, list[Any]]
+
+    def __attrs_post_init__(self) -> None:
+        self.__cause__ = self.reason  # as in DispatchError
+
+    def __str__(self) -> str:
+        done = sum(map(len, self.partial_results.values()))
+        return f"stage {self.stage!r} of pipe {self.pipe} failed, {done} items are in partial_results: {self.reason}"

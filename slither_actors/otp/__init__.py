@@ -1,0 +1,1 @@
+"""Processes, their supervision, names and calls: knows nothing of items, batches or stores."""

@@ -1,0 +1,111 @@
+"""What the supervisor's core wants done, and what it answers. The actor around it carries these out, in order."""
+
+import enum
+
+import attrs
+
+from slither_actors.otp.child import ChildSpec, ExitReason
+
+
+class ApiError(enum.Enum):
+    """Why an API call was refused, by the names that OTP gives."""
+
+    ALREADY_STARTED = "already_started"
+    ALREADY_PRESENT = "already_present"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    NOT_FOUND = "not_found"
+    SIMPLE_ONE_FOR_ONE = "simple_one_for_one"
+    SHUTDOWN = "shutdown"
+    """Ours: the supervisor is stopping. (In OTP the caller of such a call exits.)"""
+
+
+@attrs.frozen
+class Cause:
+    """One exit that was charged to the restart budget."""
+
+    child_id: str
+    reason: ExitReason
+
+
+@attrs.frozen
+class StartChild:
+    """Start this child. Report ``child_started`` or ``child_start_failed``, and its exit whatever happens."""
+
+    child_id: str
+    incarnation: int
+    spec: ChildSpec
+
+
+@attrs.frozen
+class StopChild:
+    """Ask the child to end, and report ``child_stop_timeout`` after ``shutdown_s`` seconds (None: never)."""
+
+    child_id: str
+    incarnation: int
+    shutdown_s: float | None
+
+
+@attrs.frozen
+class KillChild:
+    """Kill the child with all it started; its exit is awaited. It may be gone already."""
+
+    child_id: str
+    incarnation: int
+
+
+@attrs.frozen
+class RetryLater:
+    """Call ``retry`` once the messages that wait now are dealt with (or after a pause, where there is a backoff)."""
+
+
+@attrs.frozen
+class Started:
+    """All initial children are up."""
+
+
+@attrs.frozen
+class StartFailed:
+    """An initial child did not come up; those that were up have been stopped. The core has ended."""
+
+    child_id: str
+    reason: ExitReason
+
+
+@attrs.frozen
+class GiveUp:
+    """The restart budget is spent and all children are stopped: exit with ``reason``. The core has ended."""
+
+    reason: ExitReason
+    causes: tuple[Cause, ...]
+    """The exits within the window, oldest first; the last one broke the budget."""
+
+
+@attrs.frozen
+class Stopped:
+    """All children are stopped, as asked. The core has ended."""
+
+
+@attrs.frozen
+class Reply:
+    """The answer to an API call: ``error`` is None where it succeeded.
+
+    ``value`` is the incarnation of the child for ``start_child`` and ``restart_child``, also beside ALREADY_STARTED.
+    An ExitReason as error says why the child did not come up.
+    """
+
+    token: object
+    value: int | None = None
+    error: ApiError | ExitReason | None = None
+
+
+@attrs.frozen
+class Restarted:
+    """For reports: a child is up again after ``old_incarnation``. ``cause`` is the exit that led to the restart."""
+
+    child_id: str
+    old_incarnation: int
+    cause: ExitReason
+
+
+Action = StartChild | StopChild | KillChild | RetryLater | Started | StartFailed | GiveUp | Stopped | Reply | Restarted

@@ -1,0 +1,184 @@
+"""What a supervisor is told: its children, its strategy, and why a child ended. Values only; nothing here runs.
+
+::
+
+    ChildSpec            one child: what to start, when to start it again, how to stop it
+    SupervisorOptions    how the children of one supervisor hang together, and how many restarts are too many
+    ExitReason           why a child ended; decides whether a transient child comes back
+"""
+
+import enum
+from collections.abc import Iterable
+from typing import Any, Literal, Self
+
+import attrs
+
+from slither_actors._validators import (
+    Validator,
+    name,
+    non_negative_int,
+    non_negative_seconds,
+    one_of,
+    optional,
+    positive_seconds,
+)
+from slither_actors.errors import InvalidOption, shorten
+
+__all__ = ["ChildSpec", "ExitReason", "Restart", "Strategy", "SupervisorOptions", "check_childspecs"]
+
+ExitKind = Literal["normal", "shutdown", "crash", "killed", "start_failed", "unknown"]
+_EXIT_KINDS = ("normal", "shutdown", "crash", "killed", "start_failed", "unknown")
+
+
+@attrs.frozen
+class ExitReason:
+    """Why a child ended.
+
+    ``normal`` and ``shutdown`` were announced by the child; ``crash`` names its error; ``killed`` is a signal;
+    ``start_failed`` never came up; ``unknown`` is a death that nobody announced, and counts as a crash.
+    """
+
+    kind: ExitKind = attrs.field(validator=one_of(*_EXIT_KINDS))
+    text: str = ""
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether the child ended because it was done, or was asked to: a transient child then stays down."""
+        return self.kind in ("normal", "shutdown")
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}" if self.text else self.kind
+
+
+class Restart(enum.Enum):
+    """Which exits bring a child back."""
+
+    PERMANENT = "permanent"
+    """Every exit, also a normal one."""
+    TRANSIENT = "transient"
+    """Every exit but ``normal`` and ``shutdown``; after those the spec stays, with no process."""
+    TEMPORARY = "temporary"
+    """None; the spec is forgotten together with the process."""
+
+    def revives(self, reason: ExitReason) -> bool:
+        """Whether a child of this kind is started again after it ended by itself for ``reason``."""
+        return self is Restart.PERMANENT or (self is Restart.TRANSIENT and not reason.is_normal)
+
+
+class Strategy(enum.Enum):
+    """Who is restarted together with a child that ended. A group stops in reverse start order, then starts in order."""
+
+    ONE_FOR_ONE = "one_for_one"
+    """Nobody else."""
+    ONE_FOR_ALL = "one_for_all"
+    """All others, also those that had ended normally or were stopped by hand; temporary ones are forgotten."""
+    REST_FOR_ONE = "rest_for_one"
+    """Those that were started after it, by the same rules."""
+
+
+def _instance_of(kind: type) -> Validator:
+    """A validator for one class that says in words what is allowed."""
+    members = list(kind) if issubclass(kind, enum.Enum) else []
+    allowed = ", ".join(map(str, members)) or f"a {kind.__name__}"
+
+    def check(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if not isinstance(value, kind):
+            raise InvalidOption(type(instance).__name__, attribute.name, shorten(value), allowed)
+
+    return check
+
+
+def _something(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if value is None:
+        raise InvalidOption(type(instance).__name__, attribute.name, "None", "what the child runs")
+
+
+@attrs.frozen
+class ChildSpec:
+    """One child of a supervisor.
+
+    Attributes:
+        id: Its name, unique among the children of one supervisor.
+        start: What the child runs; the supervisor hands it on without looking.
+        args: Arguments for ``start``. Those of a temporary child are dropped as soon as it is up.
+        restart: Which exits bring it back.
+        type: ``"supervisor"`` for a child that has children of its own.
+        shutdown_s: How long a polite stop may take before the child is killed. 0 kills at once, None waits for ever.
+            Left out: 5 seconds for a worker, no limit for a supervisor, which needs as long as its children do.
+        start_timeout_s: How long the child may take to come up.
+
+    Raises:
+        InvalidOption: A field has a value that is not allowed; the error names it.
+    """
+
+    id: str = attrs.field(validator=name)
+    start: Any = attrs.field(validator=_something)
+    args: tuple[Any, ...] = attrs.field(default=(), validator=_instance_of(tuple))
+    restart: Restart = attrs.field(default=Restart.PERMANENT, validator=_instance_of(Restart), kw_only=True)
+    type: Literal["worker", "supervisor"] = attrs.field(
+        default="worker", validator=one_of("worker", "supervisor"), kw_only=True
+    )
+    shutdown_s: float | None = attrs.field(validator=optional(non_negative_seconds), kw_only=True)
+    start_timeout_s: float = attrs.field(default=30.0, validator=positive_seconds, kw_only=True)
+
+    @shutdown_s.default
+    def _usual_shutdown_s(self) -> float | None:
+        return None if self.type == "supervisor" else 5.0
+
+    def without_args(self) -> Self:
+        """The same spec with ``args`` dropped, for a temporary child that is up and will never be started again."""
+        return attrs.evolve(self, args=())
+
+
+@attrs.frozen(kw_only=True)
+class SupervisorOptions:
+    """How the children of one supervisor hang together.
+
+    Attributes:
+        strategy: Who is restarted together with a child that ended.
+        intensity: How many restarts within ``period_s`` are still accepted. One more, and the supervisor stops its
+            children and gives up. 0 gives up at the first.
+        period_s: The length of that window in seconds.
+        parallel_start: Start the first children all at once instead of one after the other.
+        dynamic: Children come and go by ``start_child`` alone. They stop all at once, and are forgotten when they end.
+
+    Raises:
+        InvalidOption: A field has a value that is not allowed, or ``dynamic`` meets a group strategy.
+    """
+
+    strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=_instance_of(Strategy))
+    intensity: int = attrs.field(default=3, validator=non_negative_int)
+    period_s: float = attrs.field(default=5.0, validator=positive_seconds)
+    parallel_start: bool = attrs.field(default=False, validator=_instance_of(bool))
+    dynamic: bool = attrs.field(default=False, validator=_instance_of(bool))
+
+    def __attrs_post_init__(self) -> None:
+        if self.dynamic and self.strategy is not Strategy.ONE_FOR_ONE:
+            # Children that come and go have no order that a group restart could follow.
+            allowed = "Strategy.ONE_FOR_ONE, since dynamic is set"
+            raise InvalidOption("SupervisorOptions", "strategy", str(self.strategy), allowed)
+
+
+def check_childspecs(options: SupervisorOptions, specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    """Check a list of children the way a supervisor does when it starts.
+
+    Args:
+        options: The options of the supervisor they are meant for.
+        specs: The children in start order.
+
+    Returns:
+        The same specs.
+
+    Raises:
+        InvalidOption: One is no ChildSpec, an id stands twice, or a dynamic supervisor is given initial children.
+    """
+    checked: dict[str, ChildSpec] = {}
+    for spec in specs:
+        if not isinstance(spec, ChildSpec):
+            raise InvalidOption("supervisor", "children", shorten(spec), "ChildSpec objects")
+        if spec.id in checked:
+            raise InvalidOption("supervisor", "id", shorten(spec.id), "one child per id")
+        checked[spec.id] = spec
+    if checked and options.dynamic:
+        raise InvalidOption("supervisor", "children", ", ".join(checked), "none: dynamic children come by start_child")
+    return tuple(checked.values())

@@ -1,0 +1,133 @@
+"""The service's side of the conversation: calls into the tree from a process that is no actor."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slither_actors._message import message
+from slither_actors.errors import CallTimeout, NoProcess, SlitherError
+from slither_actors.otp.messages import Call, Reply
+from slither_actors.transport.hub import Hub, Undelivered
+
+
+@message
+class HungUp:
+    """In the endpoint's own inbox: the process at `address` closed its end, so it is dying or dead."""
+
+    address: str
+
+
+class Endpoint:
+    """An address in the service, used by one thread at a time.
+
+    Args:
+        directory: the system's run directory.
+        host: a descriptor that becomes readable when the host dies.
+        down: makes the error to raise then.
+    """
+
+    def __init__(self, directory: Path, host: int, down: Callable[[], SlitherError]) -> None:
+        self._hub = Hub(directory)
+        self._host = host
+        self._down = down
+        self._host_died = False
+        self._numbers = itertools.count(1)
+        self._later: deque[tuple[Any, str]] = deque()
+        self._hub.watch(host, self._note_host_death)
+        self._hub.on_hang_up = self._note_hang_up
+
+    @property
+    def address(self) -> str:
+        return self._hub.address
+
+    @property
+    def closed(self) -> bool:
+        return self._hub.closed
+
+    def post(self, to: str, payload: Any) -> None:
+        """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`."""
+        self._hub.send(to, payload)
+
+    def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
+        """The next message and its sender, `None` after `timeout_s`.
+
+        Raises:
+            SystemDown: the host is dead, so nothing more will come.
+        """
+        if self._later:
+            return self._later.popleft()
+        inbox = self._hub.inbox
+        if inbox:
+            return inbox.popleft()
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            self._hub.poll(left)
+            if inbox:
+                return inbox.popleft()
+            if self._host_died:
+                raise self._down()
+            if left is not None and left <= 0 or self._hub.closed:
+                return None
+
+    def call(self, to: str, request: Any, timeout_s: float, target: str | None = None) -> Any:
+        """Ask and wait for the answer; a late answer to an earlier question is never taken for it.
+
+        Args:
+            to: address of the process.
+            request: what its `handle_call` understands.
+            timeout_s: how long to wait.
+            target: how errors call the process.
+
+        Raises:
+            CallTimeout: no answer in time. NoProcess: it is gone. SystemDown: everything is gone.
+            Exception: what the process answered with.
+        """
+        number = next(self._numbers)
+        who = target or to
+        aside: list[tuple[Any, str]] = []
+        deadline = time.monotonic() + timeout_s
+        self.post(to, Call(number, request))
+        try:
+            while True:
+                received = self.receive(deadline - time.monotonic())
+                if received is None:
+                    raise CallTimeout(who, timeout_s)
+                news, sender = received
+                if isinstance(news, Reply):
+                    if news.number == number:
+                        if news.error is not None:
+                            raise news.error
+                        return news.value
+                elif isinstance(news, Undelivered | HungUp) and sender == to:
+                    raise NoProcess(who)
+                else:
+                    aside.append(received)
+        finally:
+            self._later.extend(aside)
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call `callback` within `receive` when `fd` becomes readable."""
+        self._hub.watch(fd, callback)
+
+    def unwatch(self, fd: int) -> None:
+        self._hub.unwatch(fd)
+
+    def wake(self) -> None:
+        """Make a `receive` in another thread look around."""
+        self._hub.wake()
+
+    def close(self) -> None:
+        self._hub.close()
+
+    def _note_hang_up(self, address: str) -> None:
+        self._hub.inbox.append((HungUp(address), address))
+
+    def _note_host_death(self) -> None:
+        self._hub.unwatch(self._host)
+        self._host_died = True

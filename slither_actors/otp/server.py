@@ -1,0 +1,355 @@
+"""`Server`: an actor with OTP's manners. The only place that knows how Thespian treats its actors.
+
+A server handles one message at a time. Its messages are dispatched by class to the methods marked `@handles(Class)`,
+calls to `handle_call`, and everything else to `handle_info`. Whatever a handler raises is contained here: the process
+announces the reason to its supervisor and dies once, instead of handling the message a second time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from slither_actors.errors import NoProcess, SlitherError
+from slither_actors.otp._timers import Timer, Timers
+from slither_actors.otp.child import ExitReason
+from slither_actors.otp.logs import forward_logs
+from slither_actors.otp.messages import Call, Down, Exiting, Init, Reply, Shutdown, Started, StartFailed, Surroundings
+from slither_actors.transport.hub import Undecodable, Undelivered
+from slither_actors.transport.process import lead_group, reset_signals, set_title
+
+if TYPE_CHECKING:
+
+    class Actor:
+        """What this library uses of Thespian's untyped `Actor`, so that strict projects can check their subclasses."""
+
+        _myRef: Any
+
+        @property
+        def myAddress(self) -> Any: ...
+        def send(self, targetAddr: Any, msg: Any) -> None: ...
+        def createActor(
+            self,
+            actorClass: Any,
+            targetActorRequirements: Any = None,
+            globalName: Any = None,
+            sourceHash: Any = None,
+        ) -> Any: ...
+        def wakeupAfter(self, timePeriod: timedelta, payload: Any = None) -> None: ...
+
+else:
+    from thespian.actors import Actor
+
+from thespian.actors import ActorExitRequest, ChildActorExited, WakeupMessage
+
+_log = logging.getLogger(__name__)
+_Handler = TypeVar("_Handler", bound=Callable[..., None])
+
+# How long a dying process may take to get its last words out.
+_LAST_WORDS_S = 1.0
+
+
+def handles(*classes: type) -> Callable[[_Handler], _Handler]:
+    """Mark a method `(self, message, sender)` as the handler of these message classes."""
+
+    def mark(function: _Handler) -> _Handler:
+        function._handled = classes  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class Later:
+    """What `init` or `handle_call` returns when the answer comes later."""
+
+
+LATER = Later()
+
+
+class Server(Actor):
+    """An actor under a supervisor.
+
+    Subclasses override `init` and the handlers. `__init__` is left alone by the library: it runs in the new process
+    with the child spec's arguments, before any message, and must not use the process.
+    """
+
+    _handlers: ClassVar[dict[type, str]] = {}
+    _life: _Life | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handlers = dict(cls._handlers)
+        for name, member in vars(cls).items():
+            for handled in getattr(member, "_handled", ()):
+                cls._handlers[handled] = name
+
+    # -- what subclasses override
+
+    def init(self) -> Any:
+        """Called once in the new process, when sending is possible. What it returns goes to the parent as `info`;
+        `LATER` postpones the answer until `started` is called. What it raises is a failed start."""
+
+    def handle_call(self, request: Any, caller: Caller) -> Any:
+        """Called for a call; the returned value is the reply, `LATER` postpones it. A `SlitherError` raised here is
+        the reply too; anything else is a crash."""
+        raise NoProcess(f"{self.name} (it does not answer {type(request).__name__})")
+
+    def handle_info(self, message: Any, sender: str) -> None:
+        """Called for a message that nothing else handles."""
+        _log.warning("%s ignores a %s", self.name, type(message).__name__)
+
+    def handle_undelivered(self, message: Any, to: str) -> None:
+        """Called when `message` could not be delivered, since the process at `to` is gone."""
+
+    def terminate(self, reason: ExitReason) -> None:
+        """Called before the process ends, unless it is killed. What it raises is logged."""
+
+    # -- what subclasses use
+
+    @property
+    def life(self) -> _Life:
+        """The process behind this server.
+
+        Raises:
+            NoProcess: the object was made by hand and is no actor.
+        """
+        if self._life is None:
+            raise NoProcess(f"{type(self).__name__} (this object is not running as an actor)")
+        return self._life
+
+    @property
+    def name(self) -> str:
+        return self._life.name if self._life else type(self).__name__
+
+    @property
+    def address(self) -> str:
+        """Where messages to this process go."""
+        return self.life.address
+
+    def post(self, to: str, message: Any) -> None:
+        """Send one of this library's messages. Never blocks."""
+        self.life.transport.post(to, message)
+
+    def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        """Call `action` in this process after `delay_s`; cancel by the returned timer."""
+        return self.life.start_timer(delay_s, action)
+
+    def started(self, info: Any = None) -> None:
+        """Tell the parent that this process is up (after `init` returned `LATER`)."""
+        life = self.life
+        self.post(life.parent, Started(life.name, life.incarnation, os.getpid(), info))
+
+    def exit(self, reason: ExitReason) -> None:
+        """End this process after the current message, with `reason` told to the supervisor."""
+        life = self.life
+        if life.leaving:
+            return
+        life.leaving = True
+        try:
+            self.terminate(reason)
+        except Exception:
+            _log.exception("%s: terminate failed", self.name)
+        self.post(life.parent, Exiting(life.name, life.incarnation, reason))
+        Actor.send(self, self.myAddress, ActorExitRequest(recursive=True))
+
+    def send(self, targetAddr: Any, msg: Any) -> None:
+        """Thespian's `send`, without its bookkeeping where the address is a final one."""
+        path = getattr(targetAddr.addressDetails, "path", None)
+        if path is None or self._life is None:
+            super().send(targetAddr, msg)
+        else:
+            self._life.transport.post(path, msg)
+
+    # -- the containment
+
+    def receiveMessage(self, msg: Any, sender: Any) -> None:
+        """Thespian's entry; messages of Thespian itself come this way."""
+        if isinstance(msg, WakeupMessage):
+            self._contain(self.life.run_timers)
+        elif not isinstance(msg, (ActorExitRequest, ChildActorExited)):
+            self._receive(msg, getattr(sender.addressDetails, "path", ""))
+
+    def _receive(self, message: Any, sender: str) -> bool:
+        """The transport's short cut; false for what Thespian must see first."""
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            try:
+                getattr(self, handler)(message, sender)
+            except BaseException as error:
+                self._crash(error)
+            return True
+        return self._receive_other(message, sender)
+
+    def _receive_other(self, message: Any, sender: str) -> bool:
+        if isinstance(message, Call):
+            self._contain(self._answer, message, sender)
+        elif isinstance(message, Undelivered):
+            self._contain(self.handle_undelivered, message.original, message.to)
+        elif isinstance(message, Undecodable):
+            _log.error("%s: a message from %s cannot be read: %s", self.name, sender, message.error)
+        elif isinstance(message, Settled):
+            self._contain(message.action)
+        elif isinstance(message, Shutdown):
+            self._contain(self.exit, ExitReason("shutdown"))
+        elif type(message).__module__.startswith(("thespian.", "logging")):
+            return False
+        else:
+            self._contain(self.handle_info, message, sender)
+        return True
+
+    def _answer(self, call: Call, sender: str) -> None:
+        caller = Caller(sender, call.number)
+        try:
+            value = self.handle_call(call.request, caller)
+        except SlitherError as error:
+            self.reply(caller, error=error)
+        else:
+            if value is not LATER:
+                self.reply(caller, value)
+
+    def reply(self, caller: Caller, value: Any = None, error: Exception | None = None) -> None:
+        """Answer a call for which `handle_call` returned `LATER`."""
+        self.post(caller.address, Reply(caller.number, value, error))
+
+    def _contain(self, action: Callable[..., Any], *args: Any) -> None:
+        try:
+            action(*args)
+        except BaseException as error:
+            self._crash(error)
+
+    def _crash(self, error: BaseException) -> None:
+        """Die once, with the reason told: Thespian would run the message again and then live on half-changed."""
+        life = self.life
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(Exception):
+            _log.error("%s crashed: %s: %s", self.name, type(error).__name__, error)
+            reason = ExitReason("crash", text)
+            self.terminate(reason)
+            self.post(life.parent, Exiting(life.name, life.incarnation, reason))
+        life.leave()
+
+
+class Caller:
+    """Who made a call, to be answered later."""
+
+    __slots__ = ("address", "number")
+
+    def __init__(self, address: str, number: int) -> None:
+        self.address = address
+        self.number = number
+
+
+class Settled:
+    """A note to self in the inbox: to be done after everything that had arrived before."""
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+
+
+class _Life:
+    """The process behind a server: its place in the tree, its transport and timers."""
+
+    def __init__(self, manager: Any, init: Init) -> None:
+        self.manager = manager
+        self.transport = manager.transport
+        self.name = init.name
+        self.incarnation = init.incarnation
+        self.parent = init.parent
+        self.surroundings: Surroundings = init.surroundings
+        self.leaving = False
+        self._timers = Timers()
+        self._armed: float | None = None
+
+    @property
+    def address(self) -> str:
+        address: str = self.transport.hub.address
+        return address
+
+    def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
+        timer = self._timers.start(time.monotonic() + delay_s, action)
+        self._arm()
+        return timer
+
+    def run_timers(self) -> None:
+        self._armed = None
+        for timer in self._timers.take_due(time.monotonic()):
+            if timer.action is not None:  # an earlier one may have cancelled it
+                timer.action()
+        self._arm()
+
+    def _arm(self) -> None:
+        """One Thespian timer for all of ours: each of its timers costs a sort of all of them."""
+        deadline = self._timers.next_deadline()
+        if deadline is not None and (self._armed is None or deadline < self._armed):
+            self._armed = deadline
+            self.transport.addWakeup(timedelta(seconds=max(0.0, deadline - time.monotonic())), None)
+
+    def after_arrivals(self, address: str, action: Callable[[], None]) -> None:
+        """Do `action` after all that the dead process at `address` had sent."""
+        self.transport.hub.settle(address)
+        self.transport.hub.inbox.append((Settled(action), self.address))
+
+    def leave(self) -> None:
+        """End the process now, with what was sent delivered."""
+        self.transport.abort_run(drain=True)
+        self.transport.close()
+        os._exit(1)
+
+
+class Shell(Server):
+    """What Thespian starts: it adopts, in its own process, the class that `Init` names.
+
+    So a class from `__main__` works, a heavy import dirties no supervisor, and an import that fails is a reported
+    failure to start.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        reset_signals()
+
+    def receiveMessage(self, msg: Any, sender: Any) -> None:
+        if isinstance(msg, Init):
+            self._become(msg)
+
+    def _become(self, init: Init) -> None:
+        transport = self._myRef.transport
+        lead_group()
+        set_title(init.name or "root")
+        _close_inherited(transport)
+        life = _Life(self._myRef, init)
+        self._life = life
+        try:
+            forward_logs(transport.post, init.name, init.surroundings)
+            cls = init.code.load()
+            self.__class__ = cls
+            cls.__init__(self, *init.args)
+            self._life = life
+            transport.receiver = self._receive
+            info = self.init()
+            if info is not LATER:
+                self.started(info)
+        except BaseException as error:
+            text = str(error) if isinstance(error, SlitherError) else "".join(traceback.format_exception(error))
+            with contextlib.suppress(Exception):
+                transport.post(init.parent, StartFailed(init.name, init.incarnation, text))
+            life.leave()
+
+
+def _close_inherited(transport: Any) -> None:
+    """Close what the fork brought along: a pipe or socket of the parent held open here would never end there."""
+    keep = {0, 1, 2, *transport.hub.descriptors()}
+    for entry in os.listdir("/proc/self/fd"):
+        if int(entry) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(entry))
+
+
+__all__ = ["LATER", "Caller", "Down", "Server", "Shell", "handles"]

@@ -1,0 +1,350 @@
+"""`Supervisor`: the actor around `SupervisorCore`. It starts, stops and kills processes; the core decides which."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from slither_actors._code import Code
+from slither_actors.errors import StartError
+from slither_actors.otp import _actions as act
+from slither_actors.otp._restarts import SupervisorCore
+from slither_actors.otp._timers import Timer
+from slither_actors.otp.child import ChildSpec, ExitReason, SupervisorOptions
+from slither_actors.otp.messages import (
+    Down,
+    Exiting,
+    Init,
+    KillProcess,
+    Shutdown,
+    Started,
+    StartFailed,
+    Surroundings,
+    TreeDown,
+    Up,
+)
+from slither_actors.otp.ref import Ref
+from slither_actors.otp.server import LATER, Caller, Server, Shell, handles
+from slither_actors.transport.process import describe_exit, kill_group
+
+_log = logging.getLogger(__name__)
+
+REGISTRY = "registry"
+
+
+@attrs.frozen
+class StartDynamic:
+    """Call to a supervisor: add this child and start it. The reply is its `Ref`."""
+
+    spec: ChildSpec
+
+
+@attrs.frozen
+class TerminateDynamic:
+    """Call to a supervisor: stop this child and forget its spec. The reply is `None`."""
+
+    child_id: str
+
+
+@attrs.frozen
+class _Request:
+    """The core's token for a call that is answered later."""
+
+    caller: Caller
+    child_id: str
+    forget: bool
+
+
+@attrs.define(eq=False)
+class _Process:
+    """One incarnation of one child: the operating system's process behind it."""
+
+    spec: ChildSpec
+    incarnation: int
+    handle: Any
+    watch: int
+    ref: Ref | None = None
+    announced: ExitReason | None = None
+    timer: Timer | None = None
+
+    @property
+    def pid(self) -> int:
+        pid: int = self.handle.pid
+        return pid
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Supervisor(Server):
+    """A supervisor as OTP knows it, over real processes. User code never runs in it.
+
+    Args:
+        options: strategy, restart budget.
+        specs: the initial children, in start order.
+    """
+
+    def __init__(self, options: SupervisorOptions, specs: Iterable[ChildSpec] = ()) -> None:
+        self._core = SupervisorCore(options, tuple(specs))
+        self._processes: dict[tuple[str, int], _Process] = {}
+
+    def init(self) -> Any:
+        self._surroundings = self.life.surroundings
+        self._act(self._core.start(time.monotonic()))
+        return LATER
+
+    # -- what subclasses may override
+
+    def charges(self, ref: Ref | None, reason: ExitReason) -> bool:
+        """Whether this exit counts against the restart budget."""
+        return True
+
+    def child_up(self, ref: Ref, info: Any) -> None:
+        """Called when a child is up; `info` is what its `init` returned."""
+
+    def gave_up(self, causes: Sequence[str]) -> None:
+        """Called when the restart budget is spent, before this process exits."""
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What children are told of the system; a subclass may change it while it starts them."""
+        return self._surroundings
+
+    @surroundings.setter
+    def surroundings(self, value: Surroundings) -> None:
+        self._surroundings = value
+
+    def refs(self) -> list[Ref]:
+        """The children that are up."""
+        return [process.ref for process in self._processes.values() if process.ref is not None]
+
+    # -- messages
+
+    @handles(Started)
+    def _on_started(self, message: Started, sender: str) -> None:
+        process = self._find(message.name, message.incarnation)
+        if process is None or process.ref is not None:
+            return
+        process.stop_timer()
+        process.ref = Ref(message.name, message.incarnation, sender, message.pid)
+        self._tell_registry(Up(process.ref, process.spec.type))
+        self.child_up(process.ref, message.info)
+        self._act(self._core.child_started(process.spec.id, process.incarnation, time.monotonic()))
+
+    @handles(StartFailed)
+    def _on_start_failed(self, message: StartFailed, sender: str) -> None:
+        process = self._find(message.name, message.incarnation)
+        if process is not None:
+            process.stop_timer()
+            self._start_failed(process, message.error)
+
+    def _start_failed(self, process: _Process, error: str) -> None:
+        reason = ExitReason("start_failed", error)
+        self._act(self._core.child_start_failed(process.spec.id, process.incarnation, reason, time.monotonic()))
+
+    @handles(Exiting)
+    def _on_exiting(self, message: Exiting, sender: str) -> None:
+        process = self._find(message.name, message.incarnation)
+        if process is not None:
+            process.announced = message.reason
+
+    @handles(KillProcess)
+    def _on_kill(self, message: KillProcess, sender: str) -> None:
+        process = self._find(message.ref.name, message.ref.incarnation)
+        if process is not None:
+            process.announced = ExitReason("killed", message.why)
+            self._kill(process)
+
+    @handles(Shutdown)
+    def _on_shutdown(self, message: Shutdown, sender: str) -> None:
+        self._act(self._core.stop(time.monotonic()))
+
+    def handle_call(self, request: Any, caller: Caller) -> Any:
+        now = time.monotonic()
+        if isinstance(request, StartDynamic):
+            token = _Request(caller, request.spec.id, forget=False)
+            self._act(self._core.start_child(request.spec, now, token))
+            return LATER
+        if isinstance(request, TerminateDynamic):
+            token = _Request(caller, request.child_id, forget=True)
+            self._act(self._core.terminate_child(request.child_id, now, token))
+            return LATER
+        return super().handle_call(request, caller)
+
+    # -- what the core wants done
+
+    def _act(self, actions: Iterable[act.Action]) -> None:
+        for action in actions:
+            self._ACTIONS[type(action)](self, action)
+
+    def _do_start(self, action: act.StartChild) -> None:
+        spec, key = action.spec, (action.child_id, action.incarnation)
+        name = self._child_name(spec.id)
+        local = self.createActor(Shell)
+        handle = self._myRef._child_procs[-1].childProc
+        process = self._processes[key] = _Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
+        self.life.transport.hub.watch(process.watch, lambda: self._died(process))
+        process.timer = self.start_timer(
+            spec.start_timeout_s,
+            lambda: self._start_failed(process, f"not up after {spec.start_timeout_s:g} s"),
+        )
+        code = spec.start if isinstance(spec.start, Code) else Code.of(spec.start)
+        init = Init(name, action.incarnation, code, spec.args, self.address, self.surroundings)
+        # Thespian keeps it until the shell has an address
+        super(Server, self).send(local, init)
+
+    def _do_stop(self, action: act.StopChild) -> None:
+        process = self._processes.get((action.child_id, action.incarnation))
+        if process is None:
+            return
+        process.stop_timer()
+        if process.ref is not None:
+            self.post(process.ref.address, Shutdown(action.shutdown_s))
+        if action.shutdown_s is not None:
+            process.timer = self.start_timer(
+                action.shutdown_s,
+                lambda: self._act(self._core.child_stop_timeout(action.child_id, action.incarnation)),
+            )
+
+    def _do_kill(self, action: act.KillChild) -> None:
+        process = self._processes.get((action.child_id, action.incarnation))
+        if process is not None:
+            self._kill(process)
+
+    def _kill(self, process: _Process) -> None:
+        # asking for the exit code reaps a dead child, so a pid that is still ours to kill is not another's yet
+        if process.handle.exitcode is None:
+            kill_group(process.pid)
+
+    def _do_retry(self, action: act.RetryLater) -> None:
+        self.start_timer(0.0, lambda: self._act(self._core.retry(time.monotonic())))
+
+    def _do_started(self, action: act.Started) -> None:
+        self.started(self.start_info())
+
+    def start_info(self) -> Any:
+        """What the parent is told when all children are up."""
+        return None
+
+    def _do_start_failed(self, action: act.StartFailed) -> None:
+        life = self.life
+        error = f"{self._child_name(action.child_id)}: {action.reason.text or action.reason.kind}"
+        self.post(life.parent, StartFailed(life.name, life.incarnation, error))
+        life.leave()
+
+    def _do_give_up(self, action: act.GiveUp) -> None:
+        causes = [f"{self._child_name(cause.child_id)}: {cause.reason}" for cause in action.causes]
+        _log.error("%s gives up: its children died too often", self.name or "the root supervisor")
+        self.gave_up(causes)
+        self.exit(attrs.evolve(action.reason, text="\n".join(causes)))
+
+    def _do_stopped(self, action: act.Stopped) -> None:
+        self.exit(ExitReason("shutdown"))
+
+    def _do_reply(self, action: act.Reply) -> None:
+        request = action.token
+        assert isinstance(request, _Request)
+        if request.forget:
+            self._core.delete_child(request.child_id, None)
+            self.reply(request.caller)
+            return
+        process = self._processes.get((request.child_id, action.value or 0))
+        if process is not None and process.ref is not None:
+            self.reply(request.caller, process.ref)
+        else:
+            name = self._child_name(request.child_id)
+            self.reply(request.caller, error=StartError(name, _why(action.error)))
+
+    def _do_restarted(self, action: act.Restarted) -> None:
+        _log.warning("%s was restarted: %s", self._child_name(action.child_id), _first_line(action.cause))
+
+    _ACTIONS: dict[type, Callable[[Any, Any], None]] = {  # noqa: RUF012 - a table, never changed
+        act.StartChild: _do_start,
+        act.StopChild: _do_stop,
+        act.KillChild: _do_kill,
+        act.RetryLater: _do_retry,
+        act.Started: _do_started,
+        act.StartFailed: _do_start_failed,
+        act.GiveUp: _do_give_up,
+        act.Stopped: _do_stopped,
+        act.Reply: _do_reply,
+        act.Restarted: _do_restarted,
+    }
+
+    # -- deaths
+
+    def _died(self, process: _Process) -> None:
+        """The kernel says that the child is dead; what it sent before is read first."""
+        self.life.transport.hub.unwatch(process.watch)
+        os.close(process.watch)
+        address = process.ref.address if process.ref else ""
+        self.life.after_arrivals(address, lambda: self._bury(process))
+
+    def _bury(self, process: _Process) -> None:
+        process.stop_timer()
+        process.handle.join(1.0)
+        self._processes.pop((process.spec.id, process.incarnation), None)
+        reason = process.announced or _reason_of(process.handle.exitcode)
+        charge = self.charges(process.ref, reason)
+        if process.ref is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(process.ref.address)  # a killed process leaves its socket file behind
+            self._tell_registry(Down(process.ref, reason))
+        now = time.monotonic()
+        self._act(self._core.child_exited(process.spec.id, process.incarnation, reason, now, charge=charge))
+
+    # -- names
+
+    def _child_name(self, child_id: str) -> str:
+        return f"{self.name}/{child_id}" if self.name else child_id
+
+    def _find(self, name: str, incarnation: int) -> _Process | None:
+        return self._processes.get((name.rpartition("/")[2], incarnation))
+
+    def _tell_registry(self, news: Up | Down) -> None:
+        registry = self.surroundings.registry
+        if registry is not None and registry != news.ref.address:
+            self.post(registry, news)
+
+
+class Root(Supervisor):
+    """The top of the tree. Its first child is the registry, of which all later ones are told."""
+
+    def child_up(self, ref: Ref, info: Any) -> None:
+        if ref.name == REGISTRY:
+            self.surroundings = attrs.evolve(self.surroundings, registry=ref.address)
+            self._tell_registry(Up(self.ref, "supervisor"))
+
+    @property
+    def ref(self) -> Ref:
+        return Ref("root", self.life.incarnation, self.address, os.getpid())
+
+    def start_info(self) -> Any:
+        return self.surroundings.registry
+
+    def gave_up(self, causes: Sequence[str]) -> None:
+        if self.surroundings.gateway is not None:
+            self.post(self.surroundings.gateway, TreeDown(tuple(causes)))
+
+
+def _reason_of(exitcode: int | None) -> ExitReason:
+    text = describe_exit(exitcode)
+    return ExitReason("killed" if exitcode is not None and exitcode < 0 else "crash", text)
+
+
+def _why(error: act.ApiError | ExitReason | None) -> str:
+    if isinstance(error, act.ApiError):
+        return f"the supervisor says {error.value}"
+    return error.text if error is not None else "it ended at once"
+
+
+def _first_line(reason: ExitReason) -> str:
+    lines = reason.text.strip().splitlines()
+    return f"{reason.kind}: {lines[-1]}" if lines else reason.kind

@@ -1,0 +1,153 @@
+"""The wire format, without a socket: messages to buffers, and received bytes back to messages.
+
+A frame is a fixed header (body length, number of out-of-band buffers), the length of each buffer, the body (pickle
+protocol 5), then the buffers themselves. All integers are little-endian.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+_HEAD = struct.Struct("<QI")
+_LENGTH = struct.Struct("<Q")
+_HEAD_SIZE = _HEAD.size
+
+# A body or buffer beyond this is not something this library writes: it is garbage.
+MAX_PART = 1 << 36
+
+# More buffers than this are pickled in band, so that a frame's lengths always fit into the kept receive buffer.
+MAX_BUFFERS = 1 << 13
+
+# Frames up to this size are collected in the kept receive buffer; larger ones are received straight into their own
+# memory, so that their bytes are copied once, by the kernel.
+KEPT_BUFFER = 1 << 17
+
+# Up to this size one joined `bytes` and one `send` is cheaper than a gather-write of several parts.
+JOIN_LIMIT = 1 << 16
+
+
+class FramingError(Exception):
+    """What arrived is no frame of ours; the connection cannot be trusted any further."""
+
+
+def encode(message: object) -> list[bytes | memoryview]:
+    """The parts to be written, in order, for one message.
+
+    Raises:
+        Exception: whatever `pickle` raises when the message cannot be pickled.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        if len(buffers) == MAX_BUFFERS:
+            return True
+        buffers.append(buffer)
+        return False
+
+    body = pickle.dumps(message, 5, buffer_callback=keep_in_band)
+    if not buffers:
+        head = _HEAD.pack(len(body), 0)
+        return [head + body] if len(body) < JOIN_LIMIT else [head, body]
+    views = [buffer.raw() for buffer in buffers]
+    lengths = b"".join([_LENGTH.pack(view.nbytes) for view in views])
+    return [_HEAD.pack(len(body), len(views)) + lengths, body, *(view for view in views if view.nbytes)]
+
+
+def encode_bytes(body: bytes) -> bytes:
+    """A frame whose body is given as it is (the first frame on a connection)."""
+    return _HEAD.pack(len(body), 0) + body
+
+
+def decode(body: memoryview, buffers: list[bytearray]) -> Any:
+    """The message of one frame; library messages only, user payloads stay opaque inside them."""
+    return pickle.loads(body, buffers=buffers)
+
+
+class FrameReader:
+    """Turns a byte stream, in pieces of any size, into frames.
+
+    Use: receive into `space()`, then call `advance(n)` and use each frame before the next `space()`, since the body
+    of a small frame is a view of the kept buffer.
+    """
+
+    __slots__ = ("_buffer", "_end", "_large", "_start", "_targets", "_view")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(KEPT_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._large: tuple[bytearray, list[bytearray]] | None = None
+        self._targets: list[memoryview] = []
+
+    def space(self) -> memoryview:
+        """Where the next bytes belong; never empty."""
+        if self._targets:
+            return self._targets[-1]
+        if self._start:
+            left = self._end - self._start
+            if left:
+                self._view[:left] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, left
+        return self._view[self._end :]
+
+    def advance(self, count: int) -> Iterator[tuple[memoryview, list[bytearray]]]:
+        """Take note of `count` received bytes; yields the frames they complete.
+
+        Raises:
+            FramingError: the bytes are no frame of ours.
+        """
+        if self._targets:
+            yield from self._fill(count)
+            return
+        self._end += count
+        while self._end - self._start >= _HEAD_SIZE:
+            body_size, n_buffers = _HEAD.unpack_from(self._buffer, self._start)
+            if body_size > MAX_PART or n_buffers > MAX_BUFFERS:
+                raise FramingError(f"a frame of {body_size} bytes and {n_buffers} buffers")
+            body_at = self._start + _HEAD_SIZE + _LENGTH.size * n_buffers
+            if n_buffers == 0 and body_at + body_size <= self._end:
+                self._start = body_at + body_size
+                yield self._view[body_at : self._start], []
+                continue
+            if body_at > self._end or (n_buffers == 0 and _HEAD_SIZE + body_size <= KEPT_BUFFER):
+                return
+            yield from self._begin_large(body_at, body_size, n_buffers)
+            if self._targets:
+                return
+
+    def _begin_large(
+        self, body_at: int, body_size: int, n_buffers: int
+    ) -> Iterator[tuple[memoryview, list[bytearray]]]:
+        sizes = [_LENGTH.unpack_from(self._buffer, body_at - _LENGTH.size * (n_buffers - i))[0] for i in range(n_buffers)]
+        if any(size > MAX_PART for size in sizes):
+            raise FramingError(f"a frame with buffers of {sizes} bytes")
+        body, buffers = bytearray(body_size), [bytearray(size) for size in sizes]
+        self._large = (body, buffers)
+        self._start = body_at
+        targets = [memoryview(part) for part in (body, *buffers) if part]
+        for target in targets:
+            have = min(len(target), self._end - self._start)
+            target[:have] = self._view[self._start : self._start + have]
+            self._start += have
+            if have < len(target):
+                self._targets.append(target[have:])
+        self._targets.reverse()
+        if not self._targets:
+            yield self._take_large()
+
+    def _fill(self, count: int) -> Iterator[tuple[memoryview, list[bytearray]]]:
+        target = self._targets.pop()
+        if count < len(target):
+            self._targets.append(target[count:])
+        elif not self._targets:
+            yield self._take_large()
+
+    def _take_large(self) -> tuple[memoryview, list[bytearray]]:
+        assert self._large is not None
+        body, buffers = self._large
+        self._large = None
+        return memoryview(body), buffers

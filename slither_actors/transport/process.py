@@ -1,0 +1,126 @@
+"""Lifetimes of processes: ties between creator and created, signals, descendants. Linux only."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+# How long an admin waits for its double fork to settle; far more than a loaded machine needs.
+_ADOPTION_LIMIT_S = 5.0
+_ORPHANED = 97
+
+
+def _prctl(option: int, value: int | bytes) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def become_subreaper() -> None:
+    """From now on orphaned descendants become children of this process, so that it can end and reap them all."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def tie_to(creator: int) -> None:
+    """Make this process die with `creator`, whatever kills that.
+
+    Waits until `creator` is the parent: after a double fork the process in between must be gone first, and the
+    subreaper must have adopted us. The second look closes the race with a creator that died before the tie was made.
+    """
+    deadline = time.monotonic() + _ADOPTION_LIMIT_S
+    while os.getppid() != creator:
+        if time.monotonic() > deadline:
+            os._exit(_ORPHANED)
+        time.sleep(0.0002)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != creator:
+        os._exit(_ORPHANED)
+
+
+def reset_signals() -> None:
+    """Give fatal signals back their default action, and stop listening to the terminal.
+
+    Thespian installs a Python handler for every signal. For a synchronous fault such a handler returns and the faulting
+    instruction runs again, for ever: the process would spin instead of die.
+    """
+    fatal = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP)
+    for signum in fatal:
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def set_title(name: str) -> None:
+    """Show `name` as the command in `ps -o comm` and `top`; the kernel keeps 15 bytes, the end says more."""
+    _prctl(_PR_SET_NAME, name.encode()[-15:])
+
+
+def lead_group() -> None:
+    """Make this process the leader of its own group, so that it and what it starts can be killed as one."""
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+
+
+def kill_group(pid: int) -> None:
+    """Kill `pid` and, where it leads a group, the whole group. The caller must be its parent and not have reaped it."""
+    with contextlib.suppress(OSError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def describe_exit(code: int | None) -> str:
+    """`multiprocessing`'s exit code in words: "SIGKILL", "exit code 3", "unknown"."""
+    if code is None:
+        return "unknown"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def descendants(root: int) -> list[int]:
+    """All living descendants of `root`, parents before children."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                # the command name may hold blanks and brackets: read behind the last bracket
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, todo = [], [root]
+    while todo:
+        for pid in children.get(todo.pop(), ()):
+            found.append(pid)
+            todo.append(pid)
+    return found
+
+
+def end_descendants(limit_s: float = 5.0) -> None:
+    """Kill and reap everything below this process. A subreaper reaches them all, however deep they were."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        for pid in descendants(os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not reap():
+            return
+        time.sleep(0.001)
+
+
+def reap() -> bool:
+    """Collect ended children; true while any child is left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""The run directory of a system: where its sockets are, who may enter, and who cleans up after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+import attrs
+
+from slither_actors.errors import RunDirectoryError
+
+# sun_path holds 108 bytes with the terminating zero (unix(7)).
+_SOCKET_PATH_LIMIT = 107
+_LONGEST_SOCKET_NAME = len("4194304.999999.ffffffff")
+_COOKIE = "cookie"
+_LOCK = "lock"
+
+# A directory without a lock file may be one that is being made this moment.
+_BEING_MADE_S = 10.0
+
+
+def base_directory() -> Path:
+    """Where run directories live: `XDG_RUNTIME_DIR` where it is usable, else the temp folder."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.access(runtime, os.W_OK | os.X_OK):
+        return Path(runtime)
+    return Path(tempfile.gettempdir())
+
+
+def path_of(name: str) -> Path:
+    """The run directory of the system called `name`, existing or not."""
+    return base_directory() / f"slither-{os.getuid()}-{name}"
+
+
+@attrs.frozen
+class RunDirectory:
+    """A claimed run directory: ours as long as the lock file is open, which only the host holds."""
+
+    path: Path
+    _lock: int
+
+    @classmethod
+    def create(cls, name: str) -> RunDirectory:
+        """Make and claim the directory of the system `name`; what a dead system left there is removed first.
+
+        Raises:
+            RunDirectoryError: a living system of that name exists, the directory belongs to somebody else, or the
+                path is too long for a socket.
+        """
+        path = path_of(name)
+        _check_length(path)
+        remove_if_stale(path)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise RunDirectoryError(str(path), "a system of this name is running; choose another name") from None
+        except OSError as error:
+            raise RunDirectoryError(str(path), f"cannot be made: {error.strerror}") from None
+        check_private(path)
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # A record lock belongs to the process, so forked actors do not keep it alive as they would an flock.
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        cookie = os.open(path / _COOKIE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.write(cookie, secrets.token_bytes(16))
+        os.close(cookie)
+        return cls(path, lock)
+
+    def remove(self) -> None:
+        """Delete the directory with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def read_cookie(path: Path) -> bytes:
+    """The secret that each connection within the system opens with.
+
+    Raises:
+        RunDirectoryError: there is no usable run directory at `path`.
+    """
+    check_private(path)
+    try:
+        return (path / _COOKIE).read_bytes()
+    except OSError as error:
+        raise RunDirectoryError(str(path), f"holds no system: {error.strerror}") from None
+
+
+def check_private(path: Path) -> None:
+    """Refuse a directory that another user owns or may enter.
+
+    Raises:
+        RunDirectoryError: it is missing, no directory, a link, somebody else's, or open to others.
+    """
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise RunDirectoryError(str(path), f"cannot be used: {error.strerror}") from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise RunDirectoryError(str(path), "is not a directory")
+    if status.st_uid != os.getuid():
+        raise RunDirectoryError(str(path), f"belongs to user {status.st_uid}")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise RunDirectoryError(str(path), f"is open to others (mode {stat.S_IMODE(status.st_mode):o}, wanted 700)")
+
+
+def stale_directories() -> list[Path]:
+    """Run directories of ours whose host is dead."""
+    found = base_directory().glob(f"slither-{os.getuid()}-*")
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink() and _is_stale(path))
+
+
+def remove_stale() -> list[Path]:
+    """Remove what dead systems left behind; returns what was removed."""
+    return [path for path in stale_directories() if remove_if_stale(path)]
+
+
+def remove_if_stale(path: Path) -> bool:
+    """Remove `path` if it is a run directory of ours whose host is dead."""
+    if not path.is_dir() or path.is_symlink() or not _is_stale(path):
+        return False
+    shutil.rmtree(path, ignore_errors=True)
+    return True
+
+
+def _is_stale(path: Path) -> bool:
+    """Whether the host is gone. Never call it in the host for its own directory: closing any descriptor of a file ends
+    the record locks that the process has on it."""
+    status = path.lstat()
+    if status.st_uid != os.getuid():
+        return False
+    try:
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return time.time() - status.st_mtime > _BEING_MADE_S
+    except OSError:
+        return False
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(lock)
+
+
+def _check_length(path: Path) -> None:
+    longest = len(os.fsencode(path)) + 1 + _LONGEST_SOCKET_NAME
+    if longest > _SOCKET_PATH_LIMIT:
+        raise RunDirectoryError(
+            str(path),
+            f"is too long: a socket path may have {_SOCKET_PATH_LIMIT} bytes and ours would have {longest}; "
+            "set XDG_RUNTIME_DIR or TMPDIR to a shorter directory, or choose a shorter name",
+        )
