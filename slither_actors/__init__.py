@@ -1,5 +1,95 @@
-"""Bounded, observable, supervised pipelines over worker processes, inside your service."""
+"""Bounded, observable, supervised pipelines over worker processes, inside your service.
+
+Three primitives, each made of actors under a supervision tree: stores, dispatch and pipes. `start` is where to begin.
+"""
+
+from slither_actors import errors, telemetry
+from slither_actors.config import BridgeConfig, Config, DispatchConfig
+from slither_actors.context import Context
+from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch.policy import Halt, Skip
+from slither_actors.dispatch.strategy import FixedBatch
+from slither_actors.errors import (
+    BatchTimeout,
+    CallTimeout,
+    Cancelled,
+    DefinitionError,
+    DispatchError,
+    InvalidOption,
+    InvalidOutcome,
+    ItemError,
+    NoProcess,
+    NotImportable,
+    NotPicklable,
+    PipeError,
+    RemoteError,
+    ResultCountMismatch,
+    SlitherError,
+    StageDown,
+    StartError,
+    SystemDown,
+    UnknownPool,
+    WorkerCrashed,
+)
+from slither_actors.item import Item
+from slither_actors.pipe.declarations import local, router, stage, worker
+from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.pipe.outputs import Outputs
+from slither_actors.pipe.pipe import Pipe
+from slither_actors.pipe.stage import Stage
+from slither_actors.system import System, start
+from slither_actors.system.results import Results, Stream
+from slither_actors.worker.executor import Call, Executor
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "BatchTimeout",
+    "BridgeConfig",
+    "Call",
+    "CallTimeout",
+    "Cancelled",
+    "Config",
+    "Context",
+    "DefinitionError",
+    "DispatchConfig",
+    "DispatchError",
+    "DispatchOptions",
+    "Drop",
+    "Emit",
+    "Executor",
+    "Fail",
+    "FixedBatch",
+    "Halt",
+    "InvalidOption",
+    "InvalidOutcome",
+    "Item",
+    "ItemError",
+    "NoProcess",
+    "NotImportable",
+    "NotPicklable",
+    "Outputs",
+    "Pipe",
+    "PipeError",
+    "RemoteError",
+    "ResultCountMismatch",
+    "Results",
+    "RouteTo",
+    "Skip",
+    "SlitherError",
+    "Stage",
+    "StageDown",
+    "StartError",
+    "Stream",
+    "System",
+    "SystemDown",
+    "UnknownPool",
+    "WorkerCrashed",
+    "errors",
+    "local",
+    "router",
+    "stage",
+    "start",
+    "telemetry",
+    "worker",
+]

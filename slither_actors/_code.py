@@ -52,6 +52,15 @@ class Code:
         except NotPicklable as error:
             raise NotPicklable(name, error.why) from error
 
+    @classmethod
+    def of_value(cls, obj: Any, name: str) -> Self:
+        """Put an object into this form by value, whatever it is.
+
+        Raises:
+            NotPicklable: It cannot be pickled.
+        """
+        return cls(None, by_value(obj), name)
+
     def load(self) -> Any:
         """The object itself, imported or unpickled in this process.
 

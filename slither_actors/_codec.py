@@ -15,6 +15,9 @@ from slither_actors.errors import NotPicklable
 LARGE = 64 * 1024
 """Buffers from this size on travel beside the pickle, uncopied; below it a copy is cheaper than one more part."""
 
+# How pickle writes the string "__main__". It refers to what is defined there by name, but no other process has our
+# __main__. Where the string is a payload, cloudpickle gives the same result, only slower.
+_NAME_OF_MAIN = pickle.SHORT_BINUNICODE + b"\x08__main__"
 _JSON = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _BufferCallback = Callable[[pickle.PickleBuffer], Any]
 
@@ -58,9 +61,7 @@ def encode(value: Any) -> Frame:
         data = pickle.dumps(value, protocol=5, buffer_callback=_keep_large(buffers))
     except Exception:  # a foreign __reduce__ may raise anything; by_value says what is wrong
         return _encode_by_value(value)
-    # Pickle refers to what is defined in __main__ by name, but no other process has our __main__. The text may also
-    # stand in a payload: then cloudpickle gives the same result, only slower.
-    if b"__main__" in data:
+    if _NAME_OF_MAIN in data:
         return _encode_by_value(value)
     return Frame(data, tuple(buffers))
 

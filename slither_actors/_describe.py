@@ -15,7 +15,7 @@ def shorten(value: object, limit: int = 80) -> str:
     try:
         text = repr(value)
     except Exception as error:
-        text = f"<{type(value).__qualname__} whose repr raises {type(error).__qualname__}>"
+        text = f"<{type(value).__name__} whose repr raises {type(error).__qualname__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

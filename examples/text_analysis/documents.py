@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from .lexicon import DETERMINERS, LINKS, NEGATIVE, NOUNS, PLAIN, POSITIVE, VERBS
 
@@ -28,7 +28,7 @@ _GAPS: Final = (" ", "  ", "\n", "\N{NO-BREAK SPACE}")
 _GAP_WEIGHTS: Final = (92, 3, 3, 2)
 
 
-def generate(total: int, seed: int) -> Iterator[dict[str, object]]:
+def generate(total: int, seed: int) -> Iterator[dict[str, Any]]:
     """Yield `total` documents, one at a time: nothing is made before it is asked for.
 
     Args:

@@ -12,6 +12,7 @@ from .lexicon import STOP_WORDS
 # `default` is where the router leaves what neither predicate took.
 CLASSES: Final = {"positive": "positive", "negative": "negative", "default": "neutral"}
 _TOP_WORDS: Final = 8
+_REASONS: Final = 5
 
 
 @dataclass
@@ -147,7 +148,7 @@ class Report:
         whole = f"{self.accounted:,} of {self.documents:,}"
         yield f"accounted for: {self.classified:,} analysed + {ended:,} skipped = {whole}"
         for reason in self.reasons:
-            yield f"  skipped because {reason}"
+            yield f"  {reason}"
         if self.lost_workers:
             gone = ", ".join(f"pid {worker}" for worker in self.lost_workers)
             yield f"replaced: {gone}; the statistics of a lost worker are gone with its process"
@@ -161,8 +162,8 @@ def lost_workers(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[st
 
 
 def reasons_of(errors: Iterable[object]) -> list[str]:
-    """The different errors among `errors`, most frequent first."""
-    return [f"{reason} ({times:,} times)" for reason, times in Counter(map(str, errors)).most_common()]
+    """The most frequent of the different `errors`, with their numbers."""
+    return [f"{times:,} because {reason}" for reason, times in Counter(map(str, errors)).most_common(_REASONS)]
 
 
 def _row(name: str, part: int, whole: int) -> str:

@@ -26,17 +26,17 @@ class Example:
     module: ModuleType | None
 
 
-def find_examples(package: str = _PACKAGE) -> Iterator[Example]:
-    """Every example in `package`, by name."""
-    folder = importlib.import_module(package)
+def find_examples() -> Iterator[Example]:
+    """Every example there is, by name."""
+    folder = importlib.import_module(_PACKAGE)
     for found in pkgutil.iter_modules(folder.__path__):
         if found.ispkg:
-            yield _load(package, found.name)
+            yield _load(found.name)
 
 
-def _load(package: str, name: str) -> Example:
+def _load(name: str) -> Example:
     try:
-        module = importlib.import_module(f"{package}.{name}")
+        module = importlib.import_module(f"{_PACKAGE}.{name}")
     except ImportError as error:
         # The other examples should not suffer from one that lacks something.
         return Example(name, f"(not available: {error})", None)

@@ -129,8 +129,8 @@ class PlanRunner:
     def retire(self, child: Child) -> None:
         """Take note that a child is down and stays down; temporary and dynamic ones are forgotten."""
         if child.status is Status.STOPPED:
-            return
-        child.status, child.failure = Status.STOPPED, None
+            return  # noted before: it was stopped by a plan that was abandoned
+        child.status = Status.STOPPED
         if self._dynamic or child.spec.restart is Restart.TEMPORARY:
             self._roster.remove(child)
 

@@ -309,7 +309,6 @@ class SupervisorCore:
 
         def done() -> None:
             self._phase = _Phase.ENDED
-            self._plans.abandon()
             self._plans.emit(last)
 
         self._plans.run(Plan(ALL, done, stops=reversed(self._roster), at_once=self._options.dynamic))

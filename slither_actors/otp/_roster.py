@@ -39,7 +39,7 @@ class Child:
     incarnation: int = 0
     previous: int = 0
     failure: ExitReason | None = None
-    """Why the last start failed; only while that start is being dealt with or retried."""
+    """Why the last start failed; None if it has not, or not yet."""
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -33,12 +34,14 @@ class Endpoint:
 
     def __init__(self, directory: Path, host: int, down: Callable[[], SlitherError]) -> None:
         self._hub = Hub(directory)
-        self._host = host
+        # Its own copy: an epoll forgets a descriptor whose last copy is closed, and with it the host's death.
+        self._host = os.dup(host)
         self._down = down
         self._host_died = False
+        self._woken = False
         self._numbers = itertools.count(1)
         self._later: deque[tuple[Any, str]] = deque()
-        self._hub.watch(host, self._note_host_death)
+        self._hub.watch(self._host, self._note_host_death)
         self._hub.on_hang_up = self._note_hang_up
 
     @property
@@ -54,7 +57,7 @@ class Endpoint:
         self._hub.send(to, payload)
 
     def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
-        """The next message and its sender, `None` after `timeout_s`.
+        """The next message and its sender, `None` after `timeout_s` or `wake`.
 
         Raises:
             SystemDown: the host is dead, so nothing more will come.
@@ -72,7 +75,8 @@ class Endpoint:
                 return inbox.popleft()
             if self._host_died:
                 raise self._down()
-            if left is not None and left <= 0 or self._hub.closed:
+            if self._woken or self._hub.closed or (left is not None and left <= 0):
+                self._woken = False
                 return None
 
     def call(self, to: str, request: Any, timeout_s: float, target: str | None = None) -> Any:
@@ -97,7 +101,9 @@ class Endpoint:
             while True:
                 received = self.receive(deadline - time.monotonic())
                 if received is None:
-                    raise CallTimeout(who, timeout_s)
+                    if self._hub.closed or time.monotonic() >= deadline:
+                        raise CallTimeout(who, timeout_s)
+                    continue
                 news, sender = received
                 if isinstance(news, Reply):
                     if news.number == number:
@@ -108,6 +114,8 @@ class Endpoint:
                     raise NoProcess(who)
                 else:
                     aside.append(received)
+                    if time.monotonic() >= deadline:  # others may never stop talking
+                        raise CallTimeout(who, timeout_s)
         finally:
             self._later.extend(aside)
 
@@ -118,8 +126,18 @@ class Endpoint:
     def unwatch(self, fd: int) -> None:
         self._hub.unwatch(fd)
 
+    def put_aside(self, note: Any, sender: str) -> None:
+        """Let `receive` return this note, behind what has arrived by now. For callbacks of `watch`."""
+        self._hub.inbox.append((note, sender))
+
+    def after_arrivals(self, address: str, note: Any) -> None:
+        """Let `receive` return this note behind all that the dead process at `address` had sent."""
+        self._hub.settle(address)
+        self._hub.inbox.append((note, address))
+
     def wake(self) -> None:
-        """Make a `receive` in another thread look around."""
+        """Make a `receive` in another thread return `None`, or the next one if there is none in progress."""
+        self._woken = True
         self._hub.wake()
 
     def close(self) -> None:

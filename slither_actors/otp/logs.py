@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+import sys
 
+from slither_actors.errors import TransportError
 from slither_actors.otp.messages import LogLine, Surroundings
+from slither_actors.transport.hub import Hub
 
 _log = logging.getLogger(__name__)
+
+
+# What may wait for the service to read. More is dropped and counted: a log must not fill the memory of an actor.
+_BACKLOG_BYTES = 1 << 20
 
 
 class _ForwardHandler(logging.Handler):
     """Sends each record, formatted, to the service. A record that cannot be sent is dropped: logging never kills."""
 
-    def __init__(self, post: Callable[[str, Any], None], gateway: str, process: str) -> None:
+    def __init__(self, hub: Hub, gateway: str, process: str) -> None:
         super().__init__()
-        self._post = post
+        self._hub = hub
         self._gateway = gateway
         self._process = process
+        self._dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = self.format(record)
-            line = LogLine(record.name, record.levelno, text, record.created, self._process, record.process or 0)
-            self._post(self._gateway, line)
+            if self._hub.queued_bytes(self._gateway) > _BACKLOG_BYTES:
+                self._dropped += 1
+                return
+            if self._dropped:
+                text, self._dropped = f"{self._dropped} log records were dropped: nobody read them", 0
+                self._send(_log.name, logging.WARNING, text, record)
+            self._send(record.name, record.levelno, self.format(record), record)
+        except TransportError:
+            # a process forked by user code has no way to the service; its standard error is the service's
+            sys.stderr.write(f"{self.format(record)}\n")
         except Exception:
             self.handleError(record)
 
+    def _send(self, logger: str, level: int, text: str, record: logging.LogRecord) -> None:
+        self._hub.send(self._gateway, LogLine(logger, level, text, record.created, self._process, record.process or 0))
 
-def forward_logs(post: Callable[[str, Any], None], process: str, surroundings: Surroundings) -> None:
+
+def forward_logs(hub: Hub, process: str, surroundings: Surroundings) -> None:
     """Make this process's root logger send records to the service.
 
     Thespian has replaced the logging tree by one whose root refuses handlers. The tree it replaced is found through a
@@ -37,12 +53,12 @@ def forward_logs(post: Callable[[str, Any], None], process: str, surroundings: S
     """
     manager = _log.manager
     root = manager.root
-    logging.root = logging.Logger.root = root  # type: ignore[misc, assignment]
+    logging.root = logging.Logger.root = root
     logging.Logger.manager = manager
     root.handlers.clear()
     root.setLevel(surroundings.log_level)
     if surroundings.gateway is not None:
-        root.addHandler(_ForwardHandler(post, surroundings.gateway, process))
+        root.addHandler(_ForwardHandler(hub, surroundings.gateway, process))
 
 
 def replay(line: LogLine) -> None:
@@ -51,6 +67,7 @@ def replay(line: LogLine) -> None:
     if logger.isEnabledFor(line.level):
         record = logger.makeRecord(line.logger, line.level, line.process, 0, line.text, (), None)
         record.created = line.created
+        record.msecs = line.created % 1 * 1000
         record.process = line.pid
         record.processName = line.process
         logger.handle(record)

@@ -105,10 +105,11 @@ class Up:
 
 @message
 class Down:
-    """News: this process is dead. Never overtakes what it sent before it died."""
+    """News: this process is dead. `finding` is what its supervisor's `autopsy` found."""
 
     ref: Ref
     reason: ExitReason
+    finding: Any = None
 
 
 @message
@@ -123,6 +124,13 @@ class WhereIs:
     """Call to the registry: the `Ref` under `name`, or `NoProcess`."""
 
     name: str
+
+
+@message
+class Resolve:
+    """Call to the registry: the `Ref`s under all these names, or `NoProcess` for the first that is missing."""
+
+    names: tuple[str, ...]
 
 
 @message

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from slither_actors.errors import NoProcess
-from slither_actors.otp.messages import Down, ListProcesses, Subscribe, Up, WhereIs
+from slither_actors.otp.child import ExitReason
+from slither_actors.otp.messages import Down, ListProcesses, Resolve, Subscribe, Up, WhereIs
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.otp.server import Caller, Server, handles
 
@@ -17,9 +18,10 @@ class Directory:
 
     def __init__(self) -> None:
         self._known: dict[str, ProcessInfo] = {}
-        self._subscribers: dict[str, str] = {}
+        self._subscribers: dict[str, tuple[str, ...]] = {}
 
     def up(self, ref: Ref, kind: str) -> list[tuple[str, Up]]:
+        """Enter a process; who must be told."""
         before = self._known.get(ref.name)
         restarts = before.restarts + 1 if before else 0
         last_exit = before.last_exit if before else None
@@ -27,18 +29,28 @@ class Directory:
         return [(address, Up(ref, kind)) for address in self._interested(ref.name)]
 
     def down(self, message: Down) -> list[tuple[str, Down]]:
+        """Take note of a death, once; who must be told."""
         known = self._known.get(message.ref.name)
-        if known is None or known.ref != message.ref:
+        if known is None or known.ref != message.ref or not known.alive:
             return []
-        if message.reason.is_normal:
-            del self._known[message.ref.name]
-        else:
-            self._known[message.ref.name] = attrs.evolve(known, alive=False, last_exit=message.reason)
-        return [(address, message) for address in self._interested(message.ref.name)]
+        news = [message, *self._orphans(message.ref)]
+        for one in news:
+            if one.reason.is_normal:
+                del self._known[one.ref.name]
+            else:
+                entry = self._known[one.ref.name]
+                self._known[one.ref.name] = attrs.evolve(entry, alive=False, last_exit=one.reason)
+        return [(address, one) for one in news for address in self._interested(one.ref.name)]
+
+    def _orphans(self, supervisor: Ref) -> list[Down]:
+        """Whoever stood below a dead supervisor died with it, and it is not there to say so."""
+        reason = ExitReason("killed", f"its supervisor {supervisor} died")
+        below = [info for name, info in self._known.items() if info.alive and name.startswith(supervisor.name + "/")]
+        return [Down(info.ref, reason) for info in below]
 
     def subscribe(self, address: str, prefix: str) -> list[Up]:
-        """Remember the subscriber; returns the news of those that run already."""
-        self._subscribers[address] = prefix
+        """Remember the subscriber, beside what it had asked for before; the news of those that run already."""
+        self._subscribers[address] = (*self._subscribers.get(address, ()), prefix)
         return [Up(info.ref, info.kind) for name, info in self._known.items() if info.alive and name.startswith(prefix)]
 
     def unsubscribe(self, address: str) -> None:
@@ -54,7 +66,7 @@ class Directory:
         return tuple(self._known.values())
 
     def _interested(self, name: str) -> list[str]:
-        return [address for address, prefix in self._subscribers.items() if name.startswith(prefix)]
+        return [address for address, prefixes in self._subscribers.items() if name.startswith(prefixes)]
 
 
 class Registry(Server):
@@ -81,6 +93,8 @@ class Registry(Server):
     def handle_call(self, request: Any, caller: Caller) -> Any:
         if isinstance(request, WhereIs):
             return self._directory.where_is(request.name)
+        if isinstance(request, Resolve):
+            return tuple(self._directory.where_is(name) for name in request.names)
         if isinstance(request, ListProcesses):
             return self._directory.processes()
         return super().handle_call(request, caller)

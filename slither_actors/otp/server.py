@@ -9,20 +9,31 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import os
-import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from slither_actors.errors import NoProcess, SlitherError
-from slither_actors.otp._timers import Timer, Timers
+from slither_actors.otp._life import Caller, Life, Settled, Tick
+from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.logs import forward_logs
-from slither_actors.otp.messages import Call, Down, Exiting, Init, Reply, Shutdown, Started, StartFailed, Surroundings
+from slither_actors.otp.messages import (
+    Call,
+    Down,
+    Exiting,
+    Init,
+    LogLine,
+    Reply,
+    Shutdown,
+    Started,
+    StartFailed,
+)
 from slither_actors.transport.hub import Undecodable, Undelivered
-from slither_actors.transport.process import lead_group, reset_signals, set_title
+from slither_actors.transport.process import close_inherited, lead_group, reset_signals, set_title
 
 if TYPE_CHECKING:
 
@@ -51,9 +62,6 @@ from thespian.actors import ActorExitRequest, ChildActorExited, WakeupMessage
 _log = logging.getLogger(__name__)
 _Handler = TypeVar("_Handler", bound=Callable[..., None])
 
-# How long a dying process may take to get its last words out.
-_LAST_WORDS_S = 1.0
-
 
 def handles(*classes: type) -> Callable[[_Handler], _Handler]:
     """Mark a method `(self, message, sender)` as the handler of these message classes."""
@@ -80,7 +88,7 @@ class Server(Actor):
     """
 
     _handlers: ClassVar[dict[type, str]] = {}
-    _life: _Life | None = None
+    _life: Life | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -113,7 +121,7 @@ class Server(Actor):
     # -- what subclasses use
 
     @property
-    def life(self) -> _Life:
+    def life(self) -> Life:
         """The process behind this server.
 
         Raises:
@@ -148,15 +156,19 @@ class Server(Actor):
     def exit(self, reason: ExitReason) -> None:
         """End this process after the current message, with `reason` told to the supervisor."""
         life = self.life
-        if life.leaving:
-            return
+        if not life.leaving:
+            self._say_goodbye(reason)
+            Actor.send(self, self.myAddress, ActorExitRequest(recursive=True))
+
+    def _say_goodbye(self, reason: ExitReason) -> None:
+        life = self.life
         life.leaving = True
+        life.transport.receiver = _swallow  # what has arrived already meets a server that has cleaned up
         try:
             self.terminate(reason)
-        except Exception:
+        except BaseException:
             _log.exception("%s: terminate failed", self.name)
         self.post(life.parent, Exiting(life.name, life.incarnation, reason))
-        Actor.send(self, self.myAddress, ActorExitRequest(recursive=True))
 
     def send(self, targetAddr: Any, msg: Any) -> None:
         """Thespian's `send`, without its bookkeeping where the address is a final one."""
@@ -170,10 +182,14 @@ class Server(Actor):
 
     def receiveMessage(self, msg: Any, sender: Any) -> None:
         """Thespian's entry; messages of Thespian itself come this way."""
-        if isinstance(msg, WakeupMessage):
-            self._contain(self.life.run_timers)
-        elif not isinstance(msg, (ActorExitRequest, ChildActorExited)):
-            self._receive(msg, getattr(sender.addressDetails, "path", ""))
+        if isinstance(msg, ActorExitRequest) or self.life.leaving:
+            return
+        if isinstance(msg, WakeupMessage) and isinstance(msg.payload, Tick):
+            self._contain(self.life.run_timers, msg.payload)
+        else:
+            path = getattr(sender.addressDetails, "path", "")
+            if isinstance(msg, (WakeupMessage, ChildActorExited)) or not self._receive(msg, path):
+                self._contain(self.handle_info, msg, path)
 
     def _receive(self, message: Any, sender: str) -> bool:
         """The transport's short cut; false for what Thespian must see first."""
@@ -190,14 +206,16 @@ class Server(Actor):
         if isinstance(message, Call):
             self._contain(self._answer, message, sender)
         elif isinstance(message, Undelivered):
-            self._contain(self.handle_undelivered, message.original, message.to)
+            # a handler that logs would bring the next one about, for ever
+            if not isinstance(message.original, LogLine):
+                self._contain(self.handle_undelivered, message.original, message.to)
         elif isinstance(message, Undecodable):
             _log.error("%s: a message from %s cannot be read: %s", self.name, sender, message.error)
         elif isinstance(message, Settled):
             self._contain(message.action)
         elif isinstance(message, Shutdown):
             self._contain(self.exit, ExitReason("shutdown"))
-        elif type(message).__module__.startswith(("thespian.", "logging")):
+        elif _is_thespians(message):
             return False
         else:
             self._contain(self.handle_info, message, sender)
@@ -228,80 +246,20 @@ class Server(Actor):
         life = self.life
         text = "".join(traceback.format_exception(error))
         with contextlib.suppress(Exception):
-            _log.error("%s crashed: %s: %s", self.name, type(error).__name__, error)
-            reason = ExitReason("crash", text)
-            self.terminate(reason)
-            self.post(life.parent, Exiting(life.name, life.incarnation, reason))
+            _log.error("%s crashed: %s", self.name, traceback.format_exception_only(error)[-1].strip())
+        if not life.leaving:
+            with contextlib.suppress(Exception):
+                self._say_goodbye(ExitReason("crash", text))
         life.leave()
 
 
-class Caller:
-    """Who made a call, to be answered later."""
-
-    __slots__ = ("address", "number")
-
-    def __init__(self, address: str, number: int) -> None:
-        self.address = address
-        self.number = number
+def _is_thespians(message: Any) -> bool:
+    return type(message).__module__.startswith(("thespian.", "logging"))
 
 
-class Settled:
-    """A note to self in the inbox: to be done after everything that had arrived before."""
-
-    __slots__ = ("action",)
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action = action
-
-
-class _Life:
-    """The process behind a server: its place in the tree, its transport and timers."""
-
-    def __init__(self, manager: Any, init: Init) -> None:
-        self.manager = manager
-        self.transport = manager.transport
-        self.name = init.name
-        self.incarnation = init.incarnation
-        self.parent = init.parent
-        self.surroundings: Surroundings = init.surroundings
-        self.leaving = False
-        self._timers = Timers()
-        self._armed: float | None = None
-
-    @property
-    def address(self) -> str:
-        address: str = self.transport.hub.address
-        return address
-
-    def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
-        timer = self._timers.start(time.monotonic() + delay_s, action)
-        self._arm()
-        return timer
-
-    def run_timers(self) -> None:
-        self._armed = None
-        for timer in self._timers.take_due(time.monotonic()):
-            if timer.action is not None:  # an earlier one may have cancelled it
-                timer.action()
-        self._arm()
-
-    def _arm(self) -> None:
-        """One Thespian timer for all of ours: each of its timers costs a sort of all of them."""
-        deadline = self._timers.next_deadline()
-        if deadline is not None and (self._armed is None or deadline < self._armed):
-            self._armed = deadline
-            self.transport.addWakeup(timedelta(seconds=max(0.0, deadline - time.monotonic())), None)
-
-    def after_arrivals(self, address: str, action: Callable[[], None]) -> None:
-        """Do `action` after all that the dead process at `address` had sent."""
-        self.transport.hub.settle(address)
-        self.transport.hub.inbox.append((Settled(action), self.address))
-
-    def leave(self) -> None:
-        """End the process now, with what was sent delivered."""
-        self.transport.abort_run(drain=True)
-        self.transport.close()
-        os._exit(1)
+def _swallow(message: Any, sender: str) -> bool:
+    """The receiver of a server that is leaving: only Thespian still gets what is its own."""
+    return not _is_thespians(message)
 
 
 class Shell(Server):
@@ -323,11 +281,12 @@ class Shell(Server):
         transport = self._myRef.transport
         lead_group()
         set_title(init.name or "root")
-        _close_inherited(transport)
-        life = _Life(self._myRef, init)
+        creator = multiprocessing.parent_process()
+        close_inherited({0, 1, 2, *transport.hub.descriptors(), *([creator.sentinel] if creator else [])})
+        life = Life(self._myRef, init)
         self._life = life
         try:
-            forward_logs(transport.post, init.name, init.surroundings)
+            forward_logs(transport.hub, init.name, init.surroundings)
             cls = init.code.load()
             self.__class__ = cls
             cls.__init__(self, *init.args)
@@ -341,15 +300,6 @@ class Shell(Server):
             with contextlib.suppress(Exception):
                 transport.post(init.parent, StartFailed(init.name, init.incarnation, text))
             life.leave()
-
-
-def _close_inherited(transport: Any) -> None:
-    """Close what the fork brought along: a pipe or socket of the parent held open here would never end there."""
-    keep = {0, 1, 2, *transport.hub.descriptors()}
-    for entry in os.listdir("/proc/self/fd"):
-        if int(entry) not in keep:
-            with contextlib.suppress(OSError):
-                os.close(int(entry))
 
 
 __all__ = ["LATER", "Caller", "Down", "Server", "Shell", "handles"]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
+from thespian.actors import ChildActorExited
 
 from slither_actors._code import Code
 from slither_actors.errors import StartError
 from slither_actors.otp import _actions as act
+from slither_actors.otp._children import Process, Request, first_line, reason_of, why
 from slither_actors.otp._restarts import SupervisorCore
-from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ChildSpec, ExitReason, SupervisorOptions
 from slither_actors.otp.messages import (
     Down,
@@ -31,7 +32,8 @@ from slither_actors.otp.messages import (
 )
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import LATER, Caller, Server, Shell, handles
-from slither_actors.transport.process import describe_exit, kill_group
+from slither_actors.transport.process import kill_group, kill_leftovers
+from slither_actors.transport.rundir import remove_sockets
 
 _log = logging.getLogger(__name__)
 
@@ -52,37 +54,6 @@ class TerminateDynamic:
     child_id: str
 
 
-@attrs.frozen
-class _Request:
-    """The core's token for a call that is answered later."""
-
-    caller: Caller
-    child_id: str
-    forget: bool
-
-
-@attrs.define(eq=False)
-class _Process:
-    """One incarnation of one child: the operating system's process behind it."""
-
-    spec: ChildSpec
-    incarnation: int
-    handle: Any
-    watch: int
-    ref: Ref | None = None
-    announced: ExitReason | None = None
-    timer: Timer | None = None
-
-    @property
-    def pid(self) -> int:
-        pid: int = self.handle.pid
-        return pid
-
-    def stop_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-
-
 class Supervisor(Server):
     """A supervisor as OTP knows it, over real processes. User code never runs in it.
 
@@ -93,7 +64,7 @@ class Supervisor(Server):
 
     def __init__(self, options: SupervisorOptions, specs: Iterable[ChildSpec] = ()) -> None:
         self._core = SupervisorCore(options, tuple(specs))
-        self._processes: dict[tuple[str, int], _Process] = {}
+        self._processes: dict[tuple[str, int], Process] = {}
 
     def init(self) -> Any:
         self._surroundings = self.life.surroundings
@@ -102,7 +73,11 @@ class Supervisor(Server):
 
     # -- what subclasses may override
 
-    def charges(self, ref: Ref | None, reason: ExitReason) -> bool:
+    def autopsy(self, ref: Ref) -> Any:
+        """Called when a child is dead; what it finds is passed on with `Down`, and to `charges`."""
+        return None
+
+    def charges(self, ref: Ref | None, reason: ExitReason, finding: Any) -> bool:
         """Whether this exit counts against the restart budget."""
         return True
 
@@ -145,7 +120,7 @@ class Supervisor(Server):
             process.stop_timer()
             self._start_failed(process, message.error)
 
-    def _start_failed(self, process: _Process, error: str) -> None:
+    def _start_failed(self, process: Process, error: str) -> None:
         reason = ExitReason("start_failed", error)
         self._act(self._core.child_start_failed(process.spec.id, process.incarnation, reason, time.monotonic()))
 
@@ -166,14 +141,18 @@ class Supervisor(Server):
     def _on_shutdown(self, message: Shutdown, sender: str) -> None:
         self._act(self._core.stop(time.monotonic()))
 
+    def handle_info(self, message: Any, sender: str) -> None:
+        if not isinstance(message, ChildActorExited):  # the kernel tells us more, and once
+            super().handle_info(message, sender)
+
     def handle_call(self, request: Any, caller: Caller) -> Any:
         now = time.monotonic()
         if isinstance(request, StartDynamic):
-            token = _Request(caller, request.spec.id, forget=False)
+            token = Request(caller, request.spec.id, forget=False)
             self._act(self._core.start_child(request.spec, now, token))
             return LATER
         if isinstance(request, TerminateDynamic):
-            token = _Request(caller, request.child_id, forget=True)
+            token = Request(caller, request.child_id, forget=True)
             self._act(self._core.terminate_child(request.child_id, now, token))
             return LATER
         return super().handle_call(request, caller)
@@ -187,9 +166,13 @@ class Supervisor(Server):
     def _do_start(self, action: act.StartChild) -> None:
         spec, key = action.spec, (action.child_id, action.incarnation)
         name = self._child_name(spec.id)
+        siblings = {id(info.childProc) for info in getattr(self._myRef, "_child_procs", ())}
         local = self.createActor(Shell)
-        handle = self._myRef._child_procs[-1].childProc
-        process = self._processes[key] = _Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
+        handle = self._myRef._child_procs[-1].childProc if hasattr(self._myRef, "_child_procs") else None
+        if handle is None or id(handle) in siblings:  # Thespian says nothing when the fork fails
+            self._could_not_fork(spec, action.incarnation)
+            return
+        process = self._processes[key] = Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
         self.life.transport.hub.watch(process.watch, lambda: self._died(process))
         process.timer = self.start_timer(
             spec.start_timeout_s,
@@ -199,6 +182,13 @@ class Supervisor(Server):
         init = Init(name, action.incarnation, code, spec.args, self.address, self.surroundings)
         # Thespian keeps it until the shell has an address
         super(Server, self).send(local, init)
+
+    def _could_not_fork(self, spec: ChildSpec, incarnation: int) -> None:
+        reason, now = (
+            ExitReason("start_failed", "no process could be made; is a limit reached (ulimit -u)?"),
+            time.monotonic(),
+        )
+        self.start_timer(0.0, lambda: self._act(self._core.child_exited(spec.id, incarnation, reason, now)))
 
     def _do_stop(self, action: act.StopChild) -> None:
         process = self._processes.get((action.child_id, action.incarnation))
@@ -218,7 +208,7 @@ class Supervisor(Server):
         if process is not None:
             self._kill(process)
 
-    def _kill(self, process: _Process) -> None:
+    def _kill(self, process: Process) -> None:
         # asking for the exit code reaps a dead child, so a pid that is still ours to kill is not another's yet
         if process.handle.exitcode is None:
             kill_group(process.pid)
@@ -250,20 +240,22 @@ class Supervisor(Server):
 
     def _do_reply(self, action: act.Reply) -> None:
         request = action.token
-        assert isinstance(request, _Request)
+        assert isinstance(request, Request)
         if request.forget:
-            self._core.delete_child(request.child_id, None)
             self.reply(request.caller)
+            # the answer to this one is nobody's, but other calls may have waited for it
+            more = self._core.delete_child(request.child_id, None)
+            self._act(one for one in more if not (isinstance(one, act.Reply) and one.token is None))
             return
         process = self._processes.get((request.child_id, action.value or 0))
         if process is not None and process.ref is not None:
             self.reply(request.caller, process.ref)
         else:
             name = self._child_name(request.child_id)
-            self.reply(request.caller, error=StartError(name, _why(action.error)))
+            self.reply(request.caller, error=StartError(name, why(action.error)))
 
     def _do_restarted(self, action: act.Restarted) -> None:
-        _log.warning("%s was restarted: %s", self._child_name(action.child_id), _first_line(action.cause))
+        _log.warning("%s was restarted: %s", self._child_name(action.child_id), first_line(action.cause))
 
     _ACTIONS: dict[type, Callable[[Any, Any], None]] = {  # noqa: RUF012 - a table, never changed
         act.StartChild: _do_start,
@@ -280,23 +272,25 @@ class Supervisor(Server):
 
     # -- deaths
 
-    def _died(self, process: _Process) -> None:
+    def _died(self, process: Process) -> None:
         """The kernel says that the child is dead; what it sent before is read first."""
         self.life.transport.hub.unwatch(process.watch)
         os.close(process.watch)
-        address = process.ref.address if process.ref else ""
-        self.life.after_arrivals(address, lambda: self._bury(process))
+        kill_leftovers(process.pid)
+        # all its addresses; those of a child that died in its start were never told
+        addresses = os.path.join(self.surroundings.directory, f"{process.pid}.")
+        self.life.after_arrivals(addresses, lambda: self._bury(process))
 
-    def _bury(self, process: _Process) -> None:
+    def _bury(self, process: Process) -> None:
         process.stop_timer()
         process.handle.join(1.0)
         self._processes.pop((process.spec.id, process.incarnation), None)
-        reason = process.announced or _reason_of(process.handle.exitcode)
-        charge = self.charges(process.ref, reason)
+        reason = process.announced or reason_of(process.handle.exitcode)
+        finding = self.autopsy(process.ref) if process.ref else None
+        charge = self.charges(process.ref, reason, finding)
+        remove_sockets(Path(self.surroundings.directory), process.pid)
         if process.ref is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(process.ref.address)  # a killed process leaves its socket file behind
-            self._tell_registry(Down(process.ref, reason))
+            self._tell_registry(Down(process.ref, reason, finding))
         now = time.monotonic()
         self._act(self._core.child_exited(process.spec.id, process.incarnation, reason, now, charge=charge))
 
@@ -305,7 +299,7 @@ class Supervisor(Server):
     def _child_name(self, child_id: str) -> str:
         return f"{self.name}/{child_id}" if self.name else child_id
 
-    def _find(self, name: str, incarnation: int) -> _Process | None:
+    def _find(self, name: str, incarnation: int) -> Process | None:
         return self._processes.get((name.rpartition("/")[2], incarnation))
 
     def _tell_registry(self, news: Up | Down) -> None:
@@ -321,6 +315,8 @@ class Root(Supervisor):
         if ref.name == REGISTRY:
             self.surroundings = attrs.evolve(self.surroundings, registry=ref.address)
             self._tell_registry(Up(self.ref, "supervisor"))
+            if self.surroundings.gateway is not None:
+                self.post(self.surroundings.gateway, Up(ref, "worker"))  # a restarted one has a new address
 
     @property
     def ref(self) -> Ref:
@@ -332,19 +328,3 @@ class Root(Supervisor):
     def gave_up(self, causes: Sequence[str]) -> None:
         if self.surroundings.gateway is not None:
             self.post(self.surroundings.gateway, TreeDown(tuple(causes)))
-
-
-def _reason_of(exitcode: int | None) -> ExitReason:
-    text = describe_exit(exitcode)
-    return ExitReason("killed" if exitcode is not None and exitcode < 0 else "crash", text)
-
-
-def _why(error: act.ApiError | ExitReason | None) -> str:
-    if isinstance(error, act.ApiError):
-        return f"the supervisor says {error.value}"
-    return error.text if error is not None else "it ended at once"
-
-
-def _first_line(reason: ExitReason) -> str:
-    lines = reason.text.strip().splitlines()
-    return f"{reason.kind}: {lines[-1]}" if lines else reason.kind

@@ -71,11 +71,15 @@ class FrameReader:
 
     Use: receive into `space()`, then call `advance(n)` and use each frame before the next `space()`, since the body
     of a small frame is a view of the kept buffer.
+
+    Args:
+        max_part: a larger body or buffer is garbage; may be changed between frames.
     """
 
-    __slots__ = ("_buffer", "_end", "_large", "_start", "_targets", "_view")
+    __slots__ = ("_buffer", "_end", "_large", "_start", "_targets", "_view", "max_part")
 
-    def __init__(self) -> None:
+    def __init__(self, max_part: int = MAX_PART) -> None:
+        self.max_part = max_part
         self._buffer = bytearray(KEPT_BUFFER)
         self._view = memoryview(self._buffer)
         self._start = 0
@@ -106,7 +110,7 @@ class FrameReader:
         self._end += count
         while self._end - self._start >= _HEAD_SIZE:
             body_size, n_buffers = _HEAD.unpack_from(self._buffer, self._start)
-            if body_size > MAX_PART or n_buffers > MAX_BUFFERS:
+            if body_size > self.max_part or n_buffers > MAX_BUFFERS:
                 raise FramingError(f"a frame of {body_size} bytes and {n_buffers} buffers")
             body_at = self._start + _HEAD_SIZE + _LENGTH.size * n_buffers
             if n_buffers == 0 and body_at + body_size <= self._end:
@@ -122,9 +126,9 @@ class FrameReader:
     def _begin_large(
         self, body_at: int, body_size: int, n_buffers: int
     ) -> Iterator[tuple[memoryview, list[bytearray]]]:
-        sizes = [_LENGTH.unpack_from(self._buffer, body_at - _LENGTH.size * (n_buffers - i))[0] for i in range(n_buffers)]
-        if any(size > MAX_PART for size in sizes):
-            raise FramingError(f"a frame with buffers of {sizes} bytes")
+        sizes = struct.unpack_from(f"<{n_buffers}Q", self._buffer, body_at - _LENGTH.size * n_buffers)
+        if any(size > self.max_part for size in sizes):
+            raise FramingError(f"a frame with a buffer of {max(sizes)} bytes")
         body, buffers = bytearray(body_size), [bytearray(size) for size in sizes]
         self._large = (body, buffers)
         self._start = body_at

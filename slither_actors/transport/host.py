@@ -13,10 +13,19 @@ import json
 import os
 import select
 import signal
+import sys
 from typing import Any
 
 from slither_actors.errors import SlitherError
-from slither_actors.transport.process import become_subreaper, end_descendants, reap
+from slither_actors.transport.process import (
+    become_subreaper,
+    children,
+    deafen,
+    end_descendants,
+    end_orphans,
+    reap,
+    unblock_signals,
+)
 from slither_actors.transport.rundir import RunDirectory, remove_stale
 
 # Thespian reads these when it is imported: its own log file in the shared temp folder is switched off by a size limit
@@ -32,21 +41,26 @@ def main(config: dict[str, Any]) -> None:
             on), `lifeline` (descriptor whose end of file means that the service is gone or wants us to stop).
     """
     service = _open_service(config["service"])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    unblock_signals()
+    deafen(signal.SIGINT)
+    deafen(signal.SIGTERM)
     become_subreaper()
+    # what actors print shows at once, and never twice: a fork copies what waits in a buffer
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(_THESPIAN_ENVIRONMENT)
     directory = None
     try:
-        remove_stale()
-        directory = RunDirectory.create(config["name"])
-        root, admin, admin_watch, base = _grow(directory, config["root"])
+        try:
+            remove_stale()
+            directory = RunDirectory.create(config["name"])
+            root, admin, base = _grow(directory, config["root"])
+            ends = (service, config["lifeline"], os.pidfd_open(admin), os.pidfd_open(_pid_of(root)))
+        except Exception as error:
+            _report(config["status"], {"error": _explain(error)})
+            raise SystemExit(1) from None
         _report(config["status"], {"directory": str(directory.path), "root": root, "admin": admin})
-        _guard(service, config["lifeline"], admin_watch)
+        _guard(admin, *ends)
         base.transport.close()
-    except Exception as error:
-        _report(config["status"], {"error": _explain(error)})
-        raise SystemExit(1) from None
     finally:
         end_descendants()
         if directory is not None:
@@ -65,8 +79,8 @@ def _open_service(pid: int) -> int:
     return service
 
 
-def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, int, Any]:
-    """Start the admin and the root; the root's address, the admin's pid, a descriptor of the admin, our own base."""
+def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, Any]:
+    """Start the admin and the root; the root's address, the admin's pid, our own base."""
     from thespian.actors import ActorSystem
 
     from slither_actors.transport.unix import RUN_DIRECTORY, UnixSystemBase
@@ -81,32 +95,36 @@ def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, int, Any]
     base = UnixSystemBase(Capabilities, may_start=True)
     system = ActorSystem(systemBase=base, capabilities=Capabilities.capabilities, transientUnique=True)
     reap()  # the intermediate process of the admin's double fork
-    (admin,) = _children()
-    watch = os.pidfd_open(admin)
+    (admin,) = children()
     root = system.createActor(root_class)
-    return root.addressDetails.path, admin, watch, base
+    return root.addressDetails.path, admin, base
 
 
-def _children() -> list[int]:
-    pid = os.getpid()
-    with open(f"/proc/{pid}/task/{pid}/children") as children:
-        return [int(child) for child in children.read().split()]
+def _pid_of(address: str) -> int:
+    """An actor's process; it is not our child, but its socket is named after it."""
+    return int(os.path.basename(address).partition(".")[0])
 
 
-def _guard(service: int, lifeline: int, admin: int) -> None:
-    """Wait for the first reason to end."""
+def _guard(admin: int, *ends: int) -> None:
+    """Wait until one of `ends` becomes readable, and see to adopted orphans meanwhile."""
+    wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake_w)
+    deafen(signal.SIGCHLD)
+    end_orphans(admin)  # for those that came before
     poller = select.poll()
-    for fd in (service, lifeline, admin):
+    for fd in (wake_r, *ends):
         poller.register(fd, select.POLLIN)
-    poller.poll()
+    while all(fd == wake_r for fd, _ in poller.poll()):
+        os.read(wake_r, 4096)
+        end_orphans(admin)
 
 
 def _report(fd: int, status: dict[str, Any]) -> None:
+    """Say one line to the service, once: the descriptor is closed, so actors do not inherit it either."""
     with contextlib.suppress(OSError):
         os.write(fd, json.dumps(status).encode() + b"\n")
+        os.close(fd)
 
 
 def _explain(error: Exception) -> str:
     return str(error) if isinstance(error, SlitherError) else f"{type(error).__name__}: {error}"
-
-

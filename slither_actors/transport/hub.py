@@ -12,7 +12,6 @@ import itertools
 import os
 import secrets
 import select
-import socket
 import threading
 import time
 import weakref
@@ -21,18 +20,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
-
-from slither_actors._message import message
-from slither_actors.errors import SendQueueFull, TransportError
+from slither_actors.errors import TransportError
 from slither_actors.transport import framing, rundir
+from slither_actors.transport._links import (
+    MORE,
+    OUT_OF_DESCRIPTORS,
+    HubStatistics,
+    Incoming,
+    Outgoing,
+    Undecodable,
+    Undelivered,
+    decode,
+    dial,
+    listen,
+)
 
-_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_IN = select.EPOLLIN
 _GONE = select.EPOLLHUP | select.EPOLLERR
-_BACKLOG = 4096
-_CONNECT_LIMIT_S = 5.0
 
-# A dead peer's connection ends at once; this only keeps a stranger who connects and says nothing from holding us.
+# What a dead peer sent is in the kernel already, so reading it takes no waiting; this bounds the reading while others
+# go on sending.
 _SETTLE_LIMIT_S = 1.0
 
 # What may wait for one peer. Credit keeps queues near empty; reaching this means that credit is broken, or that
@@ -43,91 +50,39 @@ _numbers = itertools.count()
 _living: weakref.WeakSet[Hub] = weakref.WeakSet()
 
 
-@message
-class Undecodable:
-    """Stands in the inbox for a message that could not be unpickled here."""
-
-    error: str
-
-
-@message
-class Undelivered:
-    """Stands in the inbox for a message whose peer is gone. `to` is the peer's address."""
-
-    to: str
-    original: Any
-
-
-class _Outgoing:
-    """The connection on which this process writes to one peer."""
-
-    __slots__ = ("address", "armed", "fd", "queue", "queued_bytes", "sock")
-
-    def __init__(self, sock: socket.socket, address: str) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.address = address
-        # parts still to be written; the last part of a message carries the message, to be reported if it never leaves
-        self.queue: deque[tuple[bytes | memoryview, Any]] = deque()
-        self.queued_bytes = 0
-        self.armed = False
-
-
-class _Incoming:
-    """The connection on which one peer writes to this process."""
-
-    __slots__ = ("fd", "peer", "reader", "sock")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.reader = framing.FrameReader()
-        self.peer: str | None = None
-
-
-@attrs.frozen
-class HubStatistics:
-    """Figures of one hub at one moment."""
-
-    connections: int
-    queued_messages: int
-    queued_bytes: int
-
-
 class Hub:
     """The sockets of one process within the system whose run directory is `directory`.
 
     Args:
         directory: the run directory.
         name: file name of the listening socket; a fresh one by default.
+        queue_limit_bytes: what may wait for one peer before `send` refuses more.
 
     Raises:
         RunDirectoryError: `directory` is no usable run directory.
     """
 
-    def __init__(self, directory: Path, name: str | None = None) -> None:
+    def __init__(self, directory: Path, name: str | None = None, queue_limit_bytes: int = QUEUE_LIMIT_BYTES) -> None:
         self._cookie = rundir.read_cookie(directory)
         self._directory = str(directory)
+        self._queue_limit = queue_limit_bytes
         self.address = str(directory / (name or f"{os.getpid()}.{next(_numbers)}.{secrets.token_hex(4)}"))
         self.inbox: deque[tuple[Any, str]] = deque()
         self.on_hang_up: Callable[[str], None] | None = None
-        self._lock = threading.RLock()
-        self._owner = threading.get_ident()
-        self._pid = os.getpid()
-        self._epoll = select.epoll()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(self.address)
-        self._listener.listen(_BACKLOG)
-        self._listener.setblocking(False)
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._outgoing: dict[str, _Outgoing] = {}
-        self._by_fd: dict[int, _Outgoing | _Incoming | Callable[[], None]] = {
-            self._listener.fileno(): self._accept,
-            self._wake_fd: self._drain_wake,
-        }
-        self._epoll.register(self._listener.fileno(), _IN)
-        self._epoll.register(self._wake_fd, _IN)
         self.closed = False
+        self._lock = threading.RLock()
+        self._polling: int | None = None  # the thread that is in `poll`
+        # what other threads, and this one, have for the inbox, and peers that hung up; both looked at by `poll`
+        self._notes: deque[tuple[Any, str]] = deque()
+        self._hung_up: deque[str] = deque()
+        self._outgoing: dict[str, Outgoing] = {}
+        self._by_fd: dict[int, Outgoing | Incoming | Callable[[], None]] = {}
+        self._listener = listen(self.address)
+        self._listen_fd = self._listener.fileno()
+        self._epoll = select.epoll()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._listen_fd, _IN)
+        self._epoll.register(self._wake_fd, _IN)
         _living.add(self)
 
     # -- sending, from any thread
@@ -141,129 +96,112 @@ class Hub:
             Exception: whatever pickling raises.
         """
         if to == self.address:
-            self._receive(payload, to)
+            self._note(payload, to)
             return
         parts = framing.encode(payload)
         with self._lock:
             link = self._outgoing.get(to) or self._connect(to)
             if link is None:
-                self._receive(Undelivered(to, payload), to)
-            elif link.queue:
-                self._enqueue(link, parts, payload)
-            else:
-                self._write(link, parts, payload)
+                self._note(Undelivered(to, payload), to)
+            elif not link.write(parts, payload):
+                self._lose(link)
+                self._note(Undelivered(to, payload), to)
 
     @property
     def pending(self) -> int:
         """How many messages wait for a peer to read."""
-        return sum(1 for link in list(self._outgoing.values()) for _, last in list(link.queue) if last is not None)
+        return sum(1 for link in list(self._outgoing.values()) for _, last in list(link.queue) if last is not MORE)
+
+    def queued_bytes(self, to: str) -> int:
+        """How much waits for the peer at `to` to read."""
+        link = self._outgoing.get(to)
+        return link.queued_bytes if link is not None else 0
 
     def statistics(self) -> HubStatistics:
         """Connections, and what waits in them."""
-        links = list(self._outgoing.values())
-        return HubStatistics(len(self._by_fd) - 2, self.pending, sum(link.queued_bytes for link in links))
+        links = [link for link in list(self._by_fd.values()) if isinstance(link, (Outgoing, Incoming))]
+        queued = sum(link.queued_bytes for link in links if isinstance(link, Outgoing))
+        return HubStatistics(len(links), self.pending, queued)
 
-    def _receive(self, payload: object, sender: str) -> None:
-        self.inbox.append((payload, sender))
-        if threading.get_ident() != self._owner:
-            self.wake()
-
-    def _connect(self, to: str) -> _Outgoing | None:
+    def _note(self, payload: object, sender: str) -> None:
         if self.closed:
             raise TransportError("this endpoint is closed")
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(_CONNECT_LIMIT_S)
-            sock.connect(to)
-            sock.sendall(framing.encode_bytes(self._cookie + os.fsencode(self.address)))
-            sock.setblocking(False)
-        except OSError:
-            sock.close()
+        self._notes.append((payload, sender))
+        self.wake()
+
+    def _connect(self, to: str) -> Outgoing | None:
+        if self.closed:
+            raise TransportError("this endpoint is closed")
+        sock = dial(to, self._cookie + os.fsencode(self.address))
+        if sock is None:
             return None
-        link = self._outgoing[to] = _Outgoing(sock, to)
+        link = self._outgoing[to] = Outgoing(sock, to, self._epoll, self._queue_limit)
         self._by_fd[link.fd] = link
         self._epoll.register(link.fd, 0)
         return link
 
-    def _write(self, link: _Outgoing, parts: list[bytes | memoryview], payload: object) -> None:
-        try:
-            sent = link.sock.send(parts[0]) if len(parts) == 1 else link.sock.sendmsg(parts[:64])
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._lose(link)
-            self._receive(Undelivered(link.address, payload), link.address)
-            return
-        if len(parts) == 1 and sent == len(parts[0]):
-            return
-        rest = _unsent(parts, sent)
-        if rest:
-            self._enqueue(link, rest, payload)
-
-    def _enqueue(self, link: _Outgoing, parts: list[bytes | memoryview], payload: object) -> None:
-        if link.queue and link.queued_bytes > QUEUE_LIMIT_BYTES:
-            raise SendQueueFull(link.address, link.queued_bytes, QUEUE_LIMIT_BYTES)
-        for part in parts[:-1]:
-            link.queue.append((part, None))
-        link.queue.append((parts[-1], payload))
-        link.queued_bytes += sum(map(len, parts))
-        if not link.armed:
-            link.armed = True
-            self._epoll.modify(link.fd, _OUT)
-
-    def _flush(self, link: _Outgoing) -> None:
+    def _flush(self, link: Outgoing) -> None:
         with self._lock:
-            while link.queue:
-                part, last = link.queue[0]
-                try:
-                    sent = link.sock.send(part)
-                except BlockingIOError:
-                    return
-                except OSError:
-                    self._lose(link)
-                    return
-                link.queued_bytes -= sent
-                if sent < len(part):
-                    link.queue[0] = (memoryview(part)[sent:], last)
-                    return
-                link.queue.popleft()
-            link.armed = False
-            self._epoll.modify(link.fd, 0)
+            # another thread may just have lost it
+            if self._by_fd.get(link.fd) is link and not link.flush():
+                self._lose(link)
 
-    def _lose(self, link: _Outgoing) -> None:
+    def _lose(self, link: Outgoing) -> None:
         """The peer hung up: drop the connection and report what had not left."""
         with self._lock:
-            if self._by_fd.pop(link.fd, None) is None:
-                return
+            if self._by_fd.get(link.fd) is not link:
+                return  # lost already, and its number may be another's by now
             self._outgoing.pop(link.address, None)
             self._forget(link)
             for _, payload in link.queue:
-                if payload is not None:
-                    self._receive(Undelivered(link.address, payload), link.address)
+                if payload is not MORE:
+                    self._note(Undelivered(link.address, payload), link.address)
             link.queue.clear()
+            if self.on_hang_up is not None:
+                self._hung_up.append(link.address)
+                self.wake()
 
     # -- receiving, in the owner's thread
 
     def poll(self, timeout_s: float | None) -> None:
         """Wait until something happened, at most `timeout_s` (`None`: for ever); fills `inbox`."""
-        self._owner = threading.get_ident()
+        before, self._polling = self._polling, threading.get_ident()
         try:
-            events = self._epoll.poll(timeout_s)
-        except InterruptedError:  # pragma: no cover - a handler that raised; Python retries otherwise
-            return
-        for fd, event in events:
+            if self.closed:
+                return
+            # after all reading, since these may read too, and numbers then change their meaning
+            for fd, call in self._pump(timeout_s):
+                if self._by_fd.get(fd) is call:
+                    call()
+            while self._hung_up and self.on_hang_up is not None:
+                address = self._hung_up.popleft()
+                self.settle(address)
+                self.on_hang_up(address)
+        finally:
+            self._polling = before
+            if self.closed and before is None:
+                self._release()
+
+    def _pump(self, timeout_s: float | None) -> list[tuple[int, Callable[[], None]]]:
+        """Read and write what is possible; the callbacks of watched descriptors that are ready."""
+        calls = []
+        for fd, event in self._epoll.poll(timeout_s):
             link = self._by_fd.get(fd)
-            if type(link) is _Incoming:
+            if type(link) is Incoming:
                 self._read(link)
-            elif type(link) is _Outgoing:
-                if event & _GONE:
+            elif type(link) is Outgoing:
+                # asked again, since another thread may have given the number to a new connection
+                if event & _GONE and link.is_gone():
                     self._lose(link)
-                    if self.on_hang_up is not None:
-                        self.on_hang_up(link.address)
                 else:
                     self._flush(link)
+            elif fd == self._wake_fd:
+                self._take_notes()
+            elif fd == self._listen_fd:
+                self._accept()
             elif link is not None:
-                link()  # type: ignore[operator]
+                calls.append((fd, link))
+        return calls  # type: ignore[return-value]  # mypy does not see that the two classes are excluded
 
     def wake(self) -> None:
         """Make a `poll` in progress return; for signal handlers and other threads."""
@@ -272,8 +210,8 @@ class Hub:
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call `callback` in the owner's thread whenever `fd` is readable."""
-        self._by_fd[fd] = callback
         self._epoll.register(fd, _IN)
+        self._by_fd[fd] = callback
 
     def unwatch(self, fd: int) -> None:
         """Forget a watched descriptor; unknown ones are ignored."""
@@ -283,24 +221,34 @@ class Hub:
 
     def descriptors(self) -> list[int]:
         """All descriptors in use."""
-        return [self._epoll.fileno(), *self._by_fd]
+        return [self._epoll.fileno(), self._listen_fd, self._wake_fd, *self._by_fd]
 
     def settle(self, address: str) -> None:
-        """Read until nothing of a dead peer is left: its connection ends only after its last byte.
+        """Read all that a dead peer has sent. `address` may be the beginning of several, such as `"/run/x/123."`.
 
-        A connection that is not accepted or greeted yet may be the peer's, so those are waited for too.
+        A connection that is not accepted or greeted yet may be the peer's, so those are read too.
         """
         deadline = time.monotonic() + _SETTLE_LIMIT_S
         while time.monotonic() < deadline:
-            self.poll(0)
-            incoming = [link for link in self._by_fd.values() if isinstance(link, _Incoming)]
-            if not any(link.peer is None or link.peer == address for link in incoming):
-                self.poll(0)
+            self._pump(0)
+            poller = select.poll()
+            for link in list(self._by_fd.values()):
+                if isinstance(link, Incoming) and (link.peer is None or link.peer.startswith(address)):
+                    poller.register(link.fd, select.POLLIN)
+            if not poller.poll(0):
                 return
 
-    def _drain_wake(self) -> None:
+    def flush(self, limit_s: float) -> None:
+        """Wait until peers have taken what was sent to them, at most `limit_s`."""
+        deadline = time.monotonic() + limit_s
+        while self.pending and time.monotonic() < deadline:
+            self._pump(0.01)
+
+    def _take_notes(self) -> None:
         with contextlib.suppress(OSError):
             os.eventfd_read(self._wake_fd)
+        while self._notes:
+            self.inbox.append(self._notes.popleft())
 
     def _accept(self) -> None:
         while True:
@@ -308,14 +256,14 @@ class Hub:
                 sock, _ = self._listener.accept()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
-                    raise TransportError("out of file descriptors; raise the limit (ulimit -n)") from None
+                    raise TransportError(OUT_OF_DESCRIPTORS) from None
                 return
             sock.setblocking(False)
-            link = _Incoming(sock)
+            link = Incoming(sock)
             self._by_fd[link.fd] = link
             self._epoll.register(link.fd, _IN)
 
-    def _read(self, link: _Incoming) -> None:
+    def _read(self, link: Incoming) -> None:
         try:
             count = link.sock.recv_into(link.reader.space())
         except BlockingIOError:
@@ -323,7 +271,7 @@ class Hub:
         except OSError:
             count = 0
         if not count:
-            self._close_incoming(link)
+            self._forget(link)
             return
         try:
             if link.peer is None:
@@ -331,27 +279,24 @@ class Hub:
             else:
                 peer, inbox = link.peer, self.inbox
                 for body, buffers in link.reader.advance(count):
-                    inbox.append((_decode(body, buffers), peer))
+                    inbox.append((decode(body, buffers), peer))
         except framing.FramingError:
-            self._close_incoming(link)
+            self._forget(link)
 
-    def _greet(self, link: _Incoming, count: int) -> None:
+    def _greet(self, link: Incoming, count: int) -> None:
         """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
         for body, buffers in link.reader.advance(count):
             if link.peer is None:
                 greeting = bytes(body)
-                address = os.fsdecode(greeting[len(self._cookie) :])
-                if greeting[: len(self._cookie)] != self._cookie or os.path.dirname(address) != self._directory:
+                cookie, address = greeting[: len(self._cookie)], os.fsdecode(greeting[len(self._cookie) :])
+                if not secrets.compare_digest(cookie, self._cookie) or os.path.dirname(address) != self._directory:
                     raise framing.FramingError("a stranger")
-                link.peer = address
+                link.welcome(address)
             else:
-                self.inbox.append((_decode(body, buffers), link.peer))
+                self.inbox.append((decode(body, buffers), link.peer))
 
-    def _close_incoming(self, link: _Incoming) -> None:
-        self._by_fd.pop(link.fd, None)
-        self._forget(link)
-
-    def _forget(self, link: _Outgoing | _Incoming) -> None:
+    def _forget(self, link: Outgoing | Incoming) -> None:
+        del self._by_fd[link.fd]
         with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(link.fd)
         link.sock.close()
@@ -359,45 +304,35 @@ class Hub:
     # -- the end
 
     def close(self) -> None:
-        """Close all sockets and remove the listening one's file. Queued messages are dropped."""
+        """Close all sockets and remove the listening one's file. Queued messages are dropped.
+
+        A `poll` in another thread returns, and closes the sockets on its way out.
+        """
         with self._lock:
-            if not self.closed and self._pid == os.getpid():
-                with contextlib.suppress(OSError):
-                    os.unlink(self.address)
-            self._abandon()
+            if self.closed:
+                return
+            self.closed = True
+            _living.discard(self)
+            with contextlib.suppress(OSError):
+                os.unlink(self.address)
+            if self._polling in (None, threading.get_ident()):
+                self._release()
+            else:
+                self.wake()
 
-    def _abandon(self) -> None:
-        """Close every descriptor, without touching what the creator of a forked copy still uses."""
-        if self.closed:
-            return
-        self.closed = True
-        _living.discard(self)
-        os.close(self._wake_fd)
-        for link in self._by_fd.values():
-            if isinstance(link, (_Outgoing, _Incoming)):
-                link.sock.close()
-        self._listener.close()
-        self._epoll.close()
-        self._by_fd.clear()
-        self._outgoing.clear()
-
-
-def _decode(body: memoryview, buffers: list[bytearray]) -> Any:
-    try:
-        return framing.decode(body, buffers)
-    except Exception as error:
-        return Undecodable(f"{type(error).__name__}: {error}")
-
-
-def _unsent(parts: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
-    rest: list[bytes | memoryview] = []
-    for part in parts:
-        if sent >= len(part):
-            sent -= len(part)
-        else:
-            rest.append(memoryview(part)[sent:] if sent else part)
-            sent = 0
-    return rest
+    def _release(self) -> None:
+        with self._lock:
+            if self._epoll.closed:
+                return
+            os.close(self._wake_fd)
+            self._wake_fd = -1  # or a late `wake` would write into whatever has the number next
+            for link in list(self._by_fd.values()):
+                if isinstance(link, (Outgoing, Incoming)):
+                    link.sock.close()
+            self._listener.close()
+            self._epoll.close()
+            self._by_fd.clear()
+            self._outgoing.clear()
 
 
 def _abandon_inherited() -> None:
@@ -405,8 +340,11 @@ def _abandon_inherited() -> None:
     # emptied too, or a grandchild would close the same numbers again when they already mean something else.
     for hub in list(_living):
         hub._lock = threading.RLock()
-        hub._abandon()
+        hub.closed = True
+        hub._release()
     _living.clear()
 
 
 os.register_at_fork(after_in_child=_abandon_inherited)
+
+__all__ = ["QUEUE_LIMIT_BYTES", "Hub", "HubStatistics", "Undecodable", "Undelivered"]

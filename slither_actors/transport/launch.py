@@ -6,25 +6,31 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import attrs
 
 from slither_actors.errors import StartError
+from slither_actors.transport.rundir import path_of, remove_if_stale
 
 # The module search path is set before anything is imported, since the library itself may come from it.
-_BOOTSTRAP = (
-    "import json, os, sys; c = json.load(os.fdopen(int(sys.argv[1]))); sys.path[:] = c['path']; "
-    "from slither_actors.transport.host import main; main(c)"
-)
+_BOOTSTRAP = """
+import json, os, sys
+with os.fdopen(int(sys.argv[1])) as pipe:
+    config = json.load(pipe)
+sys.path[:] = config["path"]
+from slither_actors.transport.host import main
+main(config)
+"""
 _START_LIMIT_S = 30.0
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Host:
     """A running host, seen from the service that started it.
 
@@ -37,6 +43,7 @@ class Host:
     watch: int
     _process: subprocess.Popen[bytes]
     _lifeline: int
+    _ended: bool = False
 
     @property
     def pid(self) -> int:
@@ -47,21 +54,27 @@ class Host:
         return self._process.poll() is None
 
     def end(self, timeout_s: float) -> None:
-        """Make the host end the tree and itself; kill it after `timeout_s`, which takes the tree along."""
+        """Make the host end the tree and itself; kill it after `timeout_s`, which takes the tree along. Repeating it
+        does no harm; `watch` is closed."""
+        if self._ended:
+            return
+        self._ended = True
         with contextlib.suppress(OSError):
-            os.close(self._lifeline)
+            # a word too, since a forked child of the service may hold the pipe open
+            os.write(self._lifeline, b"x")
+        os.close(self._lifeline)
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self.watch)
+        os.close(self.watch)
         self.sweep()
 
     def sweep(self) -> None:
-        """Remove the run directory of a host that could not do it itself."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """Remove the run directory of a host that is dead and could not do it itself."""
+        # not one that a new system of the same name has made meanwhile
+        remove_if_stale(self.directory)
 
 
 def launch(name: str, root: str) -> Host:
@@ -92,23 +105,31 @@ def launch(name: str, root: str) -> Host:
         for fd in (config_r, status_w, lifeline_r):
             os.close(fd)
     config = {
-        "path": [entry or os.getcwd() for entry in sys.path],
+        "path": [os.fsdecode(entry) or os.getcwd() for entry in sys.path],
         "name": name,
         "root": root,
         "service": os.getpid(),
         "status": status_w,
         "lifeline": lifeline_r,
     }
-    with os.fdopen(config_w, "w") as pipe, contextlib.suppress(BrokenPipeError):
-        json.dump(config, pipe)
-    status = _await_status(status_r, process)
-    if "error" in status:
+    try:
+        with os.fdopen(config_w, "w") as pipe, contextlib.suppress(BrokenPipeError):
+            json.dump(config, pipe)
+        status = _await_status(status_r, process)
+        watch = os.pidfd_open(process.pid)
+    except BaseException as error:  # also Ctrl-C: what was begun must not live on unseen
         os.close(lifeline_w)
+        process.kill()
         process.wait()
-        raise StartError("the host process", status["error"])
-    return Host(
-        Path(status["directory"]), status["root"], status["admin"], os.pidfd_open(process.pid), process, lifeline_w
-    )
+        remove_if_stale(path_of(name))
+        if isinstance(error, _StatusError):
+            raise StartError("the host process", str(error)) from None
+        raise
+    return Host(Path(status["directory"]), status["root"], status["admin"], watch, process, lifeline_w)
+
+
+class _StatusError(Exception):
+    """The host says why it cannot serve, or says nothing."""
 
 
 def _stderr() -> int:
@@ -120,21 +141,36 @@ def _stderr() -> int:
     return 2
 
 
-def _await_status(fd: int, process: subprocess.Popen[bytes]) -> dict[str, str]:
+def _await_status(fd: int, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     """The host's one line; an end of file means that it died without a word."""
     deadline = time.monotonic() + _START_LIMIT_S
     line = b""
+    poller = select.poll()  # select() refuses descriptors above 1023
+    poller.register(fd, select.POLLIN)
     try:
         while not line.endswith(b"\n"):
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], [], [], left)[0]:
-                process.kill()
-                return {"error": f"no answer within {_START_LIMIT_S:g} s"}
+            if left <= 0 or not poller.poll(left * 1000):
+                raise _StatusError(f"no answer within {_START_LIMIT_S:g} s")
             chunk = os.read(fd, 65536)
             if not chunk:
-                return {"error": f"it ended at once with exit code {process.wait()}; its standard error says why"}
+                raise _StatusError(f"it ended at once with exit code {process.wait()}; its standard error says why")
             line += chunk
     finally:
         os.close(fd)
-    status: dict[str, str] = json.loads(line)
+    status: dict[str, Any] = json.loads(line)
+    if "error" in status:
+        process.wait()
+        raise _StatusError(status["error"])
     return status
+
+
+def join(directory: Path) -> Any:
+    """A Thespian `ActorSystem` client of the system that runs in `directory`."""
+    from thespian.actors import ActorSystem
+
+    from slither_actors.transport.unix import RUN_DIRECTORY, UnixSystemBase
+
+    capabilities = {RUN_DIRECTORY: str(directory)}
+    base = UnixSystemBase(SimpleNamespace(capabilities=capabilities))
+    return ActorSystem(systemBase=base, capabilities=capabilities, transientUnique=True)

@@ -19,7 +19,10 @@ _ORPHANED = 97
 
 
 def _prctl(option: int, value: int | bytes) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
+    nothing = ctypes.c_ulong(0)
+    if ctypes.CDLL(None, use_errno=True).prctl(option, argument, nothing, nothing, nothing) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}): {os.strerror(ctypes.get_errno())}")
 
 
 def become_subreaper() -> None:
@@ -43,6 +46,17 @@ def tie_to(creator: int) -> None:
         os._exit(_ORPHANED)
 
 
+def unblock_signals() -> None:
+    """Drop what an exec hands down: signals that the creating thread had blocked, and those that were ignored there.
+
+    What Python itself ignores stays so.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for signum in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT}:
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, signal.SIG_DFL)
+
+
 def reset_signals() -> None:
     """Give fatal signals back their default action, and stop listening to the terminal.
 
@@ -52,7 +66,13 @@ def reset_signals() -> None:
     fatal = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP)
     for signum in fatal:
         signal.signal(signum, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deafen(signal.SIGINT)
+
+
+def deafen(signum: int) -> None:
+    """Let a signal have no effect here. A handler, since ignored signals would stay ignored in programs that user code
+    starts."""
+    signal.signal(signum, lambda signum, frame: None)
 
 
 def set_title(name: str) -> None:
@@ -75,6 +95,12 @@ def kill_group(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def kill_leftovers(pid: int) -> None:
+    """Kill what is left of the group that `pid`, dead by now, was leading: what user code started there."""
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def describe_exit(code: int | None) -> str:
     """`multiprocessing`'s exit code in words: "SIGKILL", "exit code 3", "unknown"."""
     if code is None:
@@ -93,8 +119,8 @@ def descendants(root: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                # the command name may hold blanks and brackets: read behind the last bracket
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                # the command name may hold blanks, brackets and half a character: read behind the last bracket
+                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
                 children.setdefault(int(fields[1]), []).append(int(entry.name))
     found, todo = [], [root]
     while todo:
@@ -102,6 +128,25 @@ def descendants(root: int) -> list[int]:
             found.append(pid)
             todo.append(pid)
     return found
+
+
+def children() -> list[int]:
+    """The children of this process, also adopted and dead ones."""
+    pid = os.getpid()
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def end_orphans(spared: int) -> None:
+    """In the subreaper: reap what died, and kill adopted children, all but one, whose group has lost its leader.
+
+    Actors lead groups, and die with their creators. What user code had started in them does not, and comes here.
+    """
+    reap()
+    for pid in set(children()) - {spared}:
+        with contextlib.suppress(OSError):
+            leader = os.getpgid(pid)
+            if not Path(f"/proc/{leader}").exists():
+                os.kill(pid, signal.SIGKILL)
 
 
 def end_descendants(limit_s: float = 5.0) -> None:
@@ -114,6 +159,14 @@ def end_descendants(limit_s: float = 5.0) -> None:
         if not reap():
             return
         time.sleep(0.001)
+
+
+def close_inherited(keep: set[int]) -> None:
+    """Close what a fork brought along: a pipe or socket of the creator held open here would never end there."""
+    for entry in os.listdir("/proc/self/fd"):
+        if int(entry) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(entry))
 
 
 def reap() -> bool:

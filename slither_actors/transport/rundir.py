@@ -10,6 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -20,7 +21,9 @@ from slither_actors.errors import RunDirectoryError
 _SOCKET_PATH_LIMIT = 107
 _LONGEST_SOCKET_NAME = len("4194304.999999.ffffffff")
 _COOKIE = "cookie"
+_COOKIE_SIZE = 16
 _LOCK = "lock"
+_NEW_LOCK = "lock.new"
 
 # A directory without a lock file may be one that is being made this moment.
 _BEING_MADE_S = 10.0
@@ -29,7 +32,7 @@ _BEING_MADE_S = 10.0
 def base_directory() -> Path:
     """Where run directories live: `XDG_RUNTIME_DIR` where it is usable, else the temp folder."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK | os.X_OK):
+    if runtime and os.path.isabs(runtime) and os.access(runtime, os.W_OK | os.X_OK):
         return Path(runtime)
     return Path(tempfile.gettempdir())
 
@@ -60,21 +63,26 @@ class RunDirectory:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
+            check_private(path)
             raise RunDirectoryError(str(path), "a system of this name is running; choose another name") from None
         except OSError as error:
             raise RunDirectoryError(str(path), f"cannot be made: {error.strerror}") from None
         check_private(path)
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        cookie = os.open(path / _COOKIE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.write(cookie, secrets.token_bytes(_COOKIE_SIZE))
+        os.close(cookie)
+        # Locked before it has its name: between the two, others would take it for the lock of a dead system.
+        lock = os.open(path / _NEW_LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # A record lock belongs to the process, so forked actors do not keep it alive as they would an flock.
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        cookie = os.open(path / _COOKIE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(cookie, secrets.token_bytes(16))
-        os.close(cookie)
+        os.rename(path / _NEW_LOCK, path / _LOCK)
         return cls(path, lock)
 
     def remove(self) -> None:
-        """Delete the directory with all that is in it."""
+        """Delete the directory with all that is in it, and give up the claim."""
         shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
 
 
 def read_cookie(path: Path) -> bytes:
@@ -85,9 +93,12 @@ def read_cookie(path: Path) -> bytes:
     """
     check_private(path)
     try:
-        return (path / _COOKIE).read_bytes()
+        cookie = (path / _COOKIE).read_bytes()
     except OSError as error:
         raise RunDirectoryError(str(path), f"holds no system: {error.strerror}") from None
+    if len(cookie) != _COOKIE_SIZE:
+        raise RunDirectoryError(str(path), "holds no system: it is just being made")
+    return cookie
 
 
 def check_private(path: Path) -> None:
@@ -110,8 +121,12 @@ def check_private(path: Path) -> None:
 
 def stale_directories() -> list[Path]:
     """Run directories of ours whose host is dead."""
-    found = base_directory().glob(f"slither-{os.getuid()}-*")
-    return sorted(path for path in found if path.is_dir() and not path.is_symlink() and _is_stale(path))
+    found = []
+    for path in base_directory().glob(f"slither-{os.getuid()}-*"):
+        with _claim_stale(path) as stale:
+            if stale:
+                found.append(path)
+    return sorted(found)
 
 
 def remove_stale() -> list[Path]:
@@ -121,33 +136,49 @@ def remove_stale() -> list[Path]:
 
 def remove_if_stale(path: Path) -> bool:
     """Remove `path` if it is a run directory of ours whose host is dead."""
-    if not path.is_dir() or path.is_symlink() or not _is_stale(path):
-        return False
-    shutil.rmtree(path, ignore_errors=True)
-    return True
+    with _claim_stale(path) as stale:
+        if stale:
+            shutil.rmtree(path, ignore_errors=True)
+        return stale
 
 
-def _is_stale(path: Path) -> bool:
-    """Whether the host is gone. Never call it in the host for its own directory: closing any descriptor of a file ends
-    the record locks that the process has on it."""
-    status = path.lstat()
-    if status.st_uid != os.getuid():
-        return False
+def remove_sockets(directory: Path, pid: int) -> None:
+    """Remove the sockets that a killed process left in a run directory."""
+    for path in directory.glob(f"{pid}.*"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _claim_stale(path: Path) -> Iterator[bool]:
+    """Whether the host is gone; if so, nobody else finds that out until the end of the block."""
+    stale, lock = _look(path)
     try:
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return time.time() - status.st_mtime > _BEING_MADE_S
-    except OSError:
-        return False
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    else:
-        return True
+        yield stale
     finally:
-        with contextlib.suppress(OSError):
+        if lock is not None:
             os.close(lock)
+
+
+def _look(path: Path) -> tuple[bool, int | None]:
+    """Whether the host is gone, and the open lock file where there is one.
+
+    Never use it in the host for its own directory: closing any descriptor of a file ends the record locks that the
+    process has on it.
+    """
+    lock = None
+    try:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            return False, None
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return time.time() - status.st_mtime > _BEING_MADE_S, None
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # whoever held it a moment ago may have removed the directory, and somebody else made it again
+        return os.path.samestat(os.fstat(lock), os.lstat(path / _LOCK)), lock
+    except OSError:  # it is locked, or has gone, or is not for us
+        return False, lock
 
 
 def _check_length(path: Path) -> None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from thespian.actors import ActorAddress, ActorExitRequest, ActorSystemFailure, DeadEnvelope, WatchMessage
+from thespian.actors import ActorExitRequest, ActorSystemFailure, DeadEnvelope, WatchMessage
 from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
 from thespian.system.messages.multiproc import ChildMayHaveDied, EndpointConnected, LoggerConnected
 from thespian.system.multiprocCommon import MultiProcAdmin, detach_child, multiprocessCommon
@@ -33,6 +33,7 @@ from thespian.system.transport import (
 )
 from thespian.system.transport.wakeupTransportBase import wakeupTransportBase
 
+from slither_actors.transport.address import actor_address
 from slither_actors.transport.hub import Hub, Undecodable, Undelivered
 from slither_actors.transport.process import tie_to
 
@@ -40,38 +41,6 @@ RUN_DIRECTORY = "Slither Run Directory"
 _ADMIN = "admin"
 _ADMIN_START_LIMIT = timedelta(seconds=10)
 _DRAIN_LIMIT_S = 5.0
-
-
-class UnixAddress:
-    """What stands inside a Thespian `ActorAddress`: the path of a listening socket."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UnixAddress) and other.path == self.path
-
-    def __hash__(self) -> int:
-        return hash(self.path)
-
-    def __str__(self) -> str:
-        return f"(unix|{self.path})"
-
-    def __reduce__(self) -> tuple[type[UnixAddress], tuple[str]]:
-        return UnixAddress, (self.path,)
-
-    def isLocalAddr(self) -> bool:  # Thespian's name
-        return True
-
-    def isSameSystem(self, other: object) -> bool:  # Thespian's name
-        return True
-
-
-def actor_address(path: str) -> Any:
-    """Thespian's address for a socket path."""
-    return ActorAddress(UnixAddress(path))
 
 
 class _Endpoint(TransportInit__Base):  # type: ignore[misc]
@@ -239,9 +208,8 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
             self.hub.watch(fd, lambda fd=fd: self.hub.inbox.append((WatchMessage([fd]), self.hub.address)))  # type: ignore[misc]
 
     def abort_run(self, drain: bool = False) -> None:
-        limit = time.monotonic() + _DRAIN_LIMIT_S
-        while drain and self.hub.pending and time.monotonic() < limit:
-            self.hub.poll(0.01)
+        if drain:
+            self.hub.flush(_DRAIN_LIMIT_S)
         self._ended = Thespian__Run_Terminated()
 
     def _runWithExpiry(self, handler: Any) -> Any:
@@ -296,7 +264,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
             return None
         if isinstance(message, Undecodable):
             # before adoption there is no way to the service's loggers; its standard error is where prints go too
-            print(f"slither: a message from {sender} cannot be read: {message.error}", file=sys.stderr)
+            sys.stderr.write(f"slither: a message from {sender} cannot be read: {message.error}\n")
             return None
         address = self._addresses.get(sender)
         if address is None:
@@ -318,7 +286,7 @@ class _Admin(MultiProcAdmin):  # type: ignore[misc]
 
     def h_LogRecord(self, envelope: Any) -> bool:
         # Only what an actor logs before it is one of ours arrives here; the service's stderr is where prints go too.
-        print(envelope.message.getMessage(), file=sys.stderr)
+        sys.stderr.write(f"{envelope.message.getMessage()}\n")
         return True
 
     def h_LoggerExitRequest(self, envelope: Any) -> bool:

@@ -1,0 +1,119 @@
+"""The workers that a dispatcher has leased, and what each of them has to do."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from slither_actors.otp.ref import Ref
+from slither_actors.worker.parcel import Parcel
+
+# One batch in work and one waiting: the worker never idles for a round trip, and little is stranded by its death.
+SLOTS = 2
+
+
+@attrs.define(eq=False)
+class Task:
+    """One batch on its way through a dispatcher.
+
+    `index` is its place in the order of arrival within the run; `deadline` is set while a worker runs it.
+    """
+
+    number: int
+    run: str
+    index: int
+    parcels: tuple[Parcel, ...]
+    owner: object
+    attempts: int = 0
+    timed_out: bool = False
+
+
+@attrs.define(eq=False)
+class _Seat:
+    worker: Ref
+    tasks: deque[Task] = attrs.field(factory=deque)
+    since: float = 0.0  # when the first task began
+    leaving: bool = False
+    known: set[str] = attrs.field(factory=set)
+
+
+class Desk:
+    """Leased workers by address."""
+
+    def __init__(self) -> None:
+        self._seats: dict[str, _Seat] = {}
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    def seat(self, worker: Ref) -> None:
+        """A lease was granted."""
+        self._seats[worker.address] = _Seat(worker)
+
+    def free_worker(self) -> Ref | None:
+        """The worker with the least to do that can take a task more."""
+        best = None
+        for seat in self._seats.values():
+            if not seat.leaving and len(seat.tasks) < SLOTS and (best is None or len(seat.tasks) < len(best.tasks)):
+                if not seat.tasks:
+                    return seat.worker
+                best = seat
+        return best.worker if best else None
+
+    def assign(self, worker: Ref, task: Task, now: float) -> bool:
+        """Give the worker a task; true if it has not seen this run before."""
+        seat = self._seats[worker.address]
+        if not seat.tasks:
+            seat.since = now
+        seat.tasks.append(task)
+        if task.run in seat.known:
+            return False
+        seat.known.add(task.run)
+        return True
+
+    def finish(self, address: str, number: int, now: float) -> Task | None:
+        """The worker is done with a task; `None` for what this desk knows nothing of."""
+        seat = self._seats.get(address)
+        if seat is None or not seat.tasks or seat.tasks[0].number != number:
+            return None
+        task = seat.tasks.popleft()
+        seat.since = now
+        return task
+
+    def remove(self, address: str) -> list[Task]:
+        """The lease is over; returns the tasks the worker still had, in order."""
+        seat = self._seats.pop(address, None)
+        return list(seat.tasks) if seat else []
+
+    def recall(self, worker: Ref) -> None:
+        """Give it nothing more to do."""
+        seat = self._seats.get(worker.address)
+        if seat is not None:
+            seat.leaving = True
+
+    def recall_all(self) -> None:
+        """The leases mean nothing any more."""
+        for seat in self._seats.values():
+            seat.leaving = True
+
+    def has_tasks_of(self, run: str) -> bool:
+        return any(task.run == run for seat in self._seats.values() for task in seat.tasks)
+
+    def take_idle(self, *, recalled_only: bool) -> list[Ref]:
+        """Workers without tasks, removed from the desk: those that were recalled, or all."""
+        idle = [seat for seat in self._seats.values() if not seat.tasks and (seat.leaving or not recalled_only)]
+        for seat in idle:
+            del self._seats[seat.worker.address]
+        return [seat.worker for seat in idle]
+
+    def forget_run(self, run: str) -> list[str]:
+        """The run is over; returns the addresses of the workers that know it."""
+        knowing = [address for address, seat in self._seats.items() if run in seat.known]
+        for address in knowing:
+            self._seats[address].known.discard(run)
+        return knowing
+
+    def running(self) -> list[tuple[Ref, Task, float]]:
+        """The task that each busy worker runs, and since when."""
+        return [(seat.worker, seat.tasks[0], seat.since) for seat in self._seats.values() if seat.tasks]

@@ -1,0 +1,120 @@
+"""The dispatcher: the actor around `DispatchCore`."""
+
+from __future__ import annotations
+
+import time
+
+from slither_actors.dispatch._core import DispatchCore
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, OpenRun, RunOpened
+from slither_actors.otp._timers import Timer
+from slither_actors.otp.messages import Down, Subscribe, Up
+from slither_actors.otp.server import Server, handles
+from slither_actors.worker.messages import BatchDone, BatchFailed, LeaseGranted, LeaseRecalled
+from slither_actors.worker.pool import LEASES, WORKERS
+
+
+class Dispatcher(Server):
+    """Leases workers of one pool and sends them the batches of any number of runs. No user code runs here.
+
+    Args:
+        pool: name of the pool.
+        stage: how errors call it; `None` for plain dispatch calls.
+    """
+
+    def __init__(self, pool: str, stage: str | None = None) -> None:
+        self._core = DispatchCore(stage)
+        self._prefix = f"pools/{pool}/"
+        self._timer: Timer | None = None
+        self._timer_at: float | None = None
+
+    def init(self) -> None:
+        registry = self.life.surroundings.registry
+        assert registry is not None
+        self.post(registry, Subscribe(self._prefix))
+
+    # -- the run
+
+    @handles(Batch)
+    def _on_batch(self, message: Batch, sender: str) -> None:
+        self._core.batch(message.run, message.edge, message.seq, message.parcels, time.monotonic())
+        self._carry_out()
+
+    @handles(BatchDone)
+    def _on_done(self, message: BatchDone, sender: str) -> None:
+        self._core.done(sender, message.number, message.parcels, time.monotonic())
+        self._carry_out()
+
+    @handles(Ask)
+    def _on_ask(self, message: Ask, sender: str) -> None:
+        self._core.ask(message.run, message.edge, message.limit)
+        self._carry_out()
+
+    @handles(BatchFailed)
+    def _on_failed(self, message: BatchFailed, sender: str) -> None:
+        self._core.failed(sender, message.number, message.error, message.fatal, time.monotonic())
+        self._carry_out()
+
+    @handles(Complete)
+    def _on_complete(self, message: Complete, sender: str) -> None:
+        self._core.complete(message.run, message.edge, message.last_seq)
+        self._carry_out()
+
+    @handles(OpenRun)
+    def _on_open(self, message: OpenRun, sender: str) -> None:
+        self._core.open_run(message.run, message.plan)
+        self.post(sender, RunOpened(message.run))
+
+    @handles(CloseRun)
+    def _on_close(self, message: CloseRun, sender: str) -> None:
+        self._core.close_run(message.run, time.monotonic())
+        self._carry_out()
+
+    # -- the pool
+
+    @handles(LeaseGranted)
+    def _on_granted(self, message: LeaseGranted, sender: str) -> None:
+        self._core.granted(message.worker, time.monotonic())
+        self._carry_out()
+
+    @handles(LeaseRecalled)
+    def _on_recalled(self, message: LeaseRecalled, sender: str) -> None:
+        self._core.recalled(message.worker)
+        self._carry_out()
+
+    @handles(Up)
+    def _on_up(self, message: Up, sender: str) -> None:
+        if message.ref.name == self._prefix + LEASES:
+            self._core.pool_up(message.ref.address)
+        elif message.ref.name == self._prefix + WORKERS:
+            self._core.supervisor_up(message.ref.address)
+        self._carry_out()
+
+    @handles(Down)
+    def _on_down(self, message: Down, sender: str) -> None:
+        if message.ref.name.startswith(self._prefix + WORKERS + "/"):
+            # what the worker had sent before it died comes first
+            self.life.after_arrivals(message.ref.address, lambda: self._worker_down(message))
+
+    def _worker_down(self, message: Down) -> None:
+        self._core.worker_down(message.ref, message.finding or 0, message.reason.text, time.monotonic())
+        self._carry_out()
+
+    # -- carrying out
+
+    def _carry_out(self) -> None:
+        outbox = self._core.outbox
+        if outbox:
+            for address, message in outbox:
+                self.post(address, message)
+            outbox.clear()
+        deadline = self._core.next_deadline()
+        if deadline is not None and (self._timer_at is None or deadline < self._timer_at):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = deadline
+            self._timer = self.start_timer(max(0.0, deadline - time.monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer_at = self._timer = None
+        self._core.expire(time.monotonic())
+        self._carry_out()

@@ -1,0 +1,53 @@
+"""Where items stand that left the flow: skipped, dropped, dead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from slither_actors.dispatch.messages import Ends
+from slither_actors.item import Item
+from slither_actors.worker.parcel import unpack_items
+
+OnEnd = Callable[[Item, str], Any]
+KINDS = ("skipped", "dropped", "dead")
+
+# What a stream keeps of each kind, so that an endless one does not fill the memory.
+STREAM_KEEPS = 1000
+
+
+class EndedItems(deque[Item]):
+    """Items that ended in one way: the newest ones, and `total`, the count of all."""
+
+    def __init__(self, items: Iterable[Item] = (), keep: int | None = None) -> None:
+        super().__init__(items, keep)
+        self.total = len(self)
+
+    def note(self, item: Item) -> None:
+        self.append(item)
+        self.total += 1
+
+
+class EndLog:
+    """The three ends of one run.
+
+    Args:
+        keep: how many of each to keep; `None` keeps all.
+        on_end: called with each item and the name of its end, in the thread that consumes the results.
+    """
+
+    def __init__(self, keep: int | None = None, on_end: OnEnd | None = None) -> None:
+        self.skipped = EndedItems(keep=keep)
+        self.dropped = EndedItems(keep=keep)
+        self.dead = EndedItems(keep=keep)
+        self._on_end = on_end
+
+    def note(self, ends: Ends) -> None:
+        """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta."""
+        log: EndedItems = getattr(self, ends.kind)
+        for item in unpack_items(ends.parcels):
+            marked = item.with_meta(error=ends.error, stage=ends.stage, attempts=ends.attempts)
+            log.note(marked)
+            if self._on_end is not None:
+                self._on_end(marked, ends.kind)

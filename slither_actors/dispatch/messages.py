@@ -1,0 +1,119 @@
+"""The flow protocol between the nodes of a run: the service, stages and dispatchers.
+
+An edge leads from a producer to a consumer, and is known to both by its number within the run. Credit counts batches,
+and is a cumulative limit: repeating an `Ask` changes nothing. The initial limit of an edge is its window, which both
+ends learn from the plan, so an edge that is never used costs no message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from slither_actors._message import message
+from slither_actors.errors import SlitherError
+from slither_actors.worker.parcel import Parcel
+
+
+@attrs.frozen
+class InPort:
+    """The consumer's end of an edge: at most `window` batches may be sent and not yet settled."""
+
+    edge: int
+    producer: str
+    window: int
+
+
+@attrs.frozen
+class OutPort:
+    """The producer's end of an edge. Batches are formed in the size that the consumer wants.
+
+    `route` is what items get as their route on an edge that leads to an output.
+    """
+
+    edge: int
+    consumer: str
+    window: int
+    batch_size: int
+    route: str | None = None
+
+
+@message
+class OpenRun:
+    """To a node: take part in this run, as the plan says. Answered by `RunOpened` or `RunRefused`."""
+
+    run: str
+    plan: Any
+
+
+@message
+class RunOpened:
+    """From a node: ready for the run."""
+
+    run: str
+
+
+@message
+class RunRefused:
+    """From a node: it cannot take part, and why."""
+
+    run: str
+    error: SlitherError
+
+
+@message
+class Ends:
+    """Items that left the flow together: `kind` is "skipped", "dropped" or "dead"."""
+
+    kind: str
+    parcels: tuple[Parcel, ...]
+    error: SlitherError
+    stage: str | None
+    attempts: int
+
+
+@message
+class Batch:
+    """Down an edge: one batch. `seq` counts from 1. Only edges to the service carry `ends`."""
+
+    run: str
+    edge: int
+    seq: int
+    parcels: tuple[Parcel, ...]
+    ends: tuple[Ends, ...]
+
+
+@message
+class Ask:
+    """Up an edge: `limit` batches may be sent in all; those up to `limit - window` are settled."""
+
+    run: str
+    edge: int
+    limit: int
+
+
+@message
+class Complete:
+    """Down an edge: `last_seq` was the last batch; 0 when there was none."""
+
+    run: str
+    edge: int
+    last_seq: int
+
+
+@message
+class Failed:
+    """From a node to the service: the run is halted. Sent after everything that was finished."""
+
+    run: str
+    stage: str | None
+    error: SlitherError
+    batch_ref: int
+
+
+@message
+class CloseRun:
+    """From the service to a node: forget the run; work in progress is for nobody."""
+
+    run: str

@@ -1,0 +1,64 @@
+"""The options of a dispatch: defaults, checks and documentation in one place."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from slither_actors._validators import check_known, name, one_of, positive_int, positive_seconds
+from slither_actors.config import DispatchConfig
+from slither_actors.dispatch.policy import Policy, as_policy
+from slither_actors.dispatch.strategy import FixedBatch, as_strategy
+
+Ordering = Literal["preserve", "as_completed"]
+
+
+@attrs.frozen(kw_only=True)
+class DispatchOptions:
+    """How items are batched, how many batches may be out, and what a failure means."""
+
+    pool: str = attrs.field(default="default", validator=name, metadata={"doc": "The worker pool to use."})
+    batch_size: int = attrs.field(default=64, validator=positive_int, metadata={"doc": "Items per batch."})
+    max_in_flight: int = attrs.field(
+        default=8, validator=positive_int, metadata={"doc": "Batches that may be with workers at once."}
+    )
+    ordering: Ordering = attrs.field(
+        default="preserve",
+        validator=one_of("preserve", "as_completed"),
+        metadata={"doc": "Results in the order of the items, or as batches complete."},
+    )
+    on_error: Policy = attrs.field(
+        default="halt",
+        converter=lambda value: as_policy(value, "DispatchOptions"),
+        metadata={"doc": "What happens to the items of a failed batch."},
+    )
+    timeout_s: float = attrs.field(
+        default=30.0, validator=positive_seconds, metadata={"doc": "Seconds a batch may run before its worker is killed."}
+    )
+    strategy: FixedBatch | None = attrs.field(
+        default=None,
+        converter=lambda value: None if value is None else as_strategy(value, 1),
+        metadata={"doc": "How items are cut into batches; by default `FixedBatch(batch_size)`."},
+    )
+
+    @property
+    def size(self) -> int:
+        """Items per batch, from the strategy where one is given."""
+        return self.strategy.size if self.strategy else self.batch_size
+
+    @classmethod
+    def of(cls, given: dict[str, Any], defaults: DispatchConfig, where: str) -> DispatchOptions:
+        """Options from what a user gave; `None` and what is missing become the configured defaults.
+
+        Raises:
+            InvalidOption: an unknown name, or a value that is not allowed.
+        """
+        check_known(where, given, [field.name for field in attrs.fields(cls)])
+        configured = {
+            "batch_size": defaults.default_batch_size,
+            "max_in_flight": defaults.default_max_in_flight,
+            "ordering": defaults.default_ordering,
+            "on_error": defaults.default_on_error,
+        }
+        return cls(**configured | {key: value for key, value in given.items() if value is not None})

@@ -1,0 +1,248 @@
+"""A run, seen from the service: it opens the nodes, feeds the source while there is credit, and yields the results.
+
+The run lives in the thread that consumes it. Nothing happens between two steps of the consumer but what is under way
+already: whoever stops taking results stops the source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from slither_actors._message import message
+from slither_actors.dispatch._edges import InEdge, OutEdge
+from slither_actors.dispatch.ends import EndLog
+from slither_actors.dispatch.messages import (
+    Ask,
+    Batch,
+    CloseRun,
+    Complete,
+    Failed,
+    InPort,
+    OpenRun,
+    OutPort,
+    RunOpened,
+    RunRefused,
+)
+from slither_actors.dispatch.source import Source
+from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown
+from slither_actors.item import Item
+from slither_actors.otp.endpoint import Endpoint, HungUp
+from slither_actors.otp.ref import Ref
+from slither_actors.transport.hub import Undelivered
+from slither_actors.worker.parcel import unpack_items
+
+_OPEN_LIMIT_S = 30.0
+
+
+@attrs.frozen
+class Node:
+    """A process that takes part in a run, and its plan."""
+
+    ref: Ref
+    plan: Any
+
+
+@attrs.frozen
+class RunPlan:
+    """All of one run: its nodes, the edge that the source feeds, and the edges that lead to the service."""
+
+    run: str
+    nodes: tuple[Node, ...]
+    source: OutPort
+    sinks: tuple[InPort, ...]
+
+
+class Halted(Exception):
+    """A node halted the run, or died. Turned into `DispatchError` or `PipeError` by whoever drives the run."""
+
+    def __init__(self, stage: str | None, error: SlitherError, batch_ref: int) -> None:
+        super().__init__(stage, error, batch_ref)
+        self.stage = stage
+        self.error = error
+        self.batch_ref = batch_ref
+
+
+@message
+class _NodeDied:
+    """In the endpoint's own inbox: the kernel says that this node is dead."""
+
+    ref: Ref
+
+
+class Run:
+    """One run. `batches` yields lists of items; `close` ends it early, at any time, more than once.
+
+    Args:
+        endpoint: where its messages arrive; lent for this run.
+        plan: the nodes and edges.
+        source: the items.
+        ends: where ended items are noted.
+        release: takes the endpoint back.
+        over: called once when the run is over, however it ended.
+        last_exit: tells how the process of that name ended, for the error that reaches the user.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        plan: RunPlan,
+        source: Source,
+        ends: EndLog,
+        release: Callable[[Endpoint], None],
+        over: Callable[[], None],
+        last_exit: Callable[[str], str],
+    ) -> None:
+        self._endpoint = endpoint
+        self._plan = plan
+        self._source = source
+        self._ends = ends
+        self._release = release
+        self._on_over = over
+        self._last_exit = last_exit
+        self._out = OutEdge(plan.run, plan.source)
+        self._sinks = {port.edge: InEdge(port) for port in plan.sinks}
+        self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
+        self._watches: list[int] = []
+        self._over = False
+
+    # -- begin and end
+
+    def open(self) -> None:
+        """Make every node ready.
+
+        Raises:
+            NoProcess: a node is gone already. SlitherError: a node refuses. CallTimeout: a node does not answer.
+        """
+        try:
+            for node in self._plan.nodes:
+                self._watch(node.ref)
+                self._endpoint.post(node.ref.address, OpenRun(self._plan.run, node.plan))
+            self._await_opened()
+        except BaseException:
+            self.close()
+            raise
+
+    def _watch(self, ref: Ref) -> None:
+        try:
+            watch = os.pidfd_open(ref.pid)
+        except ProcessLookupError:
+            raise NoProcess(ref.name) from None
+        self._watches.append(watch)
+
+        def died() -> None:
+            self._endpoint.unwatch(watch)
+            self._endpoint.put_aside(_NodeDied(ref), ref.address)
+
+        self._endpoint.watch(watch, died)
+
+    def _await_opened(self) -> None:
+        missing = {node.ref.address: node.ref.name for node in self._plan.nodes}
+        deadline = time.monotonic() + _OPEN_LIMIT_S
+        while missing:
+            received = self._endpoint.receive(deadline - time.monotonic())
+            if received is None:
+                raise CallTimeout(next(iter(missing.values())), _OPEN_LIMIT_S)
+            news, sender = received
+            if isinstance(news, RunOpened) and news.run == self._plan.run:
+                missing.pop(sender, None)
+            elif isinstance(news, RunRefused) and news.run == self._plan.run:
+                raise news.error
+            elif isinstance(news, _NodeDied | HungUp | Undelivered) and sender in missing:
+                raise NoProcess(missing[sender])
+
+    def close(self) -> None:
+        """End the run for good: nodes forget it, the source is let go of, the endpoint is given back."""
+        if self._over:
+            return
+        self._over = True
+        for watch in self._watches:
+            self._endpoint.unwatch(watch)
+            with contextlib.suppress(OSError):
+                os.close(watch)
+        if not self._endpoint.closed:
+            for node in self._plan.nodes:
+                with contextlib.suppress(SlitherError):
+                    self._endpoint.post(node.ref.address, CloseRun(self._plan.run))
+        self._source.close()
+        self._release(self._endpoint)
+        self._on_over()
+
+    # -- the run
+
+    def batches(self) -> Iterator[list[Item]]:
+        """The results, batch by batch. A batch is settled when the next one is asked for.
+
+        Raises:
+            Halted: the run was halted; nothing more comes.
+            Exception: what the source raises.
+        """
+        try:
+            while not all(edge.done for edge in self._sinks.values()):
+                feeding = not self._source.exhausted and self._out.credit > 0
+                received = self._endpoint.receive(0 if feeding else None)
+                if received is not None:
+                    yield from self._handle(*received)
+                if feeding and not self._over:
+                    self._feed()
+        finally:
+            self.close()
+
+    def _handle(self, news: Any, sender: str) -> Iterator[list[Item]]:
+        if getattr(news, "run", self._plan.run) != self._plan.run:
+            return  # a late message of an earlier run
+        if isinstance(news, Batch):
+            edge = self._sinks[news.edge]
+            edge.receive(news.seq)
+            for ends in news.ends:
+                self._ends.note(ends)
+            items = unpack_items(news.parcels, self._routes[news.edge])
+            if items:
+                yield items
+            edge.held -= 1
+            ask = edge.ask(self._plan.run)
+            if ask is not None:
+                self._endpoint.post(edge.port.producer, ask)
+        elif isinstance(news, Ask):
+            self._out.ask(news.limit)
+        elif isinstance(news, Complete):
+            self._sinks[news.edge].last_seq = news.last_seq
+        elif isinstance(news, Failed):
+            raise Halted(news.stage, news.error, news.batch_ref)
+        elif isinstance(news, _NodeDied):
+            self._endpoint.after_arrivals(news.ref.address, _NodeGone(news.ref))
+        elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):
+            raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._last_exit(news.ref.name)), 0)
+
+    def _is_done_with(self, address: str) -> bool:
+        """Whether a node that died had done its part: everything it owed us has come."""
+        return all(edge.done for edge in self._sinks.values() if edge.port.producer == address)
+
+    def _feed(self) -> None:
+        parcel = self._source.pull(self._plan.source.batch_size)
+        if parcel is not None:
+            self._out.put((parcel,))
+            for batch in self._out.take():
+                self._endpoint.post(self._plan.source.consumer, batch)
+        if self._source.exhausted:
+            last = self._out.complete()
+            if last is not None:
+                self._endpoint.post(self._plan.source.consumer, last)
+
+
+@message
+class _NodeGone:
+    """In the endpoint's own inbox, behind everything that the dead node had sent."""
+
+    ref: Ref
+
+
+def _stage_of(name: str) -> str | None:
+    """The stage behind a process name, `None` for the dispatcher of a pool."""
+    parts = name.split("/")
+    return parts[-1] if parts[0] == "pipes" else None

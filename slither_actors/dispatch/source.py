@@ -1,0 +1,78 @@
+"""The user's iterable, cut into encoded batches. Pulled in the caller's thread, and only when there is credit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from slither_actors.errors import InvalidOption, NotPicklable, shorten
+from slither_actors.item import Item, columns, take_ids
+from slither_actors.worker.parcel import Columns, Parcel, pack
+
+
+class Source:
+    """Pulls an iterable batch by batch.
+
+    Args:
+        items: payloads and items in any mixture; may be endless.
+        where: how errors call the place that got it.
+        keep_order: remember the place of each item, in `order` by id.
+
+    Raises:
+        InvalidOption: it is not iterable.
+    """
+
+    def __init__(self, items: Iterable[Any], where: str, *, keep_order: bool = False) -> None:
+        try:
+            self._iterator = iter(items)
+        except TypeError:
+            raise InvalidOption(where, "items", shorten(items), "an iterable of payloads or items") from None
+        self._pulled = 0
+        self.exhausted = False
+        self.order: dict[int, int] = {}
+        self._keep_order = keep_order
+
+    def pull(self, size: int) -> Parcel | None:
+        """The next batch of at most `size` items, `None` at the end.
+
+        Raises:
+            NotPicklable: an item cannot travel; the error says which.
+            Exception: what the iterable raises.
+        """
+        values = list(islice(self._iterator, size))
+        if len(values) < size:
+            self.exhausted = True
+        if not values:
+            return None
+        try:
+            parcel = self._pack(values)
+        except NotPicklable:
+            raise self._culprit(values) from None
+        self._pulled += len(values)
+        return parcel
+
+    def __iter__(self) -> Iterator[Any]:
+        """What is left, item by item."""
+        return self._iterator
+
+    def close(self) -> None:
+        """Pull no more, and let go of the iterable."""
+        self.exhausted = True
+        self._iterator = iter(())
+
+    def _pack(self, values: Sequence[Any]) -> Parcel:
+        rows: Columns = (take_ids(len(values)), values, None, None, None)
+        if any([type(value) is Item for value in values]):  # noqa: C419 - a list is quicker than a generator here
+            rows = columns(Item.wrap_many(values))
+        if self._keep_order:
+            self.order.update(zip(rows[0], range(self._pulled, self._pulled + len(values)), strict=True))
+        return pack(rows)
+
+    def _culprit(self, values: Sequence[Any]) -> NotPicklable:
+        for offset, value in enumerate(values):
+            try:
+                self._pack([value])
+            except NotPicklable as error:
+                return NotPicklable(f"item {self._pulled + offset} of the input ({type(value).__name__})", error.why)
+        return NotPicklable(f"items {self._pulled} to {self._pulled + len(values) - 1} of the input", "all together")

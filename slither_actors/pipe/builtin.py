@@ -1,0 +1,52 @@
+"""The stages that `local` and `router` declare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slither_actors.context import Context
+from slither_actors.item import Item
+from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, parameter_count
+from slither_actors.pipe.definition import PipeDefinition, StageSpec
+from slither_actors.pipe.outcome import Emit, RouteTo
+from slither_actors.pipe.pipe import PipeType
+from slither_actors.pipe.stage import Stage
+
+
+def _declared(stage: Stage) -> StageSpec:
+    """The stage's own part of the definition, found in its process."""
+    setting = stage._setting
+    assert setting is not None
+    loaded = setting.definition.load()
+    definition: PipeDefinition = loaded.definition if isinstance(loaded, PipeType) else loaded
+    return definition.stage(setting.name)
+
+
+class LocalStage(Stage):
+    """Runs the function of a `local` declaration."""
+
+    def setup(self, ctx: Context) -> None:
+        declaration = _declared(self).declaration
+        assert isinstance(declaration, LocalDeclaration)
+        self._function = declaration.function
+        self._many = declaration.many
+        self._takes_context = parameter_count(declaration.function) != 1
+
+    def handle_item(self, item: Item, ctx: Context) -> Any:
+        answer = self._function(item, ctx) if self._takes_context else self._function(item)
+        return Emit(answer) if self._many else answer
+
+
+class RouterStage(Stage):
+    """Sends each item where the first predicate that is true of it says."""
+
+    def setup(self, ctx: Context) -> None:
+        declaration = _declared(self).declaration
+        assert isinstance(declaration, RouterDeclaration)
+        self._routes = declaration.routes
+
+    def handle_item(self, item: Item, ctx: Context) -> Any:
+        for predicate, destination in self._routes:
+            if predicate(item):
+                return RouteTo(destination, item)
+        return item

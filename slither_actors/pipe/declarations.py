@@ -1,0 +1,163 @@
+"""What stands in the body of a pipe class: `local`, `worker`, `router` and `stage`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, overload
+
+import attrs
+
+from slither_actors._code import Code
+from slither_actors._validators import check_known
+from slither_actors.errors import DefinitionError, InvalidOption, shorten
+from slither_actors.pipe.stage import Stage
+from slither_actors.worker.executor import code_of
+
+_FLOW_OPTIONS = ("then", "on_error")
+
+
+@attrs.frozen(kw_only=True)
+class StageDeclaration:
+    """A stage before it has a name: its kind, what it runs, and its options, unchecked as far as they need a pipe."""
+
+    kind: str
+    then: str | None = None
+    on_error: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class LocalDeclaration(StageDeclaration):
+    function: Callable[..., Any]
+    many: bool = False
+
+    def __call__(self, *args: Any) -> Any:
+        """The function itself stays callable, in tests for example."""
+        return self.function(*args)
+
+
+@attrs.frozen(kw_only=True)
+class WorkerDeclaration(StageDeclaration):
+    executor: Code
+    options: dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class RouterDeclaration(StageDeclaration):
+    routes: tuple[tuple[Callable[[Any], Any], str], ...]
+
+
+@attrs.frozen(kw_only=True)
+class CustomDeclaration(StageDeclaration):
+    stage: type[Stage]
+    options: dict[str, Any]
+
+
+@overload
+def local(function: Callable[..., Any], /) -> LocalDeclaration: ...
+@overload
+def local(
+    *, many: bool = False, then: str | None = None, on_error: Any = None
+) -> Callable[[Callable[..., Any]], LocalDeclaration]: ...
+def local(function: Any = None, /, **options: Any) -> Any:
+    """Declare a stage that runs a function for each item, in a process of its own beside the workers.
+
+    The function is called as `f(item, ctx)`, or `f(item)` where it takes one parameter. It returns a payload, an
+    `Item`, `Emit`, `RouteTo`, `Drop` or `Fail`. What it raises follows the error policy.
+
+    Args:
+        many: the function returns an iterable of results (as if by `Emit`).
+        then: a later stage or an output to go on to, instead of the next stage.
+        on_error: error policy of this stage.
+
+    Raises:
+        InvalidOption: an unknown option.
+    """
+    check_known("local", options, ("many", *_FLOW_OPTIONS))
+
+    def declare(function: Any) -> LocalDeclaration:
+        return _local(function, **options)
+
+    return declare if function is None else declare(function)
+
+
+def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
+    if not callable(function) or parameter_count(function) not in (None, 1, 2):
+        raise InvalidOption("local", "function", shorten(function), "a function of (item, ctx) or (item)")
+    if not isinstance(many, bool):
+        raise InvalidOption("local", "many", shorten(many), "True or False")
+    return LocalDeclaration(kind="local", function=function, many=many, **flow)
+
+
+def parameter_count(function: Callable[..., Any]) -> int | None:
+    """How many positional parameters a function takes; `None` where it does not say, or takes any number."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+def worker(
+    executor: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any
+) -> WorkerDeclaration:
+    """Declare a stage that runs batches on a worker pool.
+
+    Args:
+        executor: `"module:function"`, a function, `Call(...)` or a subclass of `Executor`.
+        then: a later stage or an output to go on to, instead of the next stage.
+        on_error: error policy of this stage.
+        options: those of `DispatchOptions`: pool, batch_size, max_in_flight, ordering, timeout_s, strategy.
+
+    Raises:
+        InvalidOption: the executor is none, or its parameters do not fit.
+    """
+    return WorkerDeclaration(kind="worker", executor=code_of(executor), options=options, then=then, on_error=on_error)
+
+
+def router(*routes: Any, then: str | None = None, on_error: Any = None) -> RouterDeclaration:
+    """Declare a stage that sends each item to the destination of the first predicate that is true of it.
+
+    An item that no predicate takes goes on to the next stage, or to the output "default" behind the last one.
+
+    Args:
+        routes: pairs `(predicate, destination)`; a predicate gets the `Item`, a destination is an output or a later
+            stage.
+        then: where to go on to when no predicate holds, instead of the next stage.
+        on_error: error policy of this stage.
+
+    Raises:
+        InvalidOption: something is not such a pair.
+    """
+    for number, route in enumerate(routes, 1):
+        is_pair = isinstance(route, tuple) and len(route) == 2
+        if not is_pair or not callable(route[0]) or not isinstance(route[1], str):
+            raise InvalidOption("router", f"route {number}", shorten(route), "(predicate, destination)")
+    if not routes:
+        raise InvalidOption("router", "routes", "nothing", "at least one (predicate, destination)")
+    return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)
+
+
+def stage(cls: type[Stage], /, *, then: str | None = None, on_error: Any = None, **options: Any) -> CustomDeclaration:
+    """Declare a stage of your own class.
+
+    Args:
+        cls: a subclass of `Stage`.
+        then: a later stage or an output to go on to, instead of the next stage.
+        on_error: error policy of this stage.
+        options: those of the class's `Options`, checked now.
+
+    Raises:
+        InvalidOption: it is no stage class. DefinitionError: its options do not fit.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Stage)):
+        raise InvalidOption("stage", "class", shorten(cls), "a subclass of Stage")
+    try:
+        cls.make_options(options)
+    except InvalidOption:
+        raise
+    except Exception as error:
+        raise DefinitionError(f"stage {cls.__name__}", f"its options are refused: {error}") from error
+    return CustomDeclaration(kind="stage", stage=cls, options=options, then=then, on_error=on_error)

@@ -1,0 +1,157 @@
+"""A pipe as plain data: its stages in order, where each of them leads, its outputs and error policies. All checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from slither_actors._validators import check_known
+from slither_actors.config import DispatchConfig
+from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch.policy import Policy, as_policy
+from slither_actors.errors import DefinitionError, InvalidOption, shorten
+from slither_actors.item import DEFAULT_ROUTE
+from slither_actors.pipe.declarations import RouterDeclaration, StageDeclaration, WorkerDeclaration
+from slither_actors.pipe.outputs import Outputs
+
+_WORKER_OPTIONS = ("pool", "batch_size", "max_in_flight", "ordering", "timeout_s", "strategy")
+
+
+@attrs.frozen
+class StageSpec:
+    """One stage of a pipe. `next` is where an item goes by itself: a later stage or an output."""
+
+    name: str
+    declaration: StageDeclaration
+    next: str
+
+
+@attrs.frozen
+class PipeDefinition:
+    """What a pipe class declares.
+
+    Attributes:
+        name: the class's name.
+        stages: in the order in which they stand.
+        outputs: names of the outputs; "default" is always there.
+        on_error: policies by stage name, "*" for all others.
+    """
+
+    name: str
+    stages: tuple[StageSpec, ...]
+    outputs: tuple[str, ...]
+    on_error: dict[str, Policy]
+
+    def stage(self, name: str) -> StageSpec:
+        """The stage of that name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def later_stages(self, name: str) -> tuple[StageSpec, ...]:
+        """The stages behind `name`."""
+        position = [stage.name for stage in self.stages].index(name)
+        return self.stages[position + 1 :]
+
+    def policy(self, stage: StageSpec, default: Any) -> Policy:
+        """The error policy that holds for a stage: its own option, `on_error[stage]`, `on_error["*"]`, `default`."""
+        if stage.declaration.on_error is not None:
+            return as_policy(stage.declaration.on_error, stage.name)
+        return self.on_error.get(stage.name) or self.on_error.get("*") or as_policy(default, self.name)
+
+    def dispatch_options(self, stage: StageSpec, config: DispatchConfig) -> DispatchOptions:
+        """The options of a worker stage."""
+        assert isinstance(stage.declaration, WorkerDeclaration)
+        given = stage.declaration.options | {"on_error": self.policy(stage, config.default_on_error)}
+        return DispatchOptions.of(given, config, f"{self.name}.{stage.name}")
+
+
+def define(
+    name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any
+) -> PipeDefinition:
+    """Check a pipe and put it into its final form.
+
+    Args:
+        name: the class's name.
+        declared: stages by name, in order.
+        outputs: what the class says about outputs.
+        on_error: what the class says about errors.
+
+    Raises:
+        DefinitionError: something does not fit; the error names pipe, stage, what was got and what is allowed.
+    """
+    if not declared:
+        raise DefinitionError(f"pipe {name}", "it has no stage", "local, worker, router and stage declare one")
+    output_names = _check_outputs(name, outputs, declared)
+    policies = _check_policies(name, on_error, declared)
+    names = list(declared)
+    stages = []
+    for position, (stage_name, declaration) in enumerate(declared.items()):
+        where = f"pipe {name}, stage {stage_name}"
+        reachable = [*names[position + 1 :], *output_names]
+        _check_stage(where, declaration, reachable)
+        following = names[position + 1] if position + 1 < len(names) else DEFAULT_ROUTE
+        stages.append(StageSpec(stage_name, declaration, declaration.then or following))
+    return PipeDefinition(name, tuple(stages), output_names, policies)
+
+
+def _check_outputs(name: str, outputs: Any, declared: Mapping[str, Any]) -> tuple[str, ...]:
+    where = f"pipe {name}, outputs"
+    if isinstance(outputs, str) or not isinstance(outputs, Iterable):
+        raise DefinitionError(where, f"got {shorten(outputs)}", "a list of names")
+    checked = [DEFAULT_ROUTE]
+    for output in outputs:
+        if not isinstance(output, str) or not output.isidentifier() or output.startswith("_"):
+            raise DefinitionError(where, f"{shorten(output)} is no output name", "identifiers that begin with a letter")
+        if output in declared:
+            raise DefinitionError(where, f"{output!r} is the name of a stage too", "names that no stage has")
+        if output != DEFAULT_ROUTE and hasattr(Outputs, output):
+            raise DefinitionError(where, f"{output!r} is an attribute of every result", "another name")
+        if output in checked and output != DEFAULT_ROUTE:
+            raise DefinitionError(where, f"{output!r} stands twice", "each name once")
+        if output not in checked:
+            checked.append(output)
+    return tuple(checked)
+
+
+def _check_policies(name: str, on_error: Any, declared: Mapping[str, Any]) -> dict[str, Policy]:
+    where = f"pipe {name}, on_error"
+    if isinstance(on_error, str):
+        on_error = {"*": on_error}
+    if not isinstance(on_error, Mapping):
+        raise DefinitionError(where, f"got {shorten(on_error)}", "a mapping of stage name, or '*', to policy")
+    for key in on_error:
+        if key != "*" and key not in declared:
+            raise DefinitionError(where, f"there is no stage {shorten(key)}{_nearest(key, declared)}", _listed(declared))
+    try:
+        return {key: as_policy(value, where, key) for key, value in on_error.items()}
+    except InvalidOption as error:
+        raise DefinitionError(where, f"{error.option} is {error.got}", error.allowed) from None
+
+
+def _check_stage(where: str, declaration: StageDeclaration, reachable: list[str]) -> None:
+    destinations = [declaration.then] if declaration.then is not None else []
+    if isinstance(declaration, RouterDeclaration):
+        destinations += [destination for _, destination in declaration.routes]
+    for destination in destinations:
+        if destination not in reachable:
+            problem = f"destination {shorten(destination)} is not declared{_nearest(destination, reachable)}"
+            raise DefinitionError(where, problem, f"a later stage or an output: {_listed(reachable)}")
+    try:
+        if declaration.on_error is not None:
+            as_policy(declaration.on_error, where)
+        if isinstance(declaration, WorkerDeclaration):
+            check_known(where, declaration.options, _WORKER_OPTIONS)
+            DispatchOptions.of(declaration.options, DispatchConfig(), where)
+    except InvalidOption as error:
+        raise DefinitionError(where, f"option {error.option} is {error.got}", error.allowed) from None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _nearest(name: Any, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(name), list(names), 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,37 @@
+"""What a stage may answer for an item, besides a payload or an `Item`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Emit:
+    """Any number of items instead of one; each is a payload or an `Item`, and names the original as its parent."""
+
+    payloads: Iterable[Any]
+
+
+@attrs.frozen
+class RouteTo:
+    """Send the item to a later stage or to an output instead of the next stage."""
+
+    destination: str
+    payload: Any
+
+
+@attrs.frozen
+class Drop:
+    """Take the item out of the flow; it stands in `.dropped`, with the reason in `meta["error"]`."""
+
+    reason: Any = None
+
+
+@attrs.frozen
+class Fail:
+    """The item failed; the error policy decides, as for an exception."""
+
+    reason: Any = None

@@ -1,0 +1,55 @@
+"""The results of a whole run of a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slither_actors.dispatch.ends import EndedItems, EndLog
+from slither_actors.item import Item
+
+
+class Outputs(Mapping[str, list[Item]]):
+    """Items by output, as a mapping and as attributes (`outputs.accept`), each in input order.
+
+    Attributes:
+        skipped: items that an error policy took out.
+        dropped: items that a handler dropped.
+        dead: items that were given up.
+    """
+
+    def __init__(self, by_output: dict[str, list[Item]], ends: EndLog) -> None:
+        self._by_output = by_output
+        self._ends = ends
+
+    @property
+    def skipped(self) -> EndedItems:
+        return self._ends.skipped
+
+    @property
+    def dropped(self) -> EndedItems:
+        return self._ends.dropped
+
+    @property
+    def dead(self) -> EndedItems:
+        return self._ends.dead
+
+    def __getitem__(self, name: str) -> list[Item]:
+        return self._by_output[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_output)
+
+    def __len__(self) -> int:
+        return len(self._by_output)
+
+    def __getattr__(self, name: str) -> Any:
+        by_output = self.__dict__.get("_by_output", {})
+        if name in by_output:
+            return by_output[name]
+        raise AttributeError(f"there is no output {name!r}; this pipe has: {', '.join(by_output)}")
+
+    def __repr__(self) -> str:
+        counts = [f"{name}={len(items)}" for name, items in self._by_output.items()]
+        counts += [f"{kind}={getattr(self, kind).total}" for kind in ("skipped", "dropped", "dead")]
+        return f"<Outputs {' '.join(counts)}>"

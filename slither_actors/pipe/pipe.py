@@ -1,0 +1,69 @@
+"""`Pipe`: the class whose body declares a topology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from slither_actors.errors import DefinitionError
+from slither_actors.pipe.declarations import StageDeclaration
+from slither_actors.pipe.definition import PipeDefinition, define
+
+
+class _Body(dict[str, Any]):
+    """The namespace of a class body; a stage that is declared twice is noticed here, where the second one arrives."""
+
+    def __init__(self, pipe: str) -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in self and (isinstance(value, StageDeclaration) or isinstance(self[key], StageDeclaration)):
+            raise DefinitionError(f"pipe {self._pipe}, stage {key}", "this name is used twice", "each name once")
+        super().__setitem__(key, value)
+
+
+class PipeType(type):
+    """Checks a pipe when its class is defined."""
+
+    definition: PipeDefinition
+
+    @classmethod
+    def __prepare__(metacls, name: str, bases: tuple[type, ...], /, **kwargs: Any) -> _Body:
+        return _Body(name)
+
+    def __new__(metacls, name: str, bases: tuple[type, ...], body: Mapping[str, Any], /, **kwargs: Any) -> PipeType:
+        cls = super().__new__(metacls, name, bases, dict(body), **kwargs)
+        if bases:
+            cls.definition = define(name, _declared(name, cls), cls.outputs, cls.on_error)  # type: ignore[attr-defined]
+        return cls
+
+
+def _declared(name: str, cls: type) -> dict[str, StageDeclaration]:
+    """Stages of the class and of the pipes that it extends; an inherited one keeps its place when it is replaced."""
+    found: dict[str, StageDeclaration] = {}
+    for base in reversed(cls.__mro__):
+        for key, value in vars(base).items():
+            if isinstance(value, StageDeclaration):
+                if key in _RESERVED:
+                    raise DefinitionError(f"pipe {name}, stage {key}", "this name means something else in a pipe")
+                found[key] = value
+            elif key in found:
+                del found[key]
+    return found
+
+
+class Pipe(metaclass=PipeType):
+    """Base of pipes. Stages run in the order in which they stand in the body, all at the same time.
+
+    Class attributes:
+        outputs: names of the outputs; "default" is always there.
+        on_error: error policies by stage name, "*" for all others.
+        definition: all of it as checked, plain data.
+    """
+
+    outputs: ClassVar[list[str]] = []
+    on_error: ClassVar[Any] = {}
+
+
+_RESERVED = frozenset({"outputs", "on_error", "stores", "definition"})

@@ -1,0 +1,132 @@
+"""Lays a run over the running stages of a pipe: which edges there are, and how much each may hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from slither_actors._code import Code
+from slither_actors.config import DispatchConfig
+from slither_actors.context import Context
+from slither_actors.dispatch._core import DispatchPlan
+from slither_actors.dispatch.dispatcher import Dispatcher
+from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.run import Node, RunPlan
+from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
+from slither_actors.otp.ref import Ref
+from slither_actors.otp.supervisor import Supervisor
+from slither_actors.pipe._stage_run import StagePlan, StageSetting
+from slither_actors.pipe.builtin import LocalStage, RouterStage
+from slither_actors.pipe.declarations import CustomDeclaration, LocalDeclaration, WorkerDeclaration
+from slither_actors.pipe.definition import PipeDefinition, StageSpec
+from slither_actors.worker.messages import Job
+
+# Items per batch of stages that handle them one by one, and of the service at the end.
+STAGE_BATCH = 32
+
+# Batches on an edge that are not settled: one in work, one waiting.
+WINDOW = 2
+
+
+def pipe_spec(child_id: str, definition: PipeDefinition, code: Code, config: DispatchConfig) -> ChildSpec:
+    """The child spec of a running pipe: one process per stage, the first one first. A stage that dies takes those
+    behind it along, since their open runs are lost with it."""
+    children = [_stage_spec(definition, stage, code, config) for stage in definition.stages]
+    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
+    return ChildSpec(child_id, Code.of(Supervisor), (options, tuple(children)), type="supervisor")
+
+
+def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code, config: DispatchConfig) -> ChildSpec:
+    declaration = stage.declaration
+    if isinstance(declaration, WorkerDeclaration):
+        pool = definition.dispatch_options(stage, config).pool
+        return ChildSpec(stage.name, Code.of(Dispatcher), (pool, stage.name))
+    options = declaration.options if isinstance(declaration, CustomDeclaration) else {}
+    setting = StageSetting(definition.name, stage.name, code, options)
+    if isinstance(declaration, CustomDeclaration):
+        return ChildSpec(stage.name, Code.of(declaration.stage), (setting,))
+    kind = LocalStage if isinstance(declaration, LocalDeclaration) else RouterStage
+    return ChildSpec(stage.name, Code.of(kind), (setting,))
+
+
+class _Edges:
+    """Numbers the edges of one run, and collects both ends of each."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self.inputs: dict[str, list[InPort]] = {}
+
+    def lead(self, producer: str, consumer: str, to: str, window: int, size: int, route: str | None = None) -> OutPort:
+        """An edge from the address `producer` to the node called `to` at the address `consumer`."""
+        edge = next(self._numbers)
+        self.inputs.setdefault(to, []).append(InPort(edge, producer, window))
+        return OutPort(edge, consumer, window, size, route)
+
+
+_SERVICE = ""
+
+
+def run_plan(
+    run: str,
+    definition: PipeDefinition,
+    refs: Mapping[str, Ref],
+    service: str,
+    context: Context,
+    config: DispatchConfig,
+) -> RunPlan:
+    """The plan of one run.
+
+    Args:
+        run: the run's id.
+        definition: the pipe.
+        refs: its running stages by name.
+        service: address of the endpoint that feeds the run and takes the results.
+        context: what user code is told.
+        config: defaults of options.
+    """
+    edges = _Edges()
+    shapes = {stage.name: _shape(definition, stage, config) for stage in definition.stages}
+    entry = definition.stages[0].name
+    source = edges.lead(service, refs[entry].address, entry, *shapes[entry])
+    ways: dict[str, dict[str, OutPort]] = {}
+    sinks: dict[str, OutPort] = {}
+    for stage in definition.stages:
+        address = refs[stage.name].address
+        is_worker = isinstance(stage.declaration, WorkerDeclaration)
+        later = [s.name for s in definition.later_stages(stage.name) if not is_worker or s.name == stage.next]
+        ways[stage.name] = {name: edges.lead(address, refs[name].address, name, *shapes[name]) for name in later}
+        route = stage.next if is_worker and not later else None
+        sinks[stage.name] = edges.lead(address, service, _SERVICE, WINDOW, STAGE_BATCH, route)
+    nodes = []
+    for stage in definition.stages:
+        inputs = tuple(edges.inputs[stage.name])
+        stage_context = context.with_stage(stage.name)
+        plan: DispatchPlan | StagePlan
+        if isinstance(stage.declaration, WorkerDeclaration):
+            output = ways[stage.name].get(stage.next, sinks[stage.name])
+            options = definition.dispatch_options(stage, config)
+            job = Job(stage.declaration.executor, stage_context)
+            plan = DispatchPlan(inputs, output, sinks[stage.name], job, options)
+        else:
+            workers = [s.name for s in definition.stages if isinstance(s.declaration, WorkerDeclaration)]
+            policy = definition.policy(stage, config.default_on_error)
+            plan = StagePlan(
+                inputs,
+                ways[stage.name],
+                sinks[stage.name],
+                definition.outputs,
+                stage.next,
+                policy,
+                stage_context,
+                frozenset(workers),
+            )
+        nodes.append(Node(refs[stage.name], plan))
+    return RunPlan(run, tuple(nodes), source, tuple(edges.inputs[_SERVICE]))
+
+
+def _shape(definition: PipeDefinition, stage: StageSpec, config: DispatchConfig) -> tuple[int, int]:
+    """Window and batch size of edges that lead to a stage."""
+    if isinstance(stage.declaration, WorkerDeclaration):
+        options = definition.dispatch_options(stage, config)
+        return options.max_in_flight + WINDOW, options.size
+    return WINDOW, STAGE_BATCH

@@ -1,0 +1,170 @@
+"""`Stage`: the actor behind every stage that is not a dispatcher, and the class that plug-ins subclass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from slither_actors._validators import check_known
+from slither_actors.context import Context
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
+from slither_actors.errors import DefinitionError, ItemError, RemoteError, ResultCountMismatch
+from slither_actors.item import Item
+from slither_actors.otp.child import ExitReason
+from slither_actors.otp.server import Server, handles
+from slither_actors.pipe._stage_run import RunHalted, StageRun, StageSetting
+
+
+@attrs.frozen
+class NoOptions:
+    """The options of a stage that has none."""
+
+
+class Stage(Server):
+    """Base of stages. Override `handle_item` or `handle_batch`, and `setup` and `teardown` where you need them.
+
+    A stage is an actor in a process of its own. It is made once per start of its pipe and serves many runs, also at the
+    same time: what hangs on `self` is shared by all of them, `ctx.state` belongs to one. Made by hand, as
+    `MyStage(**options)`, it touches no process, so its hooks can be called in a plain unit test.
+
+    Options are declared in a nested frozen attrs class `Options` and read as `self.options`.
+    """
+
+    Options: ClassVar[type] = NoOptions
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("slither_actors.pipe."):
+            return
+        for name in ("__init__", "receiveMessage"):
+            if name in vars(cls):
+                problem = f"it overrides {name}, which belongs to the library"
+                raise DefinitionError(f"stage {cls.__name__}", problem, "setup(ctx) prepares; Options holds settings")
+        if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
+            raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
+        if not attrs.has(cls.Options):
+            raise DefinitionError(f"stage {cls.__name__}", "Options is no attrs class", "@attrs.frozen class Options")
+
+    def __init__(self, setting: StageSetting | None = None, /, **options: Any) -> None:
+        self._setting = setting
+        self._runs: dict[str, StageRun] = {}
+        self.options: Any = self.make_options(setting.options if setting else options)
+
+    @classmethod
+    def make_options(cls, given: dict[str, Any]) -> Any:
+        """The checked options.
+
+        Raises:
+            InvalidOption: an unknown name; what the validators of `Options` raise comes through.
+        """
+        check_known(f"stage {cls.__name__}", given, [field.alias or field.name for field in attrs.fields(cls.Options)])
+        return cls.Options(**given)
+
+    # -- what plug-ins override; all of it runs in the stage's process
+
+    def setup(self, ctx: Context) -> None:
+        """Called once per start of the process, before the first item. What it raises is a failed start."""
+
+    def handle_item(self, item: Item, ctx: Context) -> Any:
+        """Called for each item, unless `handle_batch` is overridden.
+
+        Returns a payload, an `Item`, `Emit`, `RouteTo`, `Drop` or `Fail`. What it raises follows the error policy.
+        """
+        raise NotImplementedError
+
+    def handle_batch(self, items: Sequence[Item], ctx: Context) -> Sequence[Any]:
+        """Called for each batch; returns one answer per item, as `handle_item` does.
+
+        What it raises follows the error policy, for all items of the batch.
+        """
+        raise NotImplementedError
+
+    def teardown(self) -> None:
+        """Called before the process ends, unless it is killed. What it raises is logged."""
+
+    # -- the actor
+
+    def init(self) -> None:
+        setting = self._setting
+        self.setup(Context(pipe=setting.pipe, stage=setting.name) if setting else Context())
+
+    def terminate(self, reason: ExitReason) -> None:
+        self.teardown()
+
+    @handles(OpenRun)
+    def _on_open(self, message: OpenRun, sender: str) -> None:
+        stage = self._setting.name if self._setting else type(self).__name__
+        self._runs[message.run] = StageRun(message.run, stage, message.plan)
+        self.post(sender, RunOpened(message.run))
+
+    @handles(CloseRun)
+    def _on_close(self, message: CloseRun, sender: str) -> None:
+        self._runs.pop(message.run, None)
+
+    @handles(Batch)
+    def _on_batch(self, message: Batch, sender: str) -> None:
+        run = self._runs.get(message.run)
+        if run is not None:
+            run.batch(message.edge, message.seq, message.parcels)
+            self._work(run)
+
+    @handles(Ask)
+    def _on_ask(self, message: Ask, sender: str) -> None:
+        run = self._runs.get(message.run)
+        if run is not None:
+            run.ask(message.edge, message.limit)
+            self._work(run)
+
+    @handles(Complete)
+    def _on_complete(self, message: Complete, sender: str) -> None:
+        run = self._runs.get(message.run)
+        if run is not None:
+            run.complete(message.edge, message.last_seq)
+            self._work(run)
+
+    def _work(self, run: StageRun) -> None:
+        try:
+            self._send_all(run.flush())
+            while (items := run.next_batch()) is not None:
+                self._handle(run, items)
+                self._send_all(run.flush())
+        except RunHalted as halt:
+            self._send_all(run.last_words())
+            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, halt.error, 0))
+            del self._runs[run.id]
+        else:
+            if run.over:
+                del self._runs[run.id]
+
+    def _handle(self, run: StageRun, items: list[Item]) -> None:
+        if type(self).handle_batch is not Stage.handle_batch:
+            self._handle_whole(run, items)
+            return
+        for item in items:
+            try:
+                answer = self.handle_item(item, run.context)
+            except BaseException as error:
+                run.failure([item], _as_item_error(error))
+            else:
+                run.outcome(item, answer)
+
+    def _handle_whole(self, run: StageRun, items: list[Item]) -> None:
+        try:
+            answers = list(self.handle_batch(items, run.context))
+            if len(answers) != len(items):
+                raise ResultCountMismatch(f"{type(self).__name__}.handle_batch", len(items), len(answers))
+        except BaseException as error:
+            run.failure(items, _as_item_error(error))
+            return
+        for item, answer in zip(items, answers, strict=True):
+            run.outcome(item, answer)
+
+    def _send_all(self, messages: list[tuple[str, Any]]) -> None:
+        for address, news in messages:
+            self.post(address, news)
+
+
+def _as_item_error(error: BaseException) -> ItemError:
+    return error if isinstance(error, ItemError) else RemoteError.of(error)

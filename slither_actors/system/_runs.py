@@ -1,0 +1,82 @@
+"""Plans and outcomes of runs, as the system puts them to users. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slither_actors._code import Code
+from slither_actors.context import Context
+from slither_actors.dispatch._core import DispatchPlan
+from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch.run import Halted, Node, RunPlan
+from slither_actors.errors import DispatchError, ItemError, PipeError
+from slither_actors.item import DEFAULT_ROUTE, Item
+from slither_actors.otp.ref import ProcessInfo, Ref
+from slither_actors.pipe.definition import PipeDefinition
+from slither_actors.worker.messages import Job
+
+# Batches that may wait at the dispatcher or be on their way, beside those with workers: enough to keep it busy while
+# the consumer settles one, within the promise of `max_in_flight + 4`.
+_SLACK = 2
+
+
+def dispatch_plan(
+    run: str, dispatcher: Ref, service: str, options: DispatchOptions, executor: Code, context: Context
+) -> RunPlan:
+    """The plan of a plain dispatch: service -> dispatcher -> service."""
+    window = options.max_in_flight + _SLACK
+    there = OutPort(1, dispatcher.address, window, options.size)
+    back = OutPort(2, service, window, options.size)
+    plan = DispatchPlan((InPort(1, service, window),), back, back, Job(executor, context), options)
+    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window),))
+
+
+def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:
+    """What a halted dispatch raises: what cannot work at all is raised as it is."""
+    if isinstance(halt.error, ItemError):
+        return DispatchError(halt.error, halt.batch_ref, items)
+    return halt.error
+
+
+def pipe_failure(definition: PipeDefinition, halt: Halted, items: list[Item], order: Mapping[int, int]) -> Exception:
+    """What a halted pipe raises."""
+    if isinstance(halt.error, ItemError):
+        partial = by_output(definition.outputs, items, order)
+        return PipeError(definition.name, halt.stage or "", halt.error, partial)
+    return halt.error
+
+
+def by_output(outputs: Iterable[str], items: Iterable[Item], order: Mapping[int, int]) -> dict[str, list[Item]]:
+    """Items by output. Within each in the order of the inputs; what a stage emitted stands where its parent stood."""
+    sorted_out: dict[str, list[Item]] = {output: [] for output in outputs}
+    for item in items:
+        sorted_out[item.route if item.route in sorted_out else DEFAULT_ROUTE].append(item)
+    behind = len(order)
+    for found in sorted_out.values():
+        found.sort(key=lambda item: order.get(item.id, order.get(item.parent_id or 0, behind)))
+    return sorted_out
+
+
+def tree_of(system: str, processes: Iterable[ProcessInfo]) -> dict[str, Any]:
+    """Nested plain data out of a flat list of names."""
+    root: dict[str, Any] = {"name": system, "children": []}
+    nodes = {"": root}
+    for info in sorted(processes, key=lambda info: info.ref.name):
+        node = {
+            "name": info.ref.name.rpartition("/")[2],
+            "pid": info.ref.pid,
+            "incarnation": info.ref.incarnation,
+            "kind": info.kind,
+            "alive": info.alive,
+            "restarts": info.restarts,
+            "last_exit": str(info.last_exit) if info.last_exit else None,
+            "children": [],
+        }
+        if info.ref.name == "root":
+            root.update({key: value for key, value in node.items() if key not in ("name", "children")})
+            continue
+        nodes[info.ref.name] = node
+        nodes.get(info.ref.name.rpartition("/")[0], root)["children"].append(node)
+    return root

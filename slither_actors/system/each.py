@@ -1,0 +1,81 @@
+"""One call on every worker of a pool."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from slither_actors._code import Code
+from slither_actors._message import message
+from slither_actors.context import Context
+from slither_actors.errors import CallTimeout, WorkerCrashed
+from slither_actors.otp.endpoint import Endpoint
+from slither_actors.otp.ref import Ref
+from slither_actors.worker.messages import OnceDone, RunOnce
+
+
+@message
+class _WorkerDied:
+    """In the endpoint's own inbox: the kernel says that this worker is dead."""
+
+    ref: Ref
+
+
+@message
+class _WorkerGone:
+    """In the endpoint's own inbox, behind everything that the dead worker had sent."""
+
+    ref: Ref
+
+
+def call_each(endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: Context, timeout_s: float) -> list[Any]:
+    """Run a function once on each worker; the results in the order of the workers.
+
+    Raises:
+        WorkerCrashed: a worker died before it answered. CallTimeout: one did not answer in time.
+        SlitherError: the function cannot be loaded, or raised (`RemoteError`).
+    """
+    results: dict[str, Any] = {}
+    watches = []
+    deadline = time.monotonic() + timeout_s
+    try:
+        for number, ref in enumerate(workers, 1):
+            watches.append(_watch(endpoint, ref))
+            endpoint.post(ref.address, RunOnce(number, executor, context))
+        while len(results) < len(workers):
+            received = endpoint.receive(deadline - time.monotonic())
+            if received is None:
+                late = next(ref.name for ref in workers if ref.address not in results)
+                raise CallTimeout(f"worker {late}", timeout_s)
+            news, sender = received
+            if isinstance(news, OnceDone):
+                if news.error is not None:
+                    raise news.error
+                results[sender] = news.result.decode()
+            elif isinstance(news, _WorkerDied):
+                endpoint.after_arrivals(sender, _WorkerGone(news.ref))
+            elif isinstance(news, _WorkerGone) and sender not in results:
+                raise WorkerCrashed(news.ref.name, news.ref.pid, "an unknown exit")
+    finally:
+        for watch in watches:
+            endpoint.unwatch(watch)
+            with contextlib.suppress(OSError):
+                os.close(watch)
+    return [results[ref.address] for ref in workers]
+
+
+def _watch(endpoint: Endpoint, ref: Ref) -> int:
+    try:
+        watch = os.pidfd_open(ref.pid)
+    except ProcessLookupError:
+        raise WorkerCrashed(ref.name, ref.pid, "an unknown exit") from None
+
+    def died() -> None:
+        endpoint.unwatch(watch)
+        endpoint.put_aside(_WorkerDied(ref), ref.address)
+
+    endpoint.watch(watch, died)
+    return watch

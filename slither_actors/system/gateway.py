@@ -1,0 +1,79 @@
+"""The service's ear: one thread that takes in log records and the news that the tree is going down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from slither_actors.errors import SlitherError, SystemDown
+from slither_actors.otp.endpoint import Endpoint
+from slither_actors.otp.logs import replay
+from slither_actors.otp.messages import Exiting, LogLine, TreeDown, Up
+
+_TICK_S = 1.0
+
+
+class Gateway:
+    """Reads the gateway endpoint until it is stopped or the host is dead.
+
+    Args:
+        endpoint: the address that actors know as the gateway.
+        on_down: called once with the causes, when the tree gives up or the host dies.
+        on_registry: called with the address of a new registry.
+        tick: called about once per second in this thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        on_down: Callable[[tuple[str, ...]], None],
+        on_registry: Callable[[str], None],
+        tick: Callable[[], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._on_down = on_down
+        self._on_registry = on_registry
+        self._tick = tick
+        self._stopping = threading.Event()
+        self.root_exited = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"slither-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Read what is left, then end the thread and close the endpoint."""
+        self._stopping.set()
+        self._endpoint.wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(5.0)
+        self._endpoint.close()
+
+    def _run(self) -> None:
+        causes: tuple[str, ...] = ()
+        try:
+            while True:
+                received = self._endpoint.receive(0 if self._stopping.is_set() else _TICK_S)
+                if received is None:
+                    if self._stopping.is_set():
+                        return
+                    self._tick()
+                    continue
+                news = received[0]
+                if isinstance(news, LogLine):
+                    replay(news)
+                elif isinstance(news, Up):
+                    self._on_registry(news.ref.address)
+                elif isinstance(news, TreeDown):
+                    causes = news.causes
+                elif isinstance(news, Exiting):
+                    self.root_exited.set()
+                    if not self._stopping.is_set() and not news.reason.is_normal or causes:
+                        self._on_down(causes or (str(news.reason),))
+        except SystemDown:
+            self._on_down(causes)
+        except SlitherError as error:
+            self._on_down((str(error),))
+        finally:
+            self.root_exited.set()

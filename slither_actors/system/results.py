@@ -1,0 +1,93 @@
+"""What a dispatch or a pipe gives back: a list of all, or a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from slither_actors.dispatch.ends import EndedItems, EndLog
+from slither_actors.dispatch.run import Halted, Run
+from slither_actors.item import Item
+
+Failure = Callable[[Halted, list[Item]], Exception]
+
+
+class Results(list[Item]):
+    """The surviving items of a dispatch.
+
+    Attributes:
+        skipped: items that an error policy took out.
+        dropped: items that a handler dropped.
+        dead: items that were given up.
+    """
+
+    def __init__(self, items: Iterable[Item], ends: EndLog) -> None:
+        super().__init__(items)
+        self._ends = ends
+
+    @property
+    def skipped(self) -> EndedItems:
+        return self._ends.skipped
+
+    @property
+    def dropped(self) -> EndedItems:
+        return self._ends.dropped
+
+    @property
+    def dead(self) -> EndedItems:
+        return self._ends.dead
+
+
+class Stream:
+    """Results as they are asked for: an iterator, and a context manager that closes it.
+
+    The run lives in the thread that iterates; one thread at a time. A stream keeps the newest 1,000 of each end, and
+    counts all (`stream.skipped.total`).
+    """
+
+    def __init__(self, run: Run, ends: EndLog, failure: Failure) -> None:
+        self._run = run
+        self._ends = ends
+        self._failure = failure
+        self._items = self._iterate()
+
+    @property
+    def skipped(self) -> EndedItems:
+        return self._ends.skipped
+
+    @property
+    def dropped(self) -> EndedItems:
+        return self._ends.dropped
+
+    @property
+    def dead(self) -> EndedItems:
+        return self._ends.dead
+
+    def _iterate(self) -> Iterator[Item]:
+        try:
+            for batch in self._run.batches():
+                yield from batch
+        except Halted as halt:
+            # what was finished before the failure has been yielded already
+            raise self._failure(halt, []) from None
+
+    def __iter__(self) -> Iterator[Item]:
+        # the generator itself, so that a for-loop runs without a call per item
+        return self._items
+
+    def __next__(self) -> Item:
+        return next(self._items)
+
+    def close(self) -> None:
+        """End the run: its source is pulled no more, and work in progress is for nobody."""
+        self._run.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,104 @@
+"""Who may use which worker. Pure: events in, grants and recalls out.
+
+Every holder that wants workers gets an equal share, as far as it wants that much. Where there are more holders than
+workers, a worker goes round: it is recalled from the holder that has had it longest.
+"""
+
+from __future__ import annotations
+
+from slither_actors.otp.ref import Ref
+from slither_actors.worker.messages import LeaseGranted, LeaseRecalled
+
+Action = tuple[str, LeaseGranted | LeaseRecalled]
+
+
+class LeaseBook:
+    """The workers of one pool and their holders (addresses of dispatchers)."""
+
+    def __init__(self) -> None:
+        self._free: dict[Ref, None] = {}
+        self._held: dict[Ref, str] = {}  # in the order of the grants
+        self._recalled: set[Ref] = set()
+        self._wants: dict[str, int] = {}  # in the order of waiting
+
+    @property
+    def workers(self) -> tuple[Ref, ...]:
+        """All workers that are up, in the order of their names."""
+        return tuple(sorted((*self._free, *self._held), key=lambda ref: (len(ref.name), ref.name)))
+
+    def worker_up(self, worker: Ref) -> list[Action]:
+        self._free[worker] = None
+        return self._settle()
+
+    def worker_down(self, worker: Ref) -> list[Action]:
+        self._free.pop(worker, None)
+        self._held.pop(worker, None)
+        self._recalled.discard(worker)
+        return self._settle()
+
+    def request(self, holder: str, want: int) -> list[Action]:
+        """`holder` can use `want` workers in all; 0 means none any more."""
+        self._wants.pop(holder, None)
+        if want > 0:
+            self._wants[holder] = want
+        return self._settle()
+
+    def give_back(self, holder: str, worker: Ref) -> list[Action]:
+        if self._held.get(worker) == holder:
+            del self._held[worker]
+            self._recalled.discard(worker)
+            self._free[worker] = None
+            if holder in self._wants:  # to the end of the line
+                self._wants[holder] = self._wants.pop(holder)
+        return self._settle()
+
+    def holder_down(self, holder: str) -> list[Action]:
+        """The holder is dead. What its workers still run for it, they finish for nobody."""
+        self._wants.pop(holder, None)
+        for worker in [worker for worker, who in self._held.items() if who == holder]:
+            del self._held[worker]
+            self._recalled.discard(worker)
+            self._free[worker] = None
+        return self._settle()
+
+    def _settle(self) -> list[Action]:
+        actions = self._grant()
+        actions += self._recall()
+        return actions
+
+    def _grant(self) -> list[Action]:
+        actions: list[Action] = []
+        while self._free:
+            short = [holder for holder, want in self._wants.items() if self._count(holder) < want]
+            if not short:
+                break
+            holder = min(short, key=self._count)
+            worker = next(iter(self._free))
+            del self._free[worker]
+            self._held[worker] = holder
+            actions.append((holder, LeaseGranted(worker)))
+        return actions
+
+    def _recall(self) -> list[Action]:
+        """Ask the richest for a worker for each holder who is poorer by more than one, or has none at all."""
+        actions: list[Action] = []
+        coming = len(self._recalled)
+        for poor in sorted((h for h, want in self._wants.items() if self._count(h) < want), key=self._count):
+            if coming > 0:
+                coming -= 1  # one that is on its way already is for this one
+                continue
+            rich = max(set(self._held.values()), key=self._keeps, default=None)
+            if rich is None or rich == poor:
+                break
+            have, keeps = self._count(poor), self._keeps(rich)
+            if keeps > have + 1 or (have == 0 and keeps == 1):
+                worker = next(w for w, h in self._held.items() if h == rich and w not in self._recalled)
+                self._recalled.add(worker)
+                actions.append((rich, LeaseRecalled(worker)))
+        return actions
+
+    def _count(self, holder: str) -> int:
+        return sum(1 for who in self._held.values() if who == holder)
+
+    def _keeps(self, holder: str) -> int:
+        return sum(1 for worker, who in self._held.items() if who == holder and worker not in self._recalled)

@@ -1,0 +1,174 @@
+"""What a worker runs on a batch: a function, or an `Executor`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from slither_actors._code import Code
+from slither_actors.context import Context
+from slither_actors.errors import InvalidOption, InvalidOutcome, ResultCountMismatch, shorten
+from slither_actors.item import Item, build_items, columns
+from slither_actors.worker.parcel import Columns
+
+_FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
+_ONCE_SHAPE = "no parameter, or one named ctx"
+
+
+class Executor:
+    """Base of executors that want items instead of payloads. Made once per run in each worker, without arguments.
+
+    `execute_batch` runs in the worker process; what it raises follows the error policy of the run.
+    """
+
+    def execute_batch(self, items: list[Item], ctx: Context) -> Sequence[Item]:
+        """Work on a batch.
+
+        Args:
+            items: the batch, never empty.
+            ctx: the run; `ctx.state` is a dict of this worker that lives as long as the run.
+
+        Returns:
+            One item per item, in the same order.
+        """
+        raise NotImplementedError
+
+
+@attrs.frozen
+class Call:
+    """Names the function of an executor: `Call("module:function")`, or a function itself."""
+
+    target: Any
+
+
+def code_of(executor: Any, *, once: bool = False) -> Code:
+    """Any form of executor that users may give, ready to travel; checked as far as this process can.
+
+    Args:
+        executor: what the user gave.
+        once: it is a function to be called once per worker, not on batches.
+
+    Raises:
+        InvalidOption: it is none of the allowed forms, or its parameters do not fit.
+        NotImportable: a malformed path. NotPicklable: it cannot travel.
+    """
+    if isinstance(executor, Call):
+        executor = executor.target
+    if isinstance(executor, Code):
+        return executor
+    if not isinstance(executor, str):
+        if not callable(executor):
+            allowed = '"module:function", a function, Call(...), or a subclass of Executor'
+            raise InvalidOption("dispatch", "executor", shorten(executor), allowed)
+        if isinstance(executor, type) and not _is_executor(executor):
+            raise InvalidOption("dispatch", "executor", shorten(executor), "a class only if it subclasses Executor")
+        if once:
+            _check_once(executor, shorten(executor))
+        elif not isinstance(executor, type):
+            _wants_context(executor, shorten(executor))
+    return Code.of(executor)
+
+
+def batch_runner(code: Code) -> Callable[[Columns, Context], Columns]:
+    """Load an executor in the worker; the returned function maps columns to columns.
+
+    Raises:
+        NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit.
+    """
+    target = code.load()
+    if _is_executor(target):
+        return _item_runner(target(), code.name)
+    if not callable(target):
+        raise InvalidOption("worker", code.name, shorten(target), "a function or a subclass of Executor")
+    with_context = _wants_context(target, code.name)
+
+    def run(rows: Columns, ctx: Context) -> Columns:
+        ids, payloads, metas, routes, parents = rows
+        results = target(payloads, ctx=ctx) if with_context else target(payloads)
+        return ids, _checked(results, len(ids), code.name), metas, routes, parents
+
+    return run
+
+
+def once_runner(code: Code) -> Callable[[Context], Any]:
+    """Load a function that is called once per worker, without items.
+
+    Raises:
+        NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit.
+    """
+    target = code.load()
+    _check_once(target, code.name)
+    return (lambda ctx: target(ctx=ctx)) if _has_context(target) else (lambda ctx: target())
+
+
+def _check_once(target: Any, name: str) -> None:
+    names = _required(target)
+    if names not in ([], ["ctx"]):
+        raise InvalidOption("call_each", name, f"parameters ({', '.join(names)})", _ONCE_SHAPE)
+
+
+def _item_runner(executor: Executor, name: str) -> Callable[[Columns, Context], Columns]:
+    def run(rows: Columns, ctx: Context) -> Columns:
+        results = _checked(executor.execute_batch(build_items(*rows), ctx), len(rows[0]), name)
+        for result in results:
+            if not isinstance(result, Item):
+                raise InvalidOutcome(name, f"execute_batch returned a {type(result).__name__} among its items")
+        return columns(results)
+
+    return run
+
+
+def _checked(results: Any, expected: int, name: str) -> list[Any]:
+    """The results as a list, one per item."""
+    if type(results) is not list:
+        if isinstance(results, str | bytes | dict) or not hasattr(results, "__iter__"):
+            raise InvalidOutcome(name, f"a batch function returns a list of results, not a {type(results).__name__}")
+        results = list(results)
+    if len(results) != expected:
+        raise ResultCountMismatch(name, expected, len(results))
+    return results
+
+
+def _is_executor(target: Any) -> bool:
+    return isinstance(target, type) and issubclass(target, Executor)
+
+
+def _wants_context(target: Any, name: str) -> bool:
+    """Whether a batch function takes `ctx`; refuses one whose other parameters do not fit."""
+    names = [parameter for parameter in _required(target) if parameter != "ctx"]
+    if len(names) > 1 or not _takes_one(target):
+        raise InvalidOption("worker", name, f"parameters ({', '.join(_required(target))})", _FUNCTION_SHAPE)
+    return _has_context(target)
+
+
+def _parameters(target: Any) -> list[inspect.Parameter] | None:
+    try:
+        return list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):  # builtins do not always tell
+        return None
+
+
+def _required(target: Any) -> list[str]:
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = _parameters(target) or []
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in skipped]
+
+
+def _takes_one(target: Any) -> bool:
+    """Whether one positional argument beside `ctx` is accepted."""
+    parameters = _parameters(target)
+    if parameters is None:
+        return True
+    positional = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
+    return any(p.kind in positional and p.name != "ctx" for p in parameters)
+
+
+def _has_context(target: Any) -> bool:
+    return any(p.name == "ctx" for p in _parameters(target) or ())

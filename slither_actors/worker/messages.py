@@ -1,0 +1,107 @@
+"""Messages to and from workers and pools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slither_actors._code import Code
+from slither_actors._message import message
+from slither_actors.context import Context
+from slither_actors.errors import ItemError, SlitherError
+from slither_actors.otp.ref import Ref
+from slither_actors.worker.parcel import Parcel
+
+
+@message
+class Job:
+    """What to run, and for whom; sent to a worker with the first batch of a run that it sees."""
+
+    executor: Code
+    context: Context
+
+
+@message
+class RunBatch:
+    """To a worker: run this batch. `number` is unique among all batches of the sender. Answered by `BatchDone` or
+    `BatchFailed`; a death before that is noticed by the supervisor."""
+
+    number: int
+    run: str
+    job: Job | None
+    parcels: tuple[Parcel, ...]
+
+
+@message
+class BatchDone:
+    """From a worker: the results, in the order of the items."""
+
+    number: int
+    parcels: tuple[Parcel, ...]
+    seconds: float
+
+
+@message
+class BatchFailed:
+    """From a worker: the batch failed. `fatal` when the run cannot work at all (its function cannot be imported)."""
+
+    number: int
+    error: ItemError | SlitherError
+    fatal: bool
+
+
+@message
+class RunOnce:
+    """To a worker: call this function once, without items. Answered by `OnceDone`."""
+
+    number: int
+    executor: Code
+    context: Context
+
+
+@message
+class OnceDone:
+    """From a worker: what the function returned, encoded, or why it did not."""
+
+    number: int
+    result: Any
+    error: SlitherError | None
+
+
+@message
+class EndRun:
+    """To a worker: forget this run and its state."""
+
+    run: str
+
+
+@message
+class LeaseRequest:
+    """To a pool: the sender can use `want` workers in all, counting those it has."""
+
+    want: int
+
+
+@message
+class LeaseGranted:
+    """From a pool: this worker is yours until you return it."""
+
+    worker: Ref
+
+
+@message
+class LeaseRecalled:
+    """From a pool: others wait; return this worker when its batches are done."""
+
+    worker: Ref
+
+
+@message
+class LeaseReturned:
+    """To a pool: this worker has no batch of mine any more."""
+
+    worker: Ref
+
+
+@message
+class ListWorkers:
+    """Call to a pool: its workers that are up, as a tuple of `Ref`."""

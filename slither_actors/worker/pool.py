@@ -1,0 +1,97 @@
+"""A pool: the supervisor of its workers, and the actor that leases them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slither_actors._code import Code
+from slither_actors.otp.child import ChildSpec, ExitReason, Strategy, SupervisorOptions
+from slither_actors.otp.messages import Down, Subscribe, Up
+from slither_actors.otp.ref import Ref
+from slither_actors.otp.server import Caller, Server, handles
+from slither_actors.otp.supervisor import Supervisor
+from slither_actors.worker._leases import Action, LeaseBook
+from slither_actors.worker._page import take_last
+from slither_actors.worker.messages import LeaseRequest, LeaseReturned, ListWorkers
+from slither_actors.worker.process import Worker
+
+WORKERS = "workers"
+LEASES = "leases"
+
+
+class WorkerSupervisor(Supervisor):
+    """Supervises the workers of one pool. A worker that dies under a batch is the batch's fault: it is restarted, and
+    the restart budget stays as it was."""
+
+    def autopsy(self, ref: Ref) -> int:
+        return take_last(self.surroundings.directory, ref.pid)
+
+    def charges(self, ref: Ref | None, reason: ExitReason, finding: Any) -> bool:
+        return not finding
+
+
+class Pool(Server):
+    """Leases the workers of one pool to dispatchers.
+
+    Args:
+        workers: the prefix of the workers' names.
+    """
+
+    def __init__(self, workers: str) -> None:
+        self._workers = workers
+        self._book = LeaseBook()
+
+    def init(self) -> None:
+        registry = self.life.surroundings.registry
+        assert registry is not None
+        self.post(registry, Subscribe(""))
+
+    @handles(Up)
+    def _on_up(self, message: Up, sender: str) -> None:
+        if message.ref.name.startswith(self._workers):
+            self._tell(self._book.worker_up(message.ref))
+
+    @handles(Down)
+    def _on_down(self, message: Down, sender: str) -> None:
+        if message.ref.name.startswith(self._workers):
+            self._tell(self._book.worker_down(message.ref))
+        else:
+            self._tell(self._book.holder_down(message.ref.address))
+
+    @handles(LeaseRequest)
+    def _on_request(self, message: LeaseRequest, sender: str) -> None:
+        self._tell(self._book.request(sender, message.want))
+
+    @handles(LeaseReturned)
+    def _on_returned(self, message: LeaseReturned, sender: str) -> None:
+        self._tell(self._book.give_back(sender, message.worker))
+
+    def handle_call(self, request: Any, caller: Caller) -> Any:
+        if isinstance(request, ListWorkers):
+            return self._book.workers
+        return super().handle_call(request, caller)
+
+    def handle_undelivered(self, message: Any, to: str) -> None:
+        self._tell(self._book.holder_down(to))
+
+    def _tell(self, actions: list[Action]) -> None:
+        for address, news in actions:
+            self.post(address, news)
+
+
+def pool_spec(name: str, size: int, *more: ChildSpec) -> ChildSpec:
+    """The child spec of one pool: its workers, the leases, then `more`. What comes later cannot live without what
+    comes earlier, hence *rest for one*.
+
+    Args:
+        name: the pool's name.
+        size: how many workers.
+        more: further children, such as the dispatcher for plain calls.
+    """
+    workers = [ChildSpec(f"worker-{number}", Code.of(Worker)) for number in range(1, size + 1)]
+    supervisor = ChildSpec(
+        WORKERS, Code.of(WorkerSupervisor), (SupervisorOptions(parallel_start=True), workers), type="supervisor"
+    )
+    leases = ChildSpec(LEASES, Code.of(Pool), (f"pools/{name}/{WORKERS}/",))
+    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
+    return ChildSpec(name, Code.of(Supervisor), (options, (supervisor, leases, *more)), type="supervisor")

@@ -1,0 +1,94 @@
+"""The worker: an actor that runs user code on one batch at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from slither_actors._code import Code
+from slither_actors._codec import encode
+from slither_actors.context import Context
+from slither_actors.errors import ItemError, RemoteError, SlitherError
+from slither_actors.otp.server import Server, handles
+from slither_actors.worker._page import Page
+from slither_actors.worker.executor import batch_runner, once_runner
+from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce
+from slither_actors.worker.parcel import Columns, pack, unpack
+
+
+@attrs.frozen
+class _Work:
+    """A run, as this worker knows it."""
+
+    execute: Callable[[Columns, Context], Columns]
+    context: Context
+
+
+class _Unusable(Exception):
+    """The run's executor cannot work here, whatever the batch."""
+
+    def __init__(self, error: SlitherError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Worker(Server):
+    """Runs batches in its own process. Everything that user code raises, `SystemExit` too, is a failed batch."""
+
+    def init(self) -> None:
+        self._page = Page(self.life.surroundings.directory)
+        self._works: dict[str, _Work | _Unusable] = {}
+
+    @handles(RunBatch)
+    def _on_run_batch(self, message: RunBatch, sender: str) -> None:
+        began = time.perf_counter()
+        self._page.running(message.number)
+        try:
+            work = self._work(message.run, message.job)
+            parcels = tuple([pack(work.execute(unpack(parcel), work.context)) for parcel in message.parcels])
+        except BaseException as error:
+            self._page.running(0)
+            self.post(sender, _failure(message.number, error))
+        else:
+            self._page.running(0)
+            self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
+
+    def _work(self, run: str, job: Job | None) -> _Work:
+        if job is not None:
+            self._works[run] = _prepare(job.executor, job.context)
+        work = self._works[run]
+        if isinstance(work, _Unusable):
+            raise work
+        return work
+
+    @handles(RunOnce)
+    def _on_run_once(self, message: RunOnce, sender: str) -> None:
+        result, failure = None, None
+        try:
+            result = encode(once_runner(message.executor)(message.context))
+        except SlitherError as error:
+            failure = error
+        except BaseException as error:
+            failure = RemoteError.of(error)
+        self.post(sender, OnceDone(message.number, result, failure))
+
+    @handles(EndRun)
+    def _on_end_run(self, message: EndRun, sender: str) -> None:
+        self._works.pop(message.run, None)
+
+
+def _prepare(executor: Code, context: Context) -> _Work | _Unusable:
+    try:
+        return _Work(batch_runner(executor), context.bind({}))
+    except SlitherError as error:
+        return _Unusable(error)
+
+
+def _failure(number: int, error: BaseException) -> Any:
+    if isinstance(error, _Unusable):
+        return BatchFailed(number, error.error, True)
+    known = isinstance(error, ItemError)
+    return BatchFailed(number, error if known else RemoteError.of(error), False)  # type: ignore[arg-type]

@@ -1,0 +1,246 @@
+"""The error tree: listed, drawn, picklable, and saying something useful."""
+
+import pickle
+import re
+import traceback
+
+import attrs
+import pytest
+
+from slither_actors import errors
+from slither_actors._describe import message_of, shorten
+
+REMOTE = errors.RemoteError("ValueError", "bad input", "Traceback ...\nValueError: bad input", ("builtins.ValueError",))
+
+SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
+    "SlitherError": (errors.SlitherError("anything"), "anything"),
+    "TransportError": (errors.TransportError("anything"), "anything"),
+    "ItemError": (errors.ItemError("anything"), "anything"),
+    "InvalidOption": (
+        errors.InvalidOption("Pool", "size", "0", "a whole number of at least 1"),
+        "Pool: size is 0; allowed: a whole number of at least 1",
+    ),
+    "DefinitionError": (
+        errors.DefinitionError("pipe Score", "there are two stages 'a'", "one of each name"),
+        "pipe Score: there are two stages 'a'; allowed: one of each name",
+    ),
+    "NotImportable": (errors.NotImportable("a:b", "there is no module 'a'"), "cannot import 'a:b': there is no"),
+    "NotPicklable": (errors.NotPicklable("a lock", "TypeError"), "a lock cannot be sent to another process: TypeError"),
+    "UnknownPool": (
+        errors.UnknownPool("gpu", ("default", "io")),
+        "no pool is called 'gpu'; this system has: default, io",
+    ),
+    "NoProcess": (errors.NoProcess("store/x"), "no process is registered as 'store/x'"),
+    "CallTimeout": (errors.CallTimeout("store/x", 1.5), "store/x did not answer within 1.5 s"),
+    "StartError": (errors.StartError("store X", "load raised"), "store X did not start: load raised"),
+    "SystemDown": (
+        errors.SystemDown("s", ("budget spent", "KeyError: 1")),
+        "is down: budget spent, because KeyError: 1",
+    ),
+    "UnsupportedPlatform": (errors.UnsupportedPlatform("win32"), "win32 is not supported"),
+    "RunDirectoryError": (errors.RunDirectoryError("/run/x", "not writable"), "run directory /run/x: not writable"),
+    "MessageTooLarge": (
+        errors.MessageTooLarge(2_000_000, 1_000),
+        "a message of 2,000,000 bytes is over the limit of 1,000",
+    ),
+    "SendQueueFull": (errors.SendQueueFull("worker 1", 5_000, 4_000), "5,000 bytes wait for worker 1"),
+    "RemoteError": (REMOTE, "ValueError: bad input"),
+    "ResultCountMismatch": (errors.ResultCountMismatch("m:f", 3, 2), "m:f got 3 items and gave 2 results"),
+    "WorkerCrashed": (errors.WorkerCrashed("w-1", 42, "SIGKILL"), "worker w-1 (pid 42) died with SIGKILL"),
+    "BatchTimeout": (errors.BatchTimeout(30, "w-1"), "timeout_s=30 and worker w-1 was killed"),
+    "SessionLost": (errors.SessionLost("s-1", "w-1", 2), "session 's-1' is lost with its worker w-1 (epoch 2)"),
+    "StageDown": (errors.StageDown("prepare", "exit code 3"), "stage 'prepare' died with exit code 3"),
+    "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "stage 'prepare' gave an answer"),
+    "Cancelled": (errors.Cancelled("the stream was closed"), "cancelled: the stream was closed"),
+    "DispatchError": (
+        errors.DispatchError(REMOTE, 7, [1, 2]),
+        "batch 7 failed, 2 items are in partial_results: ValueError: bad input",
+    ),
+    "PipeError": (
+        errors.PipeError("Score", "predict", REMOTE, {"default": [1], "accept": [2, 3]}),
+        "stage 'predict' of pipe Score failed, 3 items are in partial_results: ValueError: bad input",
+    ),
+}
+
+
+def fields_of(error: BaseException) -> dict[str, object]:
+    if not attrs.has(type(error)):
+        return {"args": error.args}
+    values = {field.name: getattr(error, field.name) for field in attrs.fields(type(error))}  # type: ignore[arg-type]
+    return {name: repr(value) if isinstance(value, Exception) else value for name, value in values.items()}
+
+
+def test_every_error_class_is_listed_and_has_a_sample():
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.SlitherError) and value.__module__ == errors.__name__
+    }
+    assert sorted(errors.__all__) == sorted(defined) == sorted(SAMPLES)
+
+
+def test_the_drawn_tree_is_the_real_one():
+    drawn, stack = {}, ["SlitherError"]
+    for indent, name in re.findall(r"^    ( *)- (\w+)", errors.__doc__ or "", re.MULTILINE):
+        depth = len(indent) // 2 + 1
+        drawn[name] = stack[depth - 1]
+        stack[depth:] = [name]
+    real = {name: getattr(errors, name).__mro__[1].__name__ for name in errors.__all__ if name != "SlitherError"}
+    assert drawn == real
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_an_error_survives_pickling(name, protocol):
+    sample, _ = SAMPLES[name]
+    received = pickle.loads(pickle.dumps(sample, protocol))
+    assert type(received) is type(sample)
+    assert str(received) == str(sample)
+    assert fields_of(received) == fields_of(sample)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_an_error_says_what_happened(name):
+    sample, text = SAMPLES[name]
+    assert text in str(sample)
+    assert repr(sample).startswith(f"<{name}: ")
+
+
+def test_parts_that_may_be_empty_leave_no_gap_in_the_text():
+    assert str(errors.DefinitionError("pipe P", "it has no stage")) == "pipe P: it has no stage"
+    assert str(errors.UnknownPool("gpu", ())).endswith("this system has: none")
+    assert str(errors.SystemDown("s", ())) == "system 's' is down: it was stopped"
+    assert str(errors.RemoteError("KeyError", "", "", ())) == "KeyError"
+
+
+def test_errors_can_be_caught_as_the_builtins_they_are():
+    assert isinstance(SAMPLES["InvalidOption"][0], ValueError)
+    assert isinstance(SAMPLES["DefinitionError"][0], ValueError)
+    assert isinstance(SAMPLES["UnknownPool"][0], LookupError)
+    assert isinstance(SAMPLES["CallTimeout"][0], TimeoutError)
+
+
+def test_a_repr_stays_short_however_much_was_finished():
+    assert len(repr(errors.DispatchError(errors.Cancelled("x" * 5_000), 1, list(range(10_000))))) < 500
+
+
+def test_the_reason_of_a_halted_run_is_its_cause_also_after_pickling():
+    for error in (errors.DispatchError(REMOTE, 1, []), errors.PipeError("P", "s", REMOTE, {})):
+        received = pickle.loads(pickle.dumps(error))
+        assert received.__cause__ is received.reason
+        assert "ValueError: bad input" in "".join(traceback.format_exception(received))
+
+
+def test_notes_travel_with_an_error_and_are_not_doubled():
+    error = errors.RemoteError("E", "m", "the remote traceback", ())
+    error.add_note("mine")
+    assert pickle.loads(pickle.dumps(error)).__notes__ == ["the remote traceback", "mine"]
+
+
+class Custom(LookupError):
+    pass
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def test_a_remote_error_holds_type_message_traceback_and_kinds():
+    error = errors.RemoteError.of(raised(Custom("no such row")))
+    assert (error.type_name, error.message, str(error)) == ("Custom", "no such row", "Custom: no such row")
+    assert error.traceback.startswith("Traceback (most recent call last):")
+    assert "raise error" in error.traceback
+    assert error.kinds[0] == f"{__name__}.Custom"
+    assert error.kinds[1:] == ("builtins.LookupError", "builtins.Exception", "builtins.BaseException")
+
+
+def test_the_remote_traceback_is_shown_where_the_error_is_printed_but_not_in_its_str():
+    error = errors.RemoteError.of(raised(Custom("no such row")))
+    assert "\n" not in str(error)
+    assert "raise error" in "".join(traceback.format_exception(pickle.loads(pickle.dumps(error))))
+
+
+def test_the_cause_of_a_remote_error_is_in_its_traceback():
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError as inner:
+            raise Custom("outer") from inner
+    except Custom as outer:
+        error = errors.RemoteError.of(outer)
+    assert "KeyError: 'inner'" in error.traceback
+    assert "direct cause" in error.traceback
+
+
+def test_frames_of_the_library_at_the_top_are_left_out():
+    namespace: dict[str, object] = {}
+    inside = errors.__file__.replace("errors.py", "worker/shell.py")
+    exec(compile("def call(function):\n    function()\n", inside, "exec"), namespace)
+
+    def users_function():
+        raise Custom("bad")
+
+    try:
+        namespace["call"](users_function)  # type: ignore[operator]
+    except Custom as caught:
+        caught = caught.with_traceback(caught.__traceback__.tb_next)  # type: ignore[union-attr]  # the frame of this test
+        text = errors.RemoteError.of(caught).traceback
+    assert "shell.py" not in text
+    assert "users_function" in text
+
+
+def test_an_exception_never_raised_and_one_raised_by_the_library_have_text_too():
+    assert errors.RemoteError.of(Custom("x")).traceback.endswith("Custom: x")
+    with pytest.raises(NotImplementedError) as caught:
+        exec(compile("raise NotImplementedError('ours')", errors.__file__, "exec"), {})
+    ours = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]
+    assert "errors.py" in errors.RemoteError.of(ours).traceback
+
+
+def test_a_remote_error_is_not_wrapped_again():
+    assert errors.RemoteError.of(REMOTE) is REMOTE
+
+
+def test_an_exception_whose_str_raises_is_still_reported():
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    error = errors.RemoteError.of(raised(Broken()))
+    assert error.message == "<the str of which raises RuntimeError>"
+    assert "Traceback" in error.traceback
+
+
+def test_the_text_of_a_remote_error_is_bounded():
+    error = errors.RemoteError.of(raised(Custom("x" * 1_000_000)))
+    assert len(error.message) == 2_000
+    assert len(error.traceback) <= 20_000
+    assert message_of(Custom("short")) == "short"
+
+
+def test_a_remote_exit_keeps_its_kind():
+    assert errors.RemoteError.of(raised(SystemExit(3))).kinds[0] == "builtins.SystemExit"
+
+
+def test_kinds_of_library_errors_are_their_classes():
+    crashed = errors.WorkerCrashed("w", 1, "SIGSEGV")
+    assert crashed.kinds[:3] == (
+        "slither_actors.errors.WorkerCrashed",
+        "slither_actors.errors.ItemError",
+        "slither_actors.errors.SlitherError",
+    )
+    assert pickle.loads(pickle.dumps(crashed)).kinds == crashed.kinds == errors.kinds_of(errors.WorkerCrashed)
+
+
+def test_shorten_cuts_and_never_raises():
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError("no repr")
+
+    assert shorten("abc") == "'abc'"
+    assert shorten("x" * 500) == "'" + "x" * 76 + "..."
+    assert len(shorten(list(range(1000)), limit=20)) == 20
+    assert "whose repr raises RuntimeError" in shorten(Broken())
