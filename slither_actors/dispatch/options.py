@@ -34,7 +34,9 @@ class DispatchOptions:
         metadata={"doc": "What happens to the items of a failed batch."},
     )
     timeout_s: float = attrs.field(
-        default=30.0, validator=positive_seconds, metadata={"doc": "Seconds a batch may run before its worker is killed."}
+        default=30.0,
+        validator=positive_seconds,
+        metadata={"doc": "Seconds a batch may run before its worker is killed."},
     )
     strategy: FixedBatch | None = attrs.field(
         default=None,

@@ -100,9 +100,7 @@ def parameter_count(function: Callable[..., Any]) -> int | None:
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
-def worker(
-    executor: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any
-) -> WorkerDeclaration:
+def worker(executor: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> WorkerDeclaration:
     """Declare a stage that runs batches on a worker pool.
 
     Args:
@@ -154,6 +152,9 @@ def stage(cls: type[Stage], /, *, then: str | None = None, on_error: Any = None,
     """
     if not (isinstance(cls, type) and issubclass(cls, Stage)):
         raise InvalidOption("stage", "class", shorten(cls), "a subclass of Stage")
+    # Not when the class is made: a class that travels by value is made empty, and filled afterwards.
+    if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
+        raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
     try:
         cls.make_options(options)
     except InvalidOption:

@@ -67,9 +67,7 @@ class PipeDefinition:
         return DispatchOptions.of(given, config, f"{self.name}.{stage.name}")
 
 
-def define(
-    name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any
-) -> PipeDefinition:
+def define(name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any) -> PipeDefinition:
     """Check a pipe and put it into its final form.
 
     Args:
@@ -123,7 +121,9 @@ def _check_policies(name: str, on_error: Any, declared: Mapping[str, Any]) -> di
         raise DefinitionError(where, f"got {shorten(on_error)}", "a mapping of stage name, or '*', to policy")
     for key in on_error:
         if key != "*" and key not in declared:
-            raise DefinitionError(where, f"there is no stage {shorten(key)}{_nearest(key, declared)}", _listed(declared))
+            raise DefinitionError(
+                where, f"there is no stage {shorten(key)}{_nearest(key, declared)}", _listed(declared)
+            )
     try:
         return {key: as_policy(value, where, key) for key, value in on_error.items()}
     except InvalidOption as error:

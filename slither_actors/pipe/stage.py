@@ -42,8 +42,6 @@ class Stage(Server):
             if name in vars(cls):
                 problem = f"it overrides {name}, which belongs to the library"
                 raise DefinitionError(f"stage {cls.__name__}", problem, "setup(ctx) prepares; Options holds settings")
-        if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
-            raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
         if not attrs.has(cls.Options):
             raise DefinitionError(f"stage {cls.__name__}", "Options is no attrs class", "@attrs.frozen class Options")
 

@@ -31,7 +31,9 @@ class _WorkerGone:
     ref: Ref
 
 
-def call_each(endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: Context, timeout_s: float) -> list[Any]:
+def call_each(
+    endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: Context, timeout_s: float
+) -> list[Any]:
     """Run a function once on each worker; the results in the order of the workers.
 
     Raises:

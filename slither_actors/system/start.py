@@ -137,7 +137,9 @@ def _check_pools(pools: Any) -> dict[str, int]:
     for pool, size in pools.items():
         _check_identifier("pools", pool)
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _MOST_WORKERS:
-            raise InvalidOption("start", f"pools[{pool!r}]", shorten(size), f"a number of workers, 1 to {_MOST_WORKERS}")
+            raise InvalidOption(
+                "start", f"pools[{pool!r}]", shorten(size), f"a number of workers, 1 to {_MOST_WORKERS}"
+            )
     return dict(pools)
 
 
@@ -155,5 +157,3 @@ def _check_identifier(option: str, value: Any) -> None:
     except SlitherError as error:
         allowed = error.allowed if isinstance(error, InvalidOption) else "a name"
         raise InvalidOption("start", option, shorten(value), allowed) from None
-
-

@@ -145,7 +145,13 @@ class System:
         batch = list(Source(items, "call_batch"))
         if not batch:
             return []
-        options = {"pool": pool, "timeout_s": timeout_s, "batch_size": len(batch), "max_in_flight": 1, "on_error": "halt"}
+        options = {
+            "pool": pool,
+            "timeout_s": timeout_s,
+            "batch_size": len(batch),
+            "max_in_flight": 1,
+            "on_error": "halt",
+        }
         run = self._dispatch_run(batch, executor, context, EndLog(), options, "call_batch")
         return _collect(run, lambda halt, items: halt.error)
 
@@ -183,7 +189,10 @@ class System:
         context = _context(context, run_id)
         (dispatcher,) = self._resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
         return self._open(
-            lambda service: dispatch_plan(run_id, dispatcher, service, options, code, context), source, ends, lambda: None
+            lambda service: dispatch_plan(run_id, dispatcher, service, options, code, context),
+            source,
+            ends,
+            lambda: None,
         )
 
     # -- pipes
@@ -296,7 +305,9 @@ class System:
 
     def _processes(self) -> tuple[ProcessInfo, ...]:
         with self._endpoints.lent() as endpoint:
-            found: tuple[ProcessInfo, ...] = endpoint.call(self._registry, ListProcesses(), _CALL_LIMIT_S, "the registry")
+            found: tuple[ProcessInfo, ...] = endpoint.call(
+                self._registry, ListProcesses(), _CALL_LIMIT_S, "the registry"
+            )
             return found
 
     # -- the end
@@ -328,14 +339,14 @@ class System:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop(_HURRIED_S if kind is not None else 10.0)
 
     # -- inside
 
-    def _open(
-        self, plan: Callable[[str], RunPlan], source: Source, ends: EndLog, over: Callable[[], None]
-    ) -> Run:
+    def _open(self, plan: Callable[[str], RunPlan], source: Source, ends: EndLog, over: Callable[[], None]) -> Run:
         """Open a run on an endpoint of its own. A node that is being restarted is waited for."""
         deadline = time.monotonic() + _RESTART_LIMIT_S
         while True:
