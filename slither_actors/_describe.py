@@ -5,6 +5,8 @@ import traceback
 from types import TracebackType
 
 _LIBRARY = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# These lie in our folder, but what they do is user code.
+_EXAMPLES = os.path.join(_LIBRARY, "examples") + os.sep
 # Errors are kept by the thousand in the ends of a run, so their text is bounded.
 _MESSAGE_LIMIT = 2_000
 _TRACEBACK_LIMIT = 20_000
@@ -35,7 +37,11 @@ def message_of(exc: BaseException) -> str:
 def traceback_of(exc: BaseException) -> str:
     """The traceback as text, from the first frame that is not this library's: ours say nothing about the mistake."""
     trace: TracebackType | None = exc.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_LIBRARY):
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     lines = traceback.format_exception(type(exc), exc, trace or exc.__traceback__)
     return "".join(lines).rstrip()[-_TRACEBACK_LIMIT:]
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_LIBRARY) and not file.startswith(_EXAMPLES)

@@ -22,6 +22,7 @@ Name = tuple[str, ...]
 Handler = Callable[[Name, dict[str, Any], dict[str, Any]], object]
 
 # Spans: each is followed by "start" and then "stop" or "exception". STORE_WRITE is one event by itself.
+DISPATCH_RUN = ("slither", "dispatch", "run")
 DISPATCH_BATCH = ("slither", "dispatch", "batch")
 PIPE_RUN = ("slither", "pipe", "run")
 PIPE_STAGE = ("slither", "pipe", "stage")

@@ -21,6 +21,7 @@ class Tally:
 
     routes: Counter[str] = field(default_factory=Counter)
     _readability: float = 0.0
+    _errors: Counter[str] = field(default_factory=Counter)
 
     @property
     def readability(self) -> float:
@@ -31,6 +32,15 @@ class Tally:
         """Count one analysed document."""
         self.routes[route] += 1
         self._readability += payload["readability"]
+
+    def add_failure(self, error: object) -> None:
+        """Count one document that was set aside."""
+        self._errors[str(error)] += 1
+
+    @property
+    def reasons(self) -> list[str]:
+        """The most frequent of the different errors, with their numbers."""
+        return [f"{times:,} because {reason}" for reason, times in self._errors.most_common(_REASONS)]
 
 
 @dataclass(frozen=True)
@@ -159,11 +169,6 @@ class Report:
 def lost_workers(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> list[int]:
     """Workers that were there at the start and are not there at the end, by process id."""
     return sorted({one["worker"] for one in before} - {one["worker"] for one in after})
-
-
-def reasons_of(errors: Iterable[object]) -> list[str]:
-    """The most frequent of the different `errors`, with their numbers."""
-    return [f"{times:,} because {reason}" for reason, times in Counter(map(str, errors)).most_common(_REASONS)]
 
 
 def _row(name: str, part: int, whole: int) -> str:

@@ -12,7 +12,7 @@ from slither_actors.examples.contract import Display, count
 
 from .documents import generate
 from .pipe import TextPipe
-from .report import Index, Report, Tally, lost_workers, reasons_of
+from .report import Index, Report, Tally, lost_workers
 
 SUMMARY: Final = "5,000 documents: words, readability and sentiment; every worker keeps an index of its own"
 
@@ -46,7 +46,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="what the documents are drawn from (default %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
 
 def run(args: argparse.Namespace, console: Display) -> int:
@@ -74,7 +73,13 @@ def main(options: Options, display: Display) -> Report:
         documents = generate(options.documents, options.seed)
         started = time.perf_counter()
         with (
-            system.stream_pipe(TextPipe, documents, metadata={"top_words": _TOP_WORDS}) as stream,
+            system.stream_pipe(
+                TextPipe,
+                documents,
+                metadata={"top_words": _TOP_WORDS},
+                # The stream counts all that were set aside, but keeps only the newest of them; this sees every one.
+                on_end=lambda item, end: tally.add_failure(item.meta["error"]),
+            ) as stream,
             display.progress("analysing", options.documents) as meter,
         ):
             # The first results come while most documents are not made yet: this loop's pace is the generator's.
@@ -87,13 +92,13 @@ def main(options: Options, display: Display) -> Report:
         documents=options.documents,
         seconds=seconds,
         routes=dict(tally.routes),
-        skipped=len(stream.skipped),
-        dropped=len(stream.dropped),
-        dead=len(stream.dead),
+        skipped=stream.skipped.total,
+        dropped=stream.dropped.total,
+        dead=stream.dead.total,
         readability=tally.readability,
         index=Index.merge(at_end),
         lost_workers=lost_workers(at_start, at_end),
-        reasons=reasons_of(item.meta.get("error") for item in (*stream.skipped, *stream.dead)),
+        reasons=tally.reasons,
     )
 
 

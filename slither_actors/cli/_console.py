@@ -18,6 +18,10 @@ class OutputClosed(Exception):
     """Nobody reads standard output any more, as in `slither ... | head`."""
 
 
+class OutputFailed(Exception):
+    """Standard output cannot be written; the disk is full, for example."""
+
+
 class Console:
     """Both streams of the program.
 
@@ -45,12 +49,10 @@ class Console:
         """Print one line of the result.
 
         Raises:
-            OutputClosed: nobody reads it.
+            OutputClosed: nobody reads it. OutputFailed: it cannot be written.
         """
-        try:
+        with _translated():
             self._out.write(f"{text}\n")
-        except BrokenPipeError:
-            raise OutputClosed from None
 
     def write_json(self, value: object) -> None:
         """Print the result as one JSON object, laid out for people if it goes to a terminal."""
@@ -77,12 +79,10 @@ class Console:
         """Send off what is printed.
 
         Raises:
-            OutputClosed: nobody reads it.
+            OutputClosed: nobody reads it. OutputFailed: it cannot be written.
         """
-        try:
+        with _translated():
             self._out.flush()
-        except BrokenPipeError:
-            raise OutputClosed from None
 
     def abandon(self) -> None:
         """Let the rest of the output go nowhere, so that the interpreter's last flush does not complain."""
@@ -105,5 +105,27 @@ class Console:
 
 
 def standard_console() -> Console:
-    """The console on the process's own streams."""
-    return Console(sys.stdout, sys.stderr)
+    """The console on the process's own streams. What belongs on one that is closed goes nowhere."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is the one of the stream: the next file that is opened must not get it, or what
+            # is printed would land in there.
+            os.open(os.devnull, os.O_RDWR)
+    return Console(sys.stdout or _nowhere(), sys.stderr or _nowhere())
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what writing raises into this module's own errors."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise OutputClosed from None
+    except OSError as error:
+        raise OutputFailed(error.strerror or str(error)) from None

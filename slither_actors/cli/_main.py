@@ -13,7 +13,7 @@ from typing import NoReturn
 from slither_actors.errors import SlitherError, StartError
 
 from . import doctor, example, reap
-from ._console import Console, OutputClosed, standard_console
+from ._console import Console, OutputClosed, OutputFailed, standard_console
 from ._parser import build_parser
 
 COMMANDS = (example.COMMAND, doctor.COMMAND, reap.COMMAND)
@@ -34,11 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     console = standard_console()
-    code = _run(argv, console)
+    code = 0
     try:
+        code = _run(argv, console)
         console.flush()
     except OutputClosed:
+        console.abandon()  # whoever reads the output has seen enough: that is no failure
+    except OutputFailed as failure:
         console.abandon()
+        console.note(f"slither: the result cannot be written: {failure}")
+        return FAILED
     return code
 
 
@@ -46,8 +51,6 @@ def _run(argv: Sequence[str] | None, console: Console) -> int:
     try:
         with _orderly_termination():
             return _command(argv, console)
-    except OutputClosed:
-        return 0  # whoever reads the output has seen enough: that is no failure
     except KeyboardInterrupt:
         console.note("interrupted")
         return INTERRUPTED

@@ -16,8 +16,8 @@ import slither_actors
 from ._console import Console
 
 _DESCRIPTION = """\
-Supervised pipelines over worker processes, inside your service. A Store is a set of tables that every process
-reads without asking anyone; a Dispatch hands batches to a pool of workers; a Pipe is a row of such stages.
+Supervised pipelines over worker processes, inside your service. A Dispatch hands batches to a pool of workers; a Pipe
+is a declared row of local, worker and router stages that all run at the same time.
 """
 
 _EPILOG = """\
@@ -115,6 +115,6 @@ def add_debug(parser: argparse.ArgumentParser, *, default: bool | str = argparse
     parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """`--json`, the same for every command."""
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+def add_json(parser: argparse.ArgumentParser, *, default: bool | str = False) -> None:
+    """`--json`, the same for every command; below a parser that has it too, `default` is `argparse.SUPPRESS`."""
+    parser.add_argument("--json", action="store_true", default=default, help="print the result as one JSON object")

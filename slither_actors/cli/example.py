@@ -54,6 +54,7 @@ def _add_examples(parser: Parser) -> None:
     for example in find_examples():
         below = words.add_parser(example.name, help=_escape(example.summary), description=_escape(example.summary))
         add_debug(below)
+        add_json(below, default=argparse.SUPPRESS)
         if example.module is None:
             below.set_defaults(run=functools.partial(_refuse, example))
         else:

@@ -5,22 +5,18 @@ Events come in as method calls; what has to be sent collects in `outbox` as (add
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections import deque
 from typing import Any
 
-import attrs
-
 from slither_actors.dispatch._desk import Desk, Task
-from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch._reorder import ReorderBuffer
-from slither_actors.dispatch.messages import Ends, Failed, InPort, OutPort
-from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
+from slither_actors.dispatch.messages import Ends, Failed
 from slither_actors.dispatch.policy import Skip
 from slither_actors.errors import BatchTimeout, SlitherError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
-from slither_actors.worker.messages import EndRun, Job, LeaseRequest, LeaseReturned, RunBatch
+from slither_actors.worker.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
 from slither_actors.worker.parcel import Parcel
 
 # How long leased workers are kept without work: long enough to bridge a pause between two calls.
@@ -28,60 +24,6 @@ IDLE_S = 0.1
 
 # What still runs for a cancelled run may take this long before its worker is killed.
 CANCEL_GRACE_S = 1.0
-
-
-@attrs.frozen
-class DispatchPlan:
-    """A dispatcher's part in a run. `output` is where results go; `sink` is the edge to the service, for ends, and the
-    same as `output` where nothing comes after."""
-
-    inputs: tuple[InPort, ...]
-    output: OutPort
-    sink: OutPort
-    job: Job
-    options: DispatchOptions
-
-
-_Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge]
-
-
-class _Run:
-    """One run through this dispatcher."""
-
-    def __init__(self, run: str, plan: DispatchPlan) -> None:
-        self.id = run
-        self.plan = plan
-        self.options = plan.options
-        self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
-        self.output = OutEdge(run, plan.output)
-        self.sink = self.output if plan.sink.edge == plan.output.edge else OutEdge(run, plan.sink)
-        self.waiting: deque[Task] = deque()
-        self.in_work = 0
-        self.arrived = 0
-        self.reorder = ReorderBuffer[_Result]() if plan.options.ordering == "preserve" else None
-
-    @property
-    def idle(self) -> bool:
-        """Whether everything that came in has gone out, and nothing more will come."""
-        empty = not self.waiting and not self.in_work and not self.reorder
-        return empty and all(edge.done for edge in self.inputs.values())
-
-    @property
-    def wanted(self) -> int:
-        """Batches that could be with workers now."""
-        return min(self.in_work + len(self.waiting), self.options.max_in_flight)
-
-    def edges(self) -> list[OutEdge]:
-        return [self.output] if self.sink is self.output else [self.output, self.sink]
-
-    def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
-        assert isinstance(task.owner, InEdge)
-        value = (parcels, ends, task.owner)
-        for due in [value] if self.reorder is None else self.reorder.add(task.index, value):
-            self.put(due)
-
-    def put(self, result: _Result) -> None:
-        (self.sink if result[1] else self.output).put(*result)
 
 
 class DispatchCore:
@@ -93,7 +35,7 @@ class DispatchCore:
 
     def __init__(self, stage: str | None = None) -> None:
         self._stage = stage
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, DispatchRun] = {}
         self._desk = Desk()
         self._cancelled: dict[str, float] = {}  # runs that are over, with work still out, and when it is killed
         # Numbers of different dispatchers do not meet in a worker.
@@ -102,12 +44,14 @@ class DispatchCore:
         self._supervisor: str | None = None
         self._wanted = 0
         self._idle_since: float | None = None
+        # No deadline is earlier than this one; kept up on the way, since a scan after each message costs too much.
+        self.earliest = math.inf
         self.outbox: list[tuple[str, Any]] = []
 
     # -- runs
 
     def open_run(self, run: str, plan: DispatchPlan) -> None:
-        self._runs[run] = _Run(run, plan)
+        self._runs[run] = DispatchRun(run, plan)
 
     def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float) -> None:
         run = self._runs.get(run_id)
@@ -123,7 +67,7 @@ class DispatchCore:
     def ask(self, run_id: str, edge: int, limit: int) -> None:
         run = self._runs.get(run_id)
         if run is not None:
-            for out in run.edges():
+            for out in run.edges:
                 if out.port.edge == edge:
                     out.ask(limit)
             self._flush(run)
@@ -139,10 +83,10 @@ class DispatchCore:
         run = self._runs.pop(run_id, None)
         if run is None:
             return
-        for address in self._desk.forget_run(run_id):
-            self.outbox.append((address, EndRun(run_id)))
+        self._tell_workers(run)
         if run.in_work:
             self._cancelled[run_id] = now + CANCEL_GRACE_S
+            self.earliest = min(self.earliest, now + CANCEL_GRACE_S)
         self._assign(now)
 
     # -- workers
@@ -167,7 +111,7 @@ class DispatchCore:
         self._return_leases(recalled_only=True)
 
     def done(self, worker: str, number: int, parcels: tuple[Parcel, ...], now: float) -> None:
-        task = self._desk.finish(worker, number, now)
+        task = self._finish(worker, number, now)
         if task is None:
             return
         run = self._runs.get(task.run)
@@ -180,13 +124,27 @@ class DispatchCore:
         self._assign(now)
 
     def failed(self, worker: str, number: int, error: SlitherError, fatal: bool, now: float) -> None:
-        task = self._desk.finish(worker, number, now)
+        task = self._finish(worker, number, now)
         if task is not None:
             self._task_failed(task, error, now, fatal=fatal)
             self._assign(now)
 
+    def _finish(self, worker: str, number: int, now: float) -> Task | None:
+        task, begun = self._desk.finish(worker, number, now)
+        if begun is not None:
+            self._note_begin(begun, now)
+        return task
+
+    def _note_begin(self, task: Task, now: float) -> None:
+        """A worker begins a task, as far as this side can tell."""
+        limit = self._limit(task, now)
+        if limit is not None and now + limit < self.earliest:
+            self.earliest = now + limit
+
     def worker_down(self, worker: Ref, running: int, exit_text: str, now: float) -> None:
         """A worker died. Only the batch it was running is suspect; those behind it go back to the front, unharmed."""
+        for run in self._runs.values():
+            run.workers.discard(worker.address)
         for task in reversed(self._desk.remove(worker.address)):
             if task.number == running:
                 timeout_s = self._timeout_of(task)
@@ -194,12 +152,26 @@ class DispatchCore:
                 if task.timed_out and timeout_s is not None:
                     error = BatchTimeout(timeout_s, worker.name)
                 self._task_failed(task, error, now)
-            elif task.run in self._runs:
-                self._runs[task.run].in_work -= 1
-                self._runs[task.run].waiting.appendleft(task)
             else:
-                self._cancelled_task_over(task)
+                self._send_again(task)
         self._assign(now)
+
+    def undelivered(self, worker: str, number: int, now: float) -> None:
+        """A batch did not reach its worker. The news of its death may be on its way, or may have come before the lease
+        did; other batches that it still had are that news's matter."""
+        task = self._desk.take_back(worker, number)
+        if task is not None:
+            self._send_again(task)
+            self._assign(now)
+
+    def _send_again(self, task: Task) -> None:
+        """A batch that nobody began goes back to the front."""
+        run = self._runs.get(task.run)
+        if run is None:
+            self._cancelled_task_over(task)
+        else:
+            run.in_work -= 1
+            run.waiting.appendleft(task)
 
     def _timeout_of(self, task: Task) -> float | None:
         run = self._runs.get(task.run)
@@ -207,19 +179,8 @@ class DispatchCore:
 
     # -- time
 
-    def next_deadline(self) -> float | None:
-        """When `expire` has something to do."""
-        deadlines = [
-            since + limit
-            for _, task, since in self._desk.running()
-            if not task.timed_out and (limit := self._limit(task, since)) is not None
-        ]
-        if self._idle_since is not None:
-            deadlines.append(self._idle_since + IDLE_S)
-        return min(deadlines, default=None)
-
     def expire(self, now: float) -> None:
-        """Kill workers whose batch is over its time; return leases that idle."""
+        """Kill workers whose batch is over its time; return leases that idle. To be called at `earliest`."""
         for worker, task, since in self._desk.running():
             limit = self._limit(task, since)
             if not task.timed_out and limit is not None and since + limit <= now and self._supervisor:
@@ -229,6 +190,17 @@ class DispatchCore:
             self._idle_since = None
             self._request()
             self._return_leases(recalled_only=False)
+        self.earliest = self._next_deadline()
+
+    def _next_deadline(self) -> float:
+        deadlines = [
+            since + limit
+            for _, task, since in self._desk.running()
+            if not task.timed_out and (limit := self._limit(task, since)) is not None
+        ]
+        if self._idle_since is not None:
+            deadlines.append(self._idle_since + IDLE_S)
+        return min(deadlines, default=math.inf)
 
     def _limit(self, task: Task, since: float) -> float | None:
         if task.run in self._cancelled:
@@ -250,23 +222,27 @@ class DispatchCore:
                     break
                 task = run.waiting.popleft()
                 run.in_work += 1
-                is_new = self._desk.assign(worker, task, now)
-                job = run.plan.job if is_new else None
+                if self._desk.assign(worker, task, now):
+                    self._note_begin(task, now)
+                job = None if worker.address in run.workers else run.plan.job
+                run.workers.add(worker.address)
                 self.outbox.append((worker.address, RunBatch(task.number, task.run, job, task.parcels)))
                 progress = True
-        if self._desk:
+        if self._desk.someone_leaves:
             self._return_leases(recalled_only=True)
         self._watch_idleness(now)
 
     def _watch_idleness(self, now: float) -> None:
-        wanted = sum(run.wanted for run in self._runs.values())
-        if wanted > self._wanted:
-            self._request()
-        busy = wanted or self._desk.running()
-        if busy:
+        wanted = 0
+        for run in self._runs.values():
+            wanted += run.wanted
+        if wanted or self._desk.running():
             self._idle_since = None
+            if wanted > self._wanted:
+                self._request()
         elif self._idle_since is None and (self._wanted or self._desk):
             self._idle_since = now
+            self.earliest = min(self.earliest, now + IDLE_S)
 
     def _request(self) -> None:
         """Tell the pool how many workers would be of use."""
@@ -297,18 +273,20 @@ class DispatchCore:
         if not self._desk.has_tasks_of(task.run):
             self._cancelled.pop(task.run, None)
 
-    def _halt(self, run: _Run, error: SlitherError, batch_ref: int, now: float) -> None:
+    def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float) -> None:
         """End the run: everything that is finished goes out, also what stood behind a slower batch."""
         for result in run.reorder.drain() if run.reorder is not None else ():
             run.put(result)
-        for out in run.edges():
-            self.outbox.extend((out.port.consumer, batch) for batch in out.take(regardless=True))
-        self.outbox.append((run.sink.port.consumer, Failed(run.id, self._stage, error, batch_ref)))
+        service = run.sink.port.consumer
+        # What would go on to another stage ends here: the run is over before it could reach an output.
+        ways_out = [out for out in run.edges if out.port.consumer == service]
+        finished = tuple(batch for out in ways_out for batch in out.take(regardless=True))
+        self.outbox.append((service, Failed(run.id, self._stage, error, batch_ref, finished)))
         self.close_run(run.id, now)
 
-    def _flush(self, run: _Run) -> None:
+    def _flush(self, run: DispatchRun) -> None:
         """Send what credit allows, ask for what there is room for, and end what is at its end."""
-        for out in run.edges():
+        for out in run.edges:
             for batch in out.take():
                 self.outbox.append((out.port.consumer, batch))
         for edge in run.inputs.values():
@@ -316,9 +294,11 @@ class DispatchCore:
             if ask is not None:
                 self.outbox.append((edge.port.producer, ask))
         if run.idle:
-            completed = [(out, out.complete()) for out in run.edges()]
+            completed = [(out, out.complete()) for out in run.edges]
             self.outbox.extend((out.port.consumer, last) for out, last in completed if last is not None)
-            if not any(out.waiting for out in run.edges()):
+            if not any(out.waiting for out in run.edges):
                 del self._runs[run.id]
-                for address in self._desk.forget_run(run.id):
-                    self.outbox.append((address, EndRun(run.id)))
+                self._tell_workers(run)
+
+    def _tell_workers(self, run: DispatchRun) -> None:
+        self.outbox.extend((address, EndRun(run.id)) for address in sorted(run.workers))

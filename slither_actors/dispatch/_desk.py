@@ -35,7 +35,6 @@ class _Seat:
     tasks: deque[Task] = attrs.field(factory=deque)
     since: float = 0.0  # when the first task began
     leaving: bool = False
-    known: set[str] = attrs.field(factory=set)
 
 
 class Desk:
@@ -43,13 +42,14 @@ class Desk:
 
     def __init__(self) -> None:
         self._seats: dict[str, _Seat] = {}
+        self.someone_leaves = False
 
     def __len__(self) -> int:
         return len(self._seats)
 
     def seat(self, worker: Ref) -> None:
-        """A lease was granted."""
-        self._seats[worker.address] = _Seat(worker)
+        """A lease was granted; perhaps by a new pool, for a worker that has tasks under the old one's lease."""
+        self._seats.setdefault(worker.address, _Seat(worker)).leaving = False
 
     def free_worker(self) -> Ref | None:
         """The worker with the least to do that can take a task more."""
@@ -62,23 +62,31 @@ class Desk:
         return best.worker if best else None
 
     def assign(self, worker: Ref, task: Task, now: float) -> bool:
-        """Give the worker a task; true if it has not seen this run before."""
+        """Give the worker a task; true if it begins at once."""
         seat = self._seats[worker.address]
-        if not seat.tasks:
+        begins = not seat.tasks
+        if begins:
             seat.since = now
         seat.tasks.append(task)
-        if task.run in seat.known:
-            return False
-        seat.known.add(task.run)
-        return True
+        return begins
 
-    def finish(self, address: str, number: int, now: float) -> Task | None:
-        """The worker is done with a task; `None` for what this desk knows nothing of."""
+    def finish(self, address: str, number: int, now: float) -> tuple[Task | None, Task | None]:
+        """The worker is done with a task: that task, and the one it begins now. `None` for what there is not, also
+        for a task that this desk knows nothing of."""
         seat = self._seats.get(address)
         if seat is None or not seat.tasks or seat.tasks[0].number != number:
-            return None
+            return None, None
         task = seat.tasks.popleft()
         seat.since = now
+        return task, seat.tasks[0] if seat.tasks else None
+
+    def take_back(self, address: str, number: int) -> Task | None:
+        """A task did not reach its worker, which is dead or nearly so; gives it nothing more to do."""
+        seat = self._seats.get(address)
+        task = next((task for task in seat.tasks if task.number == number), None) if seat else None
+        if seat is not None and task is not None:
+            seat.tasks.remove(task)
+            seat.leaving = self.someone_leaves = True
         return task
 
     def remove(self, address: str) -> list[Task]:
@@ -90,12 +98,12 @@ class Desk:
         """Give it nothing more to do."""
         seat = self._seats.get(worker.address)
         if seat is not None:
-            seat.leaving = True
+            seat.leaving = self.someone_leaves = True
 
     def recall_all(self) -> None:
         """The leases mean nothing any more."""
         for seat in self._seats.values():
-            seat.leaving = True
+            seat.leaving = self.someone_leaves = True
 
     def has_tasks_of(self, run: str) -> bool:
         return any(task.run == run for seat in self._seats.values() for task in seat.tasks)
@@ -105,14 +113,8 @@ class Desk:
         idle = [seat for seat in self._seats.values() if not seat.tasks and (seat.leaving or not recalled_only)]
         for seat in idle:
             del self._seats[seat.worker.address]
+        self.someone_leaves = any(seat.leaving for seat in self._seats.values())
         return [seat.worker for seat in idle]
-
-    def forget_run(self, run: str) -> list[str]:
-        """The run is over; returns the addresses of the workers that know it."""
-        knowing = [address for address, seat in self._seats.items() if run in seat.known]
-        for address in knowing:
-            self._seats[address].known.discard(run)
-        return knowing
 
     def running(self) -> list[tuple[Ref, Task, float]]:
         """The task that each busy worker runs, and since when."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from typing import Any
 
 from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, OpenRun, RunOpened
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.messages import Down, Subscribe, Up
 from slither_actors.otp.server import Server, handles
-from slither_actors.worker.messages import BatchDone, BatchFailed, LeaseGranted, LeaseRecalled
+from slither_actors.worker.messages import BatchDone, BatchFailed, LeaseGranted, LeaseRecalled, RunBatch
 from slither_actors.worker.pool import LEASES, WORKERS
 
 
@@ -25,7 +27,7 @@ class Dispatcher(Server):
         self._core = DispatchCore(stage)
         self._prefix = f"pools/{pool}/"
         self._timer: Timer | None = None
-        self._timer_at: float | None = None
+        self._timer_at = math.inf
 
     def init(self) -> None:
         registry = self.life.surroundings.registry
@@ -99,6 +101,11 @@ class Dispatcher(Server):
         self._core.worker_down(message.ref, message.finding or 0, message.reason.text, time.monotonic())
         self._carry_out()
 
+    def handle_undelivered(self, message: Any, to: str) -> None:
+        if isinstance(message, RunBatch):
+            self._core.undelivered(to, message.number, time.monotonic())
+            self._carry_out()
+
     # -- carrying out
 
     def _carry_out(self) -> None:
@@ -107,14 +114,13 @@ class Dispatcher(Server):
             for address, message in outbox:
                 self.post(address, message)
             outbox.clear()
-        deadline = self._core.next_deadline()
-        if deadline is not None and (self._timer_at is None or deadline < self._timer_at):
+        if self._core.earliest < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer_at = deadline
-            self._timer = self.start_timer(max(0.0, deadline - time.monotonic()), self._on_timer)
+            self._timer_at = self._core.earliest
+            self._timer = self.start_timer(max(0.0, self._timer_at - time.monotonic()), self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer_at = self._timer = None
+        self._timer_at, self._timer = math.inf, None
         self._core.expire(time.monotonic())
         self._carry_out()

@@ -43,6 +43,10 @@ class EndLog:
         self.dead = EndedItems(keep=keep)
         self._on_end = on_end
 
+    def counts(self) -> dict[str, int]:
+        """How many items ended in each way."""
+        return {kind: getattr(self, kind).total for kind in KINDS}
+
     def note(self, ends: Ends) -> None:
         """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta."""
         log: EndedItems = getattr(self, ends.kind)

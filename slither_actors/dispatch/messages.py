@@ -104,12 +104,14 @@ class Complete:
 
 @message
 class Failed:
-    """From a node to the service: the run is halted. Sent after everything that was finished."""
+    """From a node to the service: the run is halted. `finished` is what was on its way to the service already, and had
+    no credit yet."""
 
     run: str
     stage: str | None
     error: SlitherError
     batch_ref: int
+    finished: tuple[Batch, ...]
 
 
 @message

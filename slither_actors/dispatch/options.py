@@ -8,10 +8,18 @@ import attrs
 
 from slither_actors._validators import check_known, name, one_of, positive_int, positive_seconds
 from slither_actors.config import DispatchConfig
-from slither_actors.dispatch.policy import Policy, as_policy
+from slither_actors.dispatch.policy import Halt, Policy, as_policy
 from slither_actors.dispatch.strategy import FixedBatch, as_strategy
 
 Ordering = Literal["preserve", "as_completed"]
+
+
+def _policy(value: Any) -> Policy:
+    return as_policy(value, "DispatchOptions")
+
+
+def _strategy(value: Any) -> FixedBatch | None:
+    return None if value is None else as_strategy(value, 1)
 
 
 @attrs.frozen(kw_only=True)
@@ -29,8 +37,8 @@ class DispatchOptions:
         metadata={"doc": "Results in the order of the items, or as batches complete."},
     )
     on_error: Policy = attrs.field(
-        default="halt",
-        converter=lambda value: as_policy(value, "DispatchOptions"),
+        default=Halt(),
+        converter=_policy,
         metadata={"doc": "What happens to the items of a failed batch."},
     )
     timeout_s: float = attrs.field(
@@ -40,7 +48,7 @@ class DispatchOptions:
     )
     strategy: FixedBatch | None = attrs.field(
         default=None,
-        converter=lambda value: None if value is None else as_strategy(value, 1),
+        converter=_strategy,
         metadata={"doc": "How items are cut into batches; by default `FixedBatch(batch_size)`."},
     )
 

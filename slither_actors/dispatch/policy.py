@@ -20,7 +20,7 @@ class Skip:
 
 
 Policy = Halt | Skip
-_BY_NAME = {"halt": Halt(), "skip": Skip()}
+_BY_NAME: dict[str, Policy] = {"halt": Halt(), "skip": Skip()}
 _ALLOWED = '"halt", "skip", Halt() or Skip()'
 
 

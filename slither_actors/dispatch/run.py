@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from slither_actors import telemetry
 from slither_actors._message import message
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.ends import EndLog
@@ -75,41 +76,50 @@ class _NodeDied:
     ref: Ref
 
 
+@attrs.frozen
+class RunHooks:
+    """What a run needs of the system around it.
+
+    Attributes:
+        release: takes the endpoint back.
+        over: called once when the run is over, however it ended.
+        last_exit: tells how the process of that name ended, for the error that reaches the user.
+        event: prefix of the telemetry events of this run, `start` and `stop`.
+        about: their metadata.
+    """
+
+    release: Callable[[Endpoint], None]
+    over: Callable[[], None]
+    last_exit: Callable[[str], str]
+    event: telemetry.Name
+    about: dict[str, Any]
+
+
 class Run:
     """One run. `batches` yields lists of items; `close` ends it early, at any time, more than once.
 
     Args:
-        endpoint: where its messages arrive; lent for this run.
+        endpoint: where its messages arrive, lent for this run.
         plan: the nodes and edges.
         source: the items.
         ends: where ended items are noted.
-        release: takes the endpoint back.
-        over: called once when the run is over, however it ended.
-        last_exit: tells how the process of that name ended, for the error that reaches the user.
+        hooks: the system around it.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        plan: RunPlan,
-        source: Source,
-        ends: EndLog,
-        release: Callable[[Endpoint], None],
-        over: Callable[[], None],
-        last_exit: Callable[[str], str],
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, plan: RunPlan, source: Source, ends: EndLog, hooks: RunHooks) -> None:
         self._endpoint = endpoint
         self._plan = plan
         self._source = source
         self._ends = ends
-        self._release = release
-        self._on_over = over
-        self._last_exit = last_exit
+        self._hooks = hooks
         self._out = OutEdge(plan.run, plan.source)
         self._sinks = {port.edge: InEdge(port) for port in plan.sinks}
         self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
         self._watches: list[int] = []
         self._over = False
+        self._began = time.perf_counter()
+        self._items_out = 0
+        self._outcome = "cancelled"
 
     # -- begin and end
 
@@ -125,8 +135,12 @@ class Run:
                 self._endpoint.post(node.ref.address, OpenRun(self._plan.run, node.plan))
             self._await_opened()
         except BaseException:
-            self.close()
+            # the source was not touched, so the caller may try again with it
+            self._over = True
+            self._leave_nodes()
+            self._hooks.release(self._endpoint)
             raise
+        telemetry.emit((*self._hooks.event, "start"), {}, self._about())
 
     def _watch(self, ref: Ref) -> None:
         try:
@@ -161,6 +175,22 @@ class Run:
         if self._over:
             return
         self._over = True
+        self._leave_nodes()
+        measured = {
+            "duration_s": time.perf_counter() - self._began,
+            "items_in": self._source.pulled,
+            "items_out": self._items_out,
+            **self._ends.counts(),
+        }
+        self._source.close()
+        self._hooks.release(self._endpoint)
+        self._hooks.over()
+        telemetry.emit((*self._hooks.event, "stop"), measured, self._about() | {"outcome": self._outcome})
+
+    def _about(self) -> dict[str, Any]:
+        return self._hooks.about | {"run": self._plan.run}
+
+    def _leave_nodes(self) -> None:
         for watch in self._watches:
             self._endpoint.unwatch(watch)
             with contextlib.suppress(OSError):
@@ -169,9 +199,6 @@ class Run:
             for node in self._plan.nodes:
                 with contextlib.suppress(SlitherError):
                     self._endpoint.post(node.ref.address, CloseRun(self._plan.run))
-        self._source.close()
-        self._release(self._endpoint)
-        self._on_over()
 
     # -- the run
 
@@ -183,13 +210,18 @@ class Run:
             Exception: what the source raises.
         """
         try:
-            while not all(edge.done for edge in self._sinks.values()):
+            while not self._over and not all(edge.done for edge in self._sinks.values()):
                 feeding = not self._source.exhausted and self._out.credit > 0
                 received = self._endpoint.receive(0 if feeding else None)
                 if received is not None:
                     yield from self._handle(*received)
                 if feeding and not self._over:
                     self._feed()
+            if not self._over:
+                self._outcome = "ok"
+        except Exception:
+            self._outcome = "error"
+            raise
         finally:
             self.close()
 
@@ -199,25 +231,31 @@ class Run:
         if isinstance(news, Batch):
             edge = self._sinks[news.edge]
             edge.receive(news.seq)
-            for ends in news.ends:
-                self._ends.note(ends)
-            items = unpack_items(news.parcels, self._routes[news.edge])
-            if items:
-                yield items
+            yield from self._unpack(news)
             edge.held -= 1
             ask = edge.ask(self._plan.run)
-            if ask is not None:
+            if ask is not None and not self._over:  # the consumer may have closed it meanwhile
                 self._endpoint.post(edge.port.producer, ask)
         elif isinstance(news, Ask):
             self._out.ask(news.limit)
         elif isinstance(news, Complete):
             self._sinks[news.edge].last_seq = news.last_seq
         elif isinstance(news, Failed):
+            for batch in news.finished:
+                yield from self._unpack(batch)
             raise Halted(news.stage, news.error, news.batch_ref)
         elif isinstance(news, _NodeDied):
             self._endpoint.after_arrivals(news.ref.address, _NodeGone(news.ref))
         elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):
-            raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._last_exit(news.ref.name)), 0)
+            raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref.name)), 0)
+
+    def _unpack(self, batch: Batch) -> Iterator[list[Item]]:
+        for ends in batch.ends:
+            self._ends.note(ends)
+        items = unpack_items(batch.parcels, self._routes[batch.edge])
+        if items:
+            self._items_out += len(items)
+            yield items
 
     def _is_done_with(self, address: str) -> bool:
         """Whether a node that died had done its part: everything it owed us has come."""

@@ -28,7 +28,7 @@ class Source:
             self._iterator = iter(items)
         except TypeError:
             raise InvalidOption(where, "items", shorten(items), "an iterable of payloads or items") from None
-        self._pulled = 0
+        self.pulled = 0
         self.exhausted = False
         self.order: dict[int, int] = {}
         self._keep_order = keep_order
@@ -49,7 +49,7 @@ class Source:
             parcel = self._pack(values)
         except NotPicklable:
             raise self._culprit(values) from None
-        self._pulled += len(values)
+        self.pulled += len(values)
         return parcel
 
     def __iter__(self) -> Iterator[Any]:
@@ -66,7 +66,7 @@ class Source:
         if any([type(value) is Item for value in values]):  # noqa: C419 - a list is quicker than a generator here
             rows = columns(Item.wrap_many(values))
         if self._keep_order:
-            self.order.update(zip(rows[0], range(self._pulled, self._pulled + len(values)), strict=True))
+            self.order.update(zip(rows[0], range(self.pulled, self.pulled + len(values)), strict=True))
         return pack(rows)
 
     def _culprit(self, values: Sequence[Any]) -> NotPicklable:
@@ -74,5 +74,5 @@ class Source:
             try:
                 self._pack([value])
             except NotPicklable as error:
-                return NotPicklable(f"item {self._pulled + offset} of the input ({type(value).__name__})", error.why)
-        return NotPicklable(f"items {self._pulled} to {self._pulled + len(values) - 1} of the input", "all together")
+                return NotPicklable(f"item {self.pulled + offset} of the input ({type(value).__name__})", error.why)
+        return NotPicklable(f"items {self.pulled} to {self.pulled + len(values) - 1} of the input", "all together")

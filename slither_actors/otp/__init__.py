@@ -1,1 +1,21 @@
-"""Processes, their supervision, names and calls: knows nothing of items, batches or stores."""
+"""Processes, names and restarts: actors with the manners of OTP. Knows nothing of items, batches or pipes."""
+
+from slither_actors.otp.child import ChildSpec, ExitReason, Restart, Strategy, SupervisorOptions
+from slither_actors.otp.ref import ProcessInfo, Ref
+from slither_actors.otp.server import LATER, Caller, Server, handles
+from slither_actors.otp.supervisor import Supervisor
+
+__all__ = [
+    "LATER",
+    "Caller",
+    "ChildSpec",
+    "ExitReason",
+    "ProcessInfo",
+    "Ref",
+    "Restart",
+    "Server",
+    "Strategy",
+    "Supervisor",
+    "SupervisorOptions",
+    "handles",
+]

@@ -57,7 +57,7 @@ class Life:
         self.surroundings: Surroundings = init.surroundings
         self.leaving = False
         self._timers = Timers()
-        self._armed: float | None = None
+        self._armed: list[float] = []  # deadlines of the ticks under way, the next one last
 
     @property
     def address(self) -> str:
@@ -70,18 +70,17 @@ class Life:
         return timer
 
     def run_timers(self, tick: Tick) -> None:
-        if tick.deadline == self._armed:  # an older one, for a later deadline, may still be under way
-            self._armed = None
+        self._armed.remove(tick.deadline)
         for timer in self._timers.take_due(time.monotonic()):
             if timer.action is not None:  # an earlier one may have cancelled it
                 timer.action()
         self._arm()
 
     def _arm(self) -> None:
-        """One Thespian timer for all of ours: each of its timers costs a sort of all of them."""
+        """As few of Thespian's timers as possible: each one costs a sort of all. One is needed only before the next."""
         deadline = self._timers.next_deadline()
-        if deadline is not None and (self._armed is None or deadline < self._armed):
-            self._armed = deadline
+        if deadline is not None and (not self._armed or deadline < self._armed[-1]):
+            self._armed.append(deadline)
             self.transport.addWakeup(timedelta(seconds=max(0.0, deadline - time.monotonic())), Tick(deadline))
 
     def after_arrivals(self, address: str, action: Callable[[], None]) -> None:

@@ -111,7 +111,8 @@ class Endpoint:
                             raise news.error
                         return news.value
                 elif isinstance(news, Undelivered | HungUp) and sender == to:
-                    raise NoProcess(who)
+                    self._hub.poll(0)  # whether everything is gone
+                    raise self._down() if self._host_died else NoProcess(who)
                 else:
                     aside.append(received)
                     if time.monotonic() >= deadline:  # others may never stop talking
@@ -141,7 +142,10 @@ class Endpoint:
         self._hub.wake()
 
     def close(self) -> None:
-        self._hub.close()
+        """Give up the address. A `receive` in another thread returns; repeating it does no harm."""
+        if not self._hub.closed:
+            self._hub.close()
+            os.close(self._host)
 
     def _note_hang_up(self, address: str) -> None:
         self._hub.inbox.append((HungUp(address), address))

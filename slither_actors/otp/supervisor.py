@@ -315,6 +315,7 @@ class Root(Supervisor):
         if ref.name == REGISTRY:
             self.surroundings = attrs.evolve(self.surroundings, registry=ref.address)
             self._tell_registry(Up(self.ref, "supervisor"))
+            self.post(ref.address, Up(ref, "worker"))
             if self.surroundings.gateway is not None:
                 self.post(self.surroundings.gateway, Up(ref, "worker"))  # a restarted one has a new address
 

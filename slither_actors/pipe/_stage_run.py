@@ -10,11 +10,12 @@ import attrs
 from slither_actors._code import Code
 from slither_actors.context import Context
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch.messages import Ends, InPort, OutPort
+from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.policy import Policy, Skip
-from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError
-from slither_actors.item import Item
+from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
+from slither_actors.item import Item, take_ids
 from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.worker.executor import descendant
 from slither_actors.worker.parcel import Parcel, pack_items, unpack_items
 
 
@@ -68,18 +69,29 @@ class RunHalted(Exception):
 
 
 class _Lane:
-    """An edge, and the items that wait for a full batch on it."""
+    """An edge, and the items that wait for a full batch on it. Each has the item beside it that it was made of."""
 
     def __init__(self, edge: OutEdge, holds: bool) -> None:
         self.edge = edge
         self.holds = holds
         self.items: list[Item] = []
+        self.origins: list[Item] = []
 
-    def pack(self, *, everything: bool) -> None:
+    def pack(self, *, everything: bool) -> list[tuple[Item, NotPicklable]]:
+        """Form batches; returns the origins of items that cannot travel, and why they cannot."""
         size = self.edge.port.batch_size
+        stuck: list[tuple[Item, NotPicklable]] = []
         while self.items and (everything or not self.holds or len(self.items) >= size):
-            self.edge.put((pack_items(self.items[:size]),))
-            del self.items[:size]
+            items, origins = self.items[:size], self.origins[:size]
+            del self.items[:size], self.origins[:size]
+            try:
+                parcels = [pack_items(items)]
+            except NotPicklable:
+                parcels, culprits = _pack_one_by_one(items, origins)
+                stuck += culprits
+            if parcels:
+                self.edge.put(tuple(parcels))
+        return stuck
 
 
 class StageRun:
@@ -111,12 +123,19 @@ class StageRun:
         self.inputs[edge].last_seq = last_seq
 
     def next_batch(self) -> list[Item] | None:
-        """The next batch to work on, if there is one and every way out has room for what may come of it."""
+        """The next batch to work on, if there is one and every way out has room for what may come of it.
+
+        Raises:
+            RunHalted: it cannot be decoded here, so there are no items that a policy could be about.
+        """
         if not self._waiting or any(edge.credit < 1 for edge in self._by_edge.values()):
             return None
         owner, parcels = self._waiting.popleft()
         owner.held -= 1
-        return unpack_items(parcels)
+        try:
+            return unpack_items(parcels)
+        except BaseException as error:
+            raise RunHalted(RemoteError.of(error)) from error
 
     @property
     def finished(self) -> bool:
@@ -132,37 +151,44 @@ class StageRun:
             RunHalted: the answer is a failure, and the policy is to halt.
         """
         try:
-            self._apply(item, answer)
-        except NotPicklable as error:
-            self.failure([item], InvalidOutcome(self.stage, str(error)))
+            if isinstance(answer, Drop):
+                self._end("dropped", [item], _as_error(answer.reason, "Drop"))
+            elif isinstance(answer, Fail):
+                self.failure([item], _as_error(answer.reason, "Fail"))
+            else:
+                # all of it is placed before any of it is sent: a failed item leaves nothing behind
+                for lane, made in [self._place(*sending) for sending in self._sendings(item, answer)]:
+                    lane.items.append(made)
+                    lane.origins.append(item)
         except ItemError as error:
             self.failure([item], error)
 
-    def _apply(self, item: Item, answer: Any) -> None:
-        if isinstance(answer, Drop):
-            self._end("dropped", [item], _as_error(answer.reason, "Drop"))
-        elif isinstance(answer, Fail):
-            raise _as_error(answer.reason, "Fail")
-        elif isinstance(answer, RouteTo):
-            self._send(_next_item(item, answer.payload), answer.destination)
-        elif isinstance(answer, Emit):
-            for payload in _listed(self.stage, answer.payloads):
-                if isinstance(payload, RouteTo):
-                    self._send(_child(item, payload.payload), payload.destination)
-                else:
-                    self._send(_child(item, payload), self.plan.next)
-        else:
-            self._send(_next_item(item, answer), self.plan.next)
+    def _sendings(self, item: Item, answer: Any) -> list[tuple[Item, Any]]:
+        """The items that an answer stands for, and where they are to go."""
+        if isinstance(answer, RouteTo):
+            return [(_next_item(item, answer.payload), answer.destination)]
+        if not isinstance(answer, Emit):
+            return [(_next_item(item, answer), self.plan.next)]
+        sendings: list[tuple[Item, Any]] = []
+        for part in _listed(self.stage, answer.payloads):
+            if isinstance(part, Emit | Drop | Fail):
+                raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {type(part).__name__}")
+            if isinstance(part, RouteTo):
+                sendings.append((_child(item, part.payload), part.destination))
+            else:
+                sendings.append((_child(item, part), self.plan.next))
+        return sendings
 
-    def _send(self, item: Item, destination: str) -> None:
-        lane = self._lanes.get(destination)
-        if lane is not None:
-            lane.items.append(item)
-        elif destination in self.plan.outputs:
-            self.sink.items.append(item if item.route == destination else item.with_route(destination))
-        else:
-            allowed = ", ".join((*self._lanes, *self.plan.outputs))
-            raise InvalidOutcome(self.stage, f"destination {destination!r}; a later stage or an output: {allowed}")
+    def _place(self, item: Item, destination: Any) -> tuple[_Lane, Item]:
+        if isinstance(destination, str):
+            lane = self._lanes.get(destination)
+            if lane is not None:
+                return lane, item
+            if destination in self.plan.outputs:
+                return self.sink, item if item.route == destination else item.with_route(destination)
+        allowed = ", ".join((*self._lanes, *self.plan.outputs))
+        problem = f"destination {shorten(destination)}; a later stage or an output: {allowed}"
+        raise InvalidOutcome(self.stage, problem)
 
     def failure(self, items: list[Item], error: ItemError) -> None:
         """Items failed; the policy decides.
@@ -175,18 +201,30 @@ class StageRun:
         self._end("skipped", items, error)
 
     def _end(self, kind: str, items: list[Item], error: SlitherError) -> None:
-        self.sink.pack(everything=True)
-        self.sink.edge.put((), (Ends(kind, (pack_items(items),), error, self.stage, 1),))
+        self._pack(self.sink, everything=True)
+        try:
+            parcel = pack_items(items)
+        except NotPicklable:  # a handler changed them in place
+            parcel = pack_items([Item(item.id, None, parent_id=item.parent_id) for item in items])
+        self.sink.edge.put((), (Ends(kind, (parcel,), error, self.stage, 1),))
+
+    def _pack(self, lane: _Lane, *, everything: bool) -> None:
+        for origin, error in lane.pack(everything=everything):
+            self.failure([origin], InvalidOutcome(self.stage, str(error)))
 
     # -- what has to be sent
 
     def flush(self) -> list[tuple[str, Any]]:
-        """What credit allows to be sent now, requests for more, and the end when it is reached."""
+        """What credit allows to be sent now, requests for more, and the end when it is reached.
+
+        Raises:
+            RunHalted: an answer cannot travel, and the policy is to halt.
+        """
         finished = self.finished
-        lanes = [*self._lanes.values(), self.sink]
+        lanes = [*self._lanes.values(), self.sink]  # the sink last: what fails on the way to the others ends there
         messages: list[tuple[str, Any]] = []
         for lane in lanes:
-            lane.pack(everything=finished)
+            self._pack(lane, everything=finished)
             messages += [(lane.edge.port.consumer, batch) for batch in lane.edge.take()]
         for edge in self.inputs.values():
             ask = edge.ask(self.id)
@@ -202,28 +240,43 @@ class StageRun:
         """Whether nothing is left to do or to send."""
         return self.finished and not any(edge.waiting for edge in self._by_edge.values())
 
-    def last_words(self) -> list[tuple[str, Any]]:
-        """At a halt: what is finished and on its way to the service."""
+    def last_words(self) -> tuple[Batch, ...]:
+        """At a halt: what is finished and on its way to the service, whether it has credit or not."""
         self.sink.pack(everything=True)
-        return [(self.sink.edge.port.consumer, batch) for batch in self.sink.edge.take(regardless=True)]
+        return tuple(self.sink.edge.take(regardless=True))
+
+
+def _pack_one_by_one(items: list[Item], origins: list[Item]) -> tuple[list[Parcel], list[tuple[Item, NotPicklable]]]:
+    """Parcels of what can travel, and the origins of what cannot."""
+    parcels = []
+    stuck = []
+    for item, origin in zip(items, origins, strict=True):
+        try:
+            parcels.append(pack_items([item]))
+        except NotPicklable as error:
+            stuck.append((origin, error))
+    return parcels, stuck
 
 
 def _next_item(item: Item, answer: Any) -> Item:
     """The item that an answer stands for: itself if it is one, else the old one with a new payload."""
-    return answer if isinstance(answer, Item) else item.with_payload(answer)
+    return descendant(answer, item) if isinstance(answer, Item) else item.with_payload(answer)
 
 
-def _child(parent: Item, payload: Any) -> Item:
-    if isinstance(payload, Item):
-        return payload
-    (child,) = Item.wrap_many([payload])
-    return attrs.evolve(child, meta=dict(parent.meta), parent_id=parent.id)
+def _child(parent: Item, made: Any) -> Item:
+    """One of several made of `parent`, under an id of its own."""
+    child = made if isinstance(made, Item) else parent.with_payload(made)
+    fresh = child.id if child.id != parent.id else take_ids(1)[0]
+    return attrs.evolve(child, id=fresh, parent_id=parent.id)
 
 
 def _listed(stage: str, payloads: Any) -> list[Any]:
     if isinstance(payloads, str | bytes | dict) or not hasattr(payloads, "__iter__"):
         raise InvalidOutcome(stage, f"a list of payloads was expected, not a {type(payloads).__name__}")
-    return list(payloads)
+    try:
+        return list(payloads)
+    except BaseException as error:  # a generator is user code too
+        raise RemoteError.of(error) from error
 
 
 def _as_error(reason: Any, kind: str) -> RemoteError:

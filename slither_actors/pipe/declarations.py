@@ -138,7 +138,7 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
     return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)
 
 
-def stage(cls: type[Stage], /, *, then: str | None = None, on_error: Any = None, **options: Any) -> CustomDeclaration:
+def stage(cls: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> CustomDeclaration:
     """Declare a stage of your own class.
 
     Args:

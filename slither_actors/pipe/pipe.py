@@ -29,7 +29,7 @@ class PipeType(type):
     definition: PipeDefinition
 
     @classmethod
-    def __prepare__(metacls, name: str, bases: tuple[type, ...], /, **kwargs: Any) -> _Body:
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **kwargs: Any) -> _Body:
         return _Body(name)
 
     def __new__(metacls, name: str, bases: tuple[type, ...], body: Mapping[str, Any], /, **kwargs: Any) -> PipeType:

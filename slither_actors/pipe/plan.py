@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from slither_actors._code import Code
 from slither_actors.config import DispatchConfig
 from slither_actors.context import Context
-from slither_actors.dispatch._core import DispatchPlan
+from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.dispatch.run import Node, RunPlan

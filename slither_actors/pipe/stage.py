@@ -10,11 +10,12 @@ import attrs
 from slither_actors._validators import check_known
 from slither_actors.context import Context
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
-from slither_actors.errors import DefinitionError, ItemError, RemoteError, ResultCountMismatch
+from slither_actors.errors import DefinitionError, ResultCountMismatch
 from slither_actors.item import Item
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
 from slither_actors.pipe._stage_run import RunHalted, StageRun, StageSetting
+from slither_actors.worker.executor import item_error
 
 
 @attrs.frozen
@@ -129,8 +130,7 @@ class Stage(Server):
                 self._handle(run, items)
                 self._send_all(run.flush())
         except RunHalted as halt:
-            self._send_all(run.last_words())
-            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, halt.error, 0))
+            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, halt.error, 0, run.last_words()))
             del self._runs[run.id]
         else:
             if run.over:
@@ -144,7 +144,7 @@ class Stage(Server):
             try:
                 answer = self.handle_item(item, run.context)
             except BaseException as error:
-                run.failure([item], _as_item_error(error))
+                run.failure([item], item_error(error))
             else:
                 run.outcome(item, answer)
 
@@ -154,7 +154,7 @@ class Stage(Server):
             if len(answers) != len(items):
                 raise ResultCountMismatch(f"{type(self).__name__}.handle_batch", len(items), len(answers))
         except BaseException as error:
-            run.failure(items, _as_item_error(error))
+            run.failure(items, item_error(error))
             return
         for item, answer in zip(items, answers, strict=True):
             run.outcome(item, answer)
@@ -162,7 +162,3 @@ class Stage(Server):
     def _send_all(self, messages: list[tuple[str, Any]]) -> None:
         for address, news in messages:
             self.post(address, news)
-
-
-def _as_item_error(error: BaseException) -> ItemError:
-    return error if isinstance(error, ItemError) else RemoteError.of(error)

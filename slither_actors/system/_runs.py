@@ -7,11 +7,11 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors.context import Context
-from slither_actors.dispatch._core import DispatchPlan
+from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted, Node, RunPlan
-from slither_actors.errors import DispatchError, ItemError, PipeError
+from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, shorten
 from slither_actors.item import DEFAULT_ROUTE, Item
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
@@ -80,3 +80,34 @@ def tree_of(system: str, processes: Iterable[ProcessInfo]) -> dict[str, Any]:
         nodes[info.ref.name] = node
         nodes.get(info.ref.name.rpartition("/")[0], root)["children"].append(node)
     return root
+
+
+def given_options(
+    pool: str,
+    strategy: Any,
+    batch_size: Any,
+    max_in_flight: Any,
+    ordering: Any,
+    on_error: Any,
+    timeout_s: Any,
+    unknown: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The given options by name; unknown ones among them, so that the error can name the nearest valid one."""
+    known = {
+        "pool": pool,
+        "strategy": strategy,
+        "batch_size": batch_size,
+        "max_in_flight": max_in_flight,
+        "ordering": ordering,
+        "on_error": on_error,
+        "timeout_s": timeout_s,
+    }
+    return {**unknown, **known}
+
+
+def checked_context(context: Any, run_id: str | None = None) -> Context:
+    if context is None:
+        return Context(run_id=run_id)
+    if not isinstance(context, Context):
+        raise InvalidOption("dispatch", "context", shorten(context), "a Context")
+    return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from slither_actors.errors import CallTimeout, WorkerCrashed
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.ref import Ref
 from slither_actors.worker.messages import OnceDone, RunOnce
+
+# An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
+_numbers = itertools.count(1)
 
 
 @message
@@ -41,25 +45,28 @@ def call_each(
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
     results: dict[str, Any] = {}
+    missing: dict[str, int] = {}
     watches = []
     deadline = time.monotonic() + timeout_s
     try:
-        for number, ref in enumerate(workers, 1):
+        for ref in workers:
             watches.append(_watch(endpoint, ref))
-            endpoint.post(ref.address, RunOnce(number, executor, context))
-        while len(results) < len(workers):
+            missing[ref.address] = next(_numbers)
+            endpoint.post(ref.address, RunOnce(missing[ref.address], executor, context))
+        while missing:
             received = endpoint.receive(deadline - time.monotonic())
             if received is None:
-                late = next(ref.name for ref in workers if ref.address not in results)
+                late = next(ref.name for ref in workers if ref.address in missing)
                 raise CallTimeout(f"worker {late}", timeout_s)
             news, sender = received
-            if isinstance(news, OnceDone):
+            if isinstance(news, OnceDone) and missing.get(sender) == news.number:
+                del missing[sender]
                 if news.error is not None:
                     raise news.error
                 results[sender] = news.result.decode()
             elif isinstance(news, _WorkerDied):
                 endpoint.after_arrivals(sender, _WorkerGone(news.ref))
-            elif isinstance(news, _WorkerGone) and sender not in results:
+            elif isinstance(news, _WorkerGone) and sender in missing:
                 raise WorkerCrashed(news.ref.name, news.ref.pid, "an unknown exit")
     finally:
         for watch in watches:

@@ -21,7 +21,8 @@ class Endpoints:
     def __init__(self, make: Callable[[], Endpoint], refuse: Callable[[], SlitherError | None]) -> None:
         self._make = make
         self._refuse = refuse
-        self._lock = threading.Lock()
+        # Re-entrant, since the garbage collector may end an abandoned stream anywhere, also within this lock.
+        self._lock = threading.RLock()
         self._idle: list[Endpoint] = []
         self._lent: set[Endpoint] = set()
         self._closed = False

@@ -69,7 +69,7 @@ class Gateway:
                     causes = news.causes
                 elif isinstance(news, Exiting):
                     self.root_exited.set()
-                    if not self._stopping.is_set() and not news.reason.is_normal or causes:
+                    if (not self._stopping.is_set() and not news.reason.is_normal) or causes:
                         self._on_down(causes or (str(news.reason),))
         except SystemDown:
             self._on_down(causes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -49,8 +51,9 @@ class Stream:
     def __init__(self, run: Run, ends: EndLog, failure: Failure) -> None:
         self._run = run
         self._ends = ends
-        self._failure = failure
-        self._items = self._iterate()
+        self._items = _iterate(run, failure)
+        # A loop holds the generator alone, and one that was never begun has no `finally` to end the run.
+        weakref.finalize(self._items, run.close).atexit = False
 
     @property
     def skipped(self) -> EndedItems:
@@ -64,14 +67,6 @@ class Stream:
     def dead(self) -> EndedItems:
         return self._ends.dead
 
-    def _iterate(self) -> Iterator[Item]:
-        try:
-            for batch in self._run.batches():
-                yield from batch
-        except Halted as halt:
-            # what was finished before the failure has been yielded already
-            raise self._failure(halt, []) from None
-
     def __iter__(self) -> Iterator[Item]:
         # the generator itself, so that a for-loop runs without a call per item
         return self._items
@@ -80,7 +75,9 @@ class Stream:
         return next(self._items)
 
     def close(self) -> None:
-        """End the run: its source is pulled no more, and work in progress is for nobody."""
+        """End the run: its source is pulled no more, and work in progress is for nobody. Nothing more is yielded."""
+        with contextlib.suppress(ValueError):  # called from within the generator, by the source for example
+            self._items.close()
         self._run.close()
 
     def __enter__(self) -> Self:
@@ -91,5 +88,12 @@ class Stream:
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        self.close()
+
+def _iterate(run: Run, failure: Failure) -> Generator[Item]:
+    try:
+        for batch in run.batches():
+            yield from batch
+    except Halted as halt:
+        # what was finished before the failure has been yielded already
+        error = failure(halt, [])
+        raise error from error.__cause__

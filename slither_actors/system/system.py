@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import secrets
-import threading
-import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from slither_actors import telemetry
 from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
-from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch.options import DispatchOptions, Ordering
+from slither_actors.dispatch.policy import Policy
 from slither_actors.dispatch.run import Halted, Run, RunPlan
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import InvalidOption, NoProcess, SlitherError, SystemDown, UnknownPool, shorten
+from slither_actors.dispatch.strategy import FixedBatch
+from slither_actors.errors import UnknownPool
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
-from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
-from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.plan import run_plan
 from slither_actors.system._runs import (
     by_output,
+    checked_context,
     dispatch_failure,
     dispatch_plan,
+    given_options,
     pipe_failure,
     tree_of,
 )
+from slither_actors.system.client import CALL_LIMIT_S, HURRIED_S, Client
 from slither_actors.system.each import call_each
-from slither_actors.system.endpoints import Endpoints
-from slither_actors.system.gateway import Gateway
 from slither_actors.system.names import DISPATCHER, POOLS
 from slither_actors.system.pipes import Pipes, RunningPipe, checked
 from slither_actors.system.results import Results, Stream
-from slither_actors.transport.launch import Host, join
+from slither_actors.transport.launch import Host
 from slither_actors.worker.executor import code_of
 from slither_actors.worker.messages import ListWorkers
 from slither_actors.worker.pool import LEASES
-
-# How long a call waits for a process that is being restarted.
-_RESTART_LIMIT_S = 5.0
-_CALL_LIMIT_S = 10.0
-
-# How long an orderly stop may take when the block was left by an exception: somebody is in a hurry.
-_HURRIED_S = 0.5
 
 
 class System:
@@ -60,24 +50,14 @@ class System:
     ) -> None:
         self.name = name
         self.config = config
-        self._host = host
-        self._registry = registry
         self._pools = pools
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._causes: tuple[str, ...] | None = None
         self._run_numbers = itertools.count(1)
-        self._endpoints = Endpoints(lambda: Endpoint(host.directory, host.watch, self._down_error), self._refusal)
-        self._pipes = Pipes(self._call_by_name, tuple(pools), config.dispatch)
-        self._actor_system: Any = None
-        self._gateway_endpoint = gateway
-        self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, self._pipes.stop_idle)
-        self._gateway.start()
-        self._finalizer = weakref.finalize(self, _end_host, host, os.getpid())
+        self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle())
+        self._pipes = Pipes(self._client.call, tuple(pools), config.dispatch)
+        self._client.begin()
 
     def __repr__(self) -> str:
-        state = "stopped" if self._stopped else "down" if self._causes is not None else "running"
-        return f"<System {self.name} {state}>"
+        return f"<System {self.name} {self._client.state}>"
 
     # -- dispatch
 
@@ -86,18 +66,31 @@ class System:
         items: Iterable[Any],
         executor: Any,
         *,
+        pool: str = "default",
+        strategy: FixedBatch | None = None,
+        batch_size: int | None = None,
+        max_in_flight: int | None = None,
+        ordering: Ordering | None = None,
+        on_error: Policy | str | None = None,
+        timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **options: Any,
+        **unknown: Any,
     ) -> Results:
         """Run items through a worker pool in batches, and wait for all.
 
         Args:
             items: payloads or `Item`s.
             executor: `"module:function"`, a function, `Call(...)` or a subclass of `Executor`.
+            pool: the worker pool.
+            strategy: how items are cut into batches; `FixedBatch(batch_size)` by default.
+            batch_size: items per batch (64, unless configured otherwise).
+            max_in_flight: batches that may be with workers at once (8, unless configured otherwise).
+            ordering: `"preserve"` or `"as_completed"`.
+            on_error: `"halt"` or `"skip"`.
+            timeout_s: seconds a batch may run before its worker is killed.
             context: what user code is told of the run.
-            on_end: called as `on_end(item, end)` for each item that leaves the flow.
-            options: those of `DispatchOptions`: pool, batch_size, max_in_flight, ordering, on_error, timeout_s, strategy.
+            on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
 
         Returns:
             The surviving items; `.skipped`, `.dropped` and `.dead` hold the others.
@@ -108,7 +101,8 @@ class System:
             SystemDown: the system is stopped, or gave up.
         """
         ends = EndLog(on_end=on_end)
-        run = self._dispatch_run(items, executor, context, ends, options, "dispatch")
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
+        run = self._dispatch_run(items, executor, context, ends, given, "dispatch")
         return Results(_collect(run, dispatch_failure), ends)
 
     def stream(
@@ -116,9 +110,16 @@ class System:
         items: Iterable[Any],
         executor: Any,
         *,
+        pool: str = "default",
+        strategy: FixedBatch | None = None,
+        batch_size: int | None = None,
+        max_in_flight: int | None = None,
+        ordering: Ordering | None = None,
+        on_error: Policy | str | None = None,
+        timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **options: Any,
+        **unknown: Any,
     ) -> Stream:
         """Like `dispatch`, lazily: `items` may be endless, and is pulled only as results are taken.
 
@@ -126,7 +127,8 @@ class System:
         in the thread that takes the results.
         """
         ends = EndLog(STREAM_KEEPS, on_end)
-        return Stream(self._dispatch_run(items, executor, context, ends, options, "stream"), ends, dispatch_failure)
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
+        return Stream(self._dispatch_run(items, executor, context, ends, given, "stream"), ends, dispatch_failure)
 
     def call_batch(
         self,
@@ -168,9 +170,9 @@ class System:
         """
         self._check_pool(pool)
         code = code_of(executor, once=True)
-        workers = self._call_by_name(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), _CALL_LIMIT_S)
-        with self._endpoints.lent() as endpoint:
-            return call_each(endpoint, workers, code, _context(context), timeout_s)
+        workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
+        with self._client.endpoint() as endpoint:
+            return call_each(endpoint, workers, code, checked_context(context), timeout_s)
 
     def _dispatch_run(
         self,
@@ -186,14 +188,13 @@ class System:
         code = code_of(executor)
         source = Source(items, where)
         run_id = self._run_id()
-        context = _context(context, run_id)
-        (dispatcher,) = self._resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
-        return self._open(
-            lambda service: dispatch_plan(run_id, dispatcher, service, options, code, context),
-            source,
-            ends,
-            lambda: None,
-        )
+        context = checked_context(context, run_id)
+
+        def plan(service: str) -> RunPlan:
+            (dispatcher,) = self._client.resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
+            return dispatch_plan(run_id, dispatcher, service, options, code, context)
+
+        return self._client.open(plan, source, ends, telemetry.DISPATCH_RUN, pool=options.pool)
 
     # -- pipes
 
@@ -262,18 +263,20 @@ class System:
         context = Context(pipe.definition.name, None, session_id, run_id, dict(metadata or {}))
         running = self._pipes.begin(pipe)
         try:
-            return self._open(
+            return self._client.open(
                 lambda service: self._pipe_plan(run_id, running, service, context),
                 source,
                 ends,
+                telemetry.PIPE_RUN,
                 lambda: self._pipes.end(running),
+                pipe=pipe.definition.name,
             )
         except BaseException:
             self._pipes.end(running)
             raise
 
     def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: Context) -> RunPlan:
-        refs = self._resolve(running.names)
+        refs = self._client.resolve(running.names)
         stages = {stage.name: ref for stage, ref in zip(running.definition.stages, refs, strict=True)}
         return run_plan(run_id, running.definition, stages, service, context, self.config.dispatch)
 
@@ -283,18 +286,15 @@ class System:
     def actor_system(self) -> Any:
         """Thespian's own client of this system, for those who speak Thespian. Ends with the system; do not call its
         `shutdown()`, which ends the actors behind the supervisors' back."""
-        with self._lock:
-            if self._actor_system is None:
-                self._actor_system = join(self._host.directory)
-            return self._actor_system
+        return self._client.actor_system
 
     def topology(self) -> dict[str, Any]:
         """The live tree as nested plain data: name, pid, incarnation, restarts, last exit, children."""
-        return tree_of(self.name, self._processes())
+        return tree_of(self.name, self._client.processes())
 
     def statistics(self) -> dict[str, Any]:
         """Figures as plain data: processes, restarts, pools and pipes."""
-        processes = self._processes()
+        processes = self._client.processes()
         return {
             "system": self.name,
             "processes": sum(info.alive for info in processes),
@@ -302,13 +302,6 @@ class System:
             "pools": dict(self._pools),
             "pipes": self._pipes.statistics(),
         }
-
-    def _processes(self) -> tuple[ProcessInfo, ...]:
-        with self._endpoints.lent() as endpoint:
-            found: tuple[ProcessInfo, ...] = endpoint.call(
-                self._registry, ListProcesses(), _CALL_LIMIT_S, "the registry"
-            )
-            return found
 
     # -- the end
 
@@ -318,23 +311,7 @@ class System:
         Args:
             timeout_s: how long the orderly stop may take; after it the rest is killed.
         """
-        with self._lock:
-            if self._stopped:
-                return
-            self._stopped = True
-        if self._causes is None and self._host.alive:
-            with contextlib.suppress(SlitherError):
-                self._gateway_endpoint.post(self._host.root, Shutdown(timeout_s))
-                self._gateway.root_exited.wait(timeout_s)
-        self._end(timeout_s)
-
-    def _end(self, timeout_s: float) -> None:
-        self._gateway.stop()
-        self._host.end(timeout_s)
-        self._endpoints.close()
-        if self._actor_system is not None:
-            self._actor_system._systemBase.transport.close()
-        self._finalizer.detach()
+        self._client.stop(timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -342,52 +319,7 @@ class System:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop(_HURRIED_S if kind is not None else 10.0)
-
-    # -- inside
-
-    def _open(self, plan: Callable[[str], RunPlan], source: Source, ends: EndLog, over: Callable[[], None]) -> Run:
-        """Open a run on an endpoint of its own. A node that is being restarted is waited for."""
-        deadline = time.monotonic() + _RESTART_LIMIT_S
-        while True:
-            endpoint = self._endpoints.borrow()
-            try:
-                made = plan(endpoint.address)
-            except BaseException:
-                self._endpoints.give_back(endpoint)
-                raise
-            run = Run(endpoint, made, source, ends, self._endpoints.give_back, over, self._last_exit)
-            try:
-                run.open()
-            except NoProcess:
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                return run
-
-    def _resolve(self, names: tuple[str, ...]) -> tuple[Ref, ...]:
-        deadline = time.monotonic() + _RESTART_LIMIT_S
-        while True:
-            try:
-                with self._endpoints.lent() as endpoint:
-                    refs: tuple[Ref, ...] = endpoint.call(self._registry, Resolve(names), _CALL_LIMIT_S, "the registry")
-                    return refs
-            except NoProcess:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)  # it is being restarted; the registry has no way to say when
-
-    def _call_by_name(self, name: str, request: Any, timeout_s: float) -> Any:
-        (ref,) = self._resolve((name,))
-        with self._endpoints.lent() as endpoint:
-            return endpoint.call(ref.address, request, timeout_s, name)
-
-    def _last_exit(self, name: str) -> str:
-        with contextlib.suppress(SlitherError):
-            for info in self._processes():
-                if info.ref.name == name and info.last_exit is not None:
-                    return str(info.last_exit)
-        return "an unknown exit"
+        self.stop(HURRIED_S if kind is not None else 10.0)
 
     def _check_pool(self, pool: str) -> None:
         if pool not in self._pools:
@@ -396,24 +328,6 @@ class System:
     def _run_id(self) -> str:
         return f"{next(self._run_numbers)}-{secrets.token_hex(4)}"
 
-    def _note_registry(self, address: str) -> None:
-        self._registry = address
-
-    def _note_down(self, causes: tuple[str, ...]) -> None:
-        """In the gateway's thread: the tree gave up, or the host died."""
-        with self._lock:
-            if self._causes is None:
-                self._causes = causes or ("the host process died",)
-        self._host.end(_HURRIED_S)
-
-    def _down_error(self) -> SystemDown:
-        if self._stopped and self._causes is None:
-            return SystemDown(self.name, ("it was stopped",))
-        return SystemDown(self.name, self._causes or ("the host process died",))
-
-    def _refusal(self) -> SlitherError | None:
-        return self._down_error() if self._stopped or self._causes is not None else None
-
 
 def _collect(run: Run, failure: Callable[[Halted, list[Item]], Exception]) -> list[Item]:
     items: list[Item] = []
@@ -421,19 +335,6 @@ def _collect(run: Run, failure: Callable[[Halted, list[Item]], Exception]) -> li
         for batch in run.batches():
             items += batch
     except Halted as halt:
-        raise failure(halt, items) from None
+        error = failure(halt, items)
+        raise error from error.__cause__
     return items
-
-
-def _context(context: Any, run_id: str | None = None) -> Context:
-    if context is None:
-        return Context(run_id=run_id)
-    if not isinstance(context, Context):
-        raise InvalidOption("dispatch", "context", shorten(context), "a Context")
-    return context
-
-
-def _end_host(host: Host, pid: int) -> None:
-    # a forked child of the service inherits this, and must not end what is its parent's
-    if os.getpid() == pid:
-        host.end(_HURRIED_S)

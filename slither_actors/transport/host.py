@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from slither_actors.errors import SlitherError
@@ -26,7 +27,7 @@ from slither_actors.transport.process import (
     reap,
     unblock_signals,
 )
-from slither_actors.transport.rundir import RunDirectory, remove_stale
+from slither_actors.transport.rundir import RunDirectory, remove_sockets, remove_stale
 
 # Thespian reads these when it is imported: its own log file in the shared temp folder is switched off by a size limit
 # that leaves no room.
@@ -59,7 +60,7 @@ def main(config: dict[str, Any]) -> None:
             _report(config["status"], {"error": _explain(error)})
             raise SystemExit(1) from None
         _report(config["status"], {"directory": str(directory.path), "root": root, "admin": admin})
-        _guard(admin, *ends)
+        _guard(directory.path, admin, *ends)
         base.transport.close()
     finally:
         end_descendants()
@@ -105,18 +106,22 @@ def _pid_of(address: str) -> int:
     return int(os.path.basename(address).partition(".")[0])
 
 
-def _guard(admin: int, *ends: int) -> None:
+def _guard(directory: Path, admin: int, *ends: int) -> None:
     """Wait until one of `ends` becomes readable, and see to adopted orphans meanwhile."""
+
+    def bury(pid: int) -> None:
+        remove_sockets(directory, pid)  # its supervisor is dead too, and cannot do it
+
     wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_w)
     deafen(signal.SIGCHLD)
-    end_orphans(admin)  # for those that came before
+    end_orphans(admin, bury)  # for those that came before
     poller = select.poll()
     for fd in (wake_r, *ends):
         poller.register(fd, select.POLLIN)
     while all(fd == wake_r for fd, _ in poller.poll()):
         os.read(wake_r, 4096)
-        end_orphans(admin)
+        end_orphans(admin, bury)
 
 
 def _report(fd: int, status: dict[str, Any]) -> None:

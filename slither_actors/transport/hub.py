@@ -205,7 +205,7 @@ class Hub:
 
     def wake(self) -> None:
         """Make a `poll` in progress return; for signal handlers and other threads."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             os.eventfd_write(self._wake_fd, 1)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -136,12 +137,16 @@ def children() -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def end_orphans(spared: int) -> None:
+def end_orphans(spared: int, ended: Callable[[int], None]) -> None:
     """In the subreaper: reap what died, and kill adopted children, all but one, whose group has lost its leader.
 
     Actors lead groups, and die with their creators. What user code had started in them does not, and comes here.
+
+    Args:
+        spared: the child that belongs here.
+        ended: told of each process that was reaped.
     """
-    reap()
+    reap(ended)
     for pid in set(children()) - {spared}:
         with contextlib.suppress(OSError):
             leader = os.getpgid(pid)
@@ -169,11 +174,11 @@ def close_inherited(keep: set[int]) -> None:
                 os.close(int(entry))
 
 
-def reap() -> bool:
-    """Collect ended children; true while any child is left."""
+def reap(ended: Callable[[int], None] = lambda pid: None) -> bool:
+    """Collect ended children, and tell `ended` of each; true while any child is left."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            ended(pid)
     except ChildProcessError:
         return False
     return True

@@ -1,8 +1,8 @@
 """A Thespian system base on Unix-domain sockets.
 
 Three parts meet Thespian here: the address, the transport (a thin fit of `hub.Hub` under Thespian's interface), and
-the system base with its admin. Of Thespian's transport helpers only the one for timers is used; the one for queued
-transmits limits an actor to 20 unacknowledged messages and rebuilds its lists on each send.
+the system base with its admin. Of Thespian's transport helpers only the one for timers is used: the other one limits
+an actor to 20 unacknowledged messages.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from thespian.system.transport import (
 )
 from thespian.system.transport.wakeupTransportBase import wakeupTransportBase
 
+from slither_actors.transport._room import roomy
 from slither_actors.transport.address import actor_address
 from slither_actors.transport.hub import Hub, Undecodable, Undelivered
 from slither_actors.transport.process import tie_to
@@ -68,8 +69,7 @@ class _Envelope(ReceiveEnvelope):  # type: ignore[misc]
 class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
     """Thespian's transport interface on a `Hub`. Method names in Thespian's style are Thespian's.
 
-    Two extras serve this library's own actors: `post` sends without Thespian's bookkeeping, and messages marked by
-    `receiver` go straight to it.
+    Two extras serve our own actors: `post` sends without Thespian's bookkeeping, and `receiver` takes messages first.
     """
 
     def __init__(self, kind: Any, *args: Any) -> None:
@@ -212,6 +212,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
             self.hub.flush(_DRAIN_LIMIT_S)
         self._ended = Thespian__Run_Terminated()
 
+    @roomy
     def _runWithExpiry(self, handler: Any) -> Any:
         if handler is TransmitOnly or isinstance(handler, TransmitOnly):
             return self._transmit()
@@ -240,8 +241,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         return self._ended
 
     def _transmit(self) -> int:
-        before = self.hub.pending
-        if before:
+        if self.hub.pending:
             left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
             self.hub.poll(left)
         return self.hub.pending

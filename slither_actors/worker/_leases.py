@@ -87,7 +87,8 @@ class LeaseBook:
             if coming > 0:
                 coming -= 1  # one that is on its way already is for this one
                 continue
-            rich = max(set(self._held.values()), key=self._keeps, default=None)
+            # the first of the richest, so the one whose oldest lease is the oldest
+            rich = max(dict.fromkeys(self._held.values()), key=self._keeps, default=None)
             if rich is None or rich == poor:
                 break
             have, keeps = self._count(poor), self._keeps(rich)

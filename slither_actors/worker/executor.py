@@ -10,7 +10,15 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors.context import Context
-from slither_actors.errors import InvalidOption, InvalidOutcome, ResultCountMismatch, shorten
+from slither_actors.errors import (
+    InvalidOption,
+    InvalidOutcome,
+    ItemError,
+    RemoteError,
+    ResultCountMismatch,
+    SlitherError,
+    shorten,
+)
 from slither_actors.item import Item, build_items, columns
 from slither_actors.worker.parcel import Columns
 
@@ -104,6 +112,25 @@ def once_runner(code: Code) -> Callable[[Context], Any]:
     return (lambda ctx: target(ctx=ctx)) if _has_context(target) else (lambda ctx: target())
 
 
+def descendant(made: Item, origin: Item) -> Item:
+    """The item that user code made of `origin`; one with an identity of its own names the original as its parent."""
+    if made.id == origin.id or made.parent_id is not None:
+        return made
+    return attrs.evolve(made, parent_id=origin.id)
+
+
+def item_error(error: BaseException) -> ItemError:
+    """What befell an item, in a form that any process can read."""
+    known = sendable(error)
+    return known if isinstance(known, ItemError) else RemoteError.of(error)
+
+
+def sendable(error: BaseException) -> SlitherError:
+    """An error in a form that any process can read: a class of the user's own may exist only here."""
+    is_ours = isinstance(error, SlitherError) and type(error).__module__ == SlitherError.__module__
+    return error if is_ours else RemoteError.of(error)  # type: ignore[return-value]
+
+
 def _check_once(target: Any, name: str) -> None:
     names = _required(target)
     if names not in ([], ["ctx"]):
@@ -112,24 +139,26 @@ def _check_once(target: Any, name: str) -> None:
 
 def _item_runner(executor: Executor, name: str) -> Callable[[Columns, Context], Columns]:
     def run(rows: Columns, ctx: Context) -> Columns:
-        results = _checked(executor.execute_batch(build_items(*rows), ctx), len(rows[0]), name)
+        items = build_items(*rows)
+        results = _checked(executor.execute_batch(list(items), ctx), len(items), name)
         for result in results:
             if not isinstance(result, Item):
                 raise InvalidOutcome(name, f"execute_batch returned a {type(result).__name__} among its items")
-        return columns(results)
+        return columns([descendant(result, item) for result, item in zip(results, items, strict=True)])
 
     return run
 
 
 def _checked(results: Any, expected: int, name: str) -> list[Any]:
     """The results as a list, one per item."""
-    if type(results) is not list:
+    if not isinstance(results, list):
         if isinstance(results, str | bytes | dict) or not hasattr(results, "__iter__"):
             raise InvalidOutcome(name, f"a batch function returns a list of results, not a {type(results).__name__}")
         results = list(results)
-    if len(results) != expected:
-        raise ResultCountMismatch(name, expected, len(results))
-    return results
+    checked: list[Any] = results
+    if len(checked) != expected:
+        raise ResultCountMismatch(name, expected, len(checked))
+    return checked
 
 
 def _is_executor(target: Any) -> bool:
@@ -158,7 +187,7 @@ def _required(target: Any) -> list[str]:
 
 
 def _takes_one(target: Any) -> bool:
-    """Whether one positional argument beside `ctx` is accepted."""
+    """Whether a positional argument is accepted, and is not the one for `ctx`."""
     parameters = _parameters(target)
     if parameters is None:
         return True
@@ -167,7 +196,7 @@ def _takes_one(target: Any) -> bool:
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         inspect.Parameter.VAR_POSITIONAL,
     )
-    return any(p.kind in positional and p.name != "ctx" for p in parameters)
+    return next((p.name != "ctx" for p in parameters if p.kind in positional), False)
 
 
 def _has_context(target: Any) -> bool:

@@ -11,26 +11,34 @@ import attrs
 from slither_actors._code import Code
 from slither_actors._codec import encode
 from slither_actors.context import Context
-from slither_actors.errors import ItemError, RemoteError, SlitherError
+from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
-from slither_actors.worker.executor import batch_runner, once_runner
+from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable
 from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce
-from slither_actors.worker.parcel import Columns, pack, unpack
+from slither_actors.worker.parcel import Columns, Parcel, pack, unpack
 
 
 @attrs.frozen
 class _Work:
     """A run, as this worker knows it."""
 
+    name: str
     execute: Callable[[Columns, Context], Columns]
     context: Context
+
+    def run(self, parcel: Parcel) -> Parcel:
+        rows = self.execute(unpack(parcel), self.context)
+        try:
+            return pack(rows)
+        except NotPicklable as error:
+            raise _culprit(self.name, rows, error) from None
 
 
 class _Unusable(Exception):
     """The run's executor cannot work here, whatever the batch."""
 
-    def __init__(self, error: SlitherError) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
 
@@ -48,7 +56,7 @@ class Worker(Server):
         self._page.running(message.number)
         try:
             work = self._work(message.run, message.job)
-            parcels = tuple([pack(work.execute(unpack(parcel), work.context)) for parcel in message.parcels])
+            parcels = tuple([work.run(parcel) for parcel in message.parcels])
         except BaseException as error:
             self._page.running(0)
             self.post(sender, _failure(message.number, error))
@@ -69,10 +77,8 @@ class Worker(Server):
         result, failure = None, None
         try:
             result = encode(once_runner(message.executor)(message.context))
-        except SlitherError as error:
-            failure = error
         except BaseException as error:
-            failure = RemoteError.of(error)
+            failure = sendable(error)
         self.post(sender, OnceDone(message.number, result, failure))
 
     @handles(EndRun)
@@ -82,13 +88,24 @@ class Worker(Server):
 
 def _prepare(executor: Code, context: Context) -> _Work | _Unusable:
     try:
-        return _Work(batch_runner(executor), context.bind({}))
-    except SlitherError as error:
+        return _Work(executor.name, batch_runner(executor), context.bind({}))
+    except BaseException as error:
         return _Unusable(error)
+
+
+def _culprit(name: str, rows: Columns, error: NotPicklable) -> InvalidOutcome:
+    """The same error, naming the first result that cannot travel."""
+    for number, result in enumerate(rows[1]):
+        try:
+            encode(result)
+        except NotPicklable as one:
+            return InvalidOutcome(name, f"result {number} ({type(result).__name__}) cannot be sent back: {one.why}")
+    return InvalidOutcome(name, f"its results cannot be sent back: {error.why}")
 
 
 def _failure(number: int, error: BaseException) -> Any:
     if isinstance(error, _Unusable):
-        return BatchFailed(number, error.error, True)
-    known = isinstance(error, ItemError)
-    return BatchFailed(number, error if known else RemoteError.of(error), False)  # type: ignore[arg-type]
+        error = error.error
+        if not isinstance(sendable(error), ItemError):
+            return BatchFailed(number, sendable(error), True)
+    return BatchFailed(number, item_error(error), False)

@@ -192,6 +192,15 @@ def test_frames_of_the_library_at_the_top_are_left_out():
     assert "users_function" in text
 
 
+def test_the_frames_of_an_example_are_a_users_and_stay():
+    example = errors.__file__.replace("errors.py", "examples/shop/work.py")
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(compile("def price():\n    1 / 0\nprice()\n", example, "exec"), {})
+    ours = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]
+
+    assert "in price" in errors.RemoteError.of(ours).traceback
+
+
 def test_an_exception_never_raised_and_one_raised_by_the_library_have_text_too():
     assert errors.RemoteError.of(Custom("x")).traceback.endswith("Custom: x")
     with pytest.raises(NotImplementedError) as caught:

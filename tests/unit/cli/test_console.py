@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slither_actors.cli._console import Console, OutputClosed
+from slither_actors.cli._console import Console, OutputClosed, OutputFailed
 from slither_actors.examples.contract import Display
 
 
@@ -92,6 +92,16 @@ def test_results_that_nobody_reads_are_told_apart_from_other_errors() -> None:
         console.write("result")
     with pytest.raises(OutputClosed):
         console.flush()
+
+
+def test_results_that_cannot_be_written_say_why() -> None:
+    with open("/dev/full", "w") as full:
+        console = Console(full, io.StringIO())
+        console.write("result")
+        with pytest.raises(OutputFailed, match="No space left on device"):
+            console.flush()
+
+        console.abandon()
 
 
 def test_notes_that_nobody_reads_are_no_error() -> None:

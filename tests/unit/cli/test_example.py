@@ -20,7 +20,10 @@ def add_options(parser):
 def run(args, console):
     with console.progress("counting", args.up_to) as meter:
         meter.advance(args.up_to)
-    console.write(f"counted to {args.up_to}")
+    if args.json:
+        console.write_json({"counted": args.up_to})
+    else:
+        console.write(f"counted to {args.up_to}")
     return args.up_to
 """
 
@@ -71,6 +74,14 @@ def test_an_example_gets_its_options_and_gives_the_exit_code(capsys: pytest.Capt
     shown = capsys.readouterr()
     assert shown.out == "counted to 4\n"
     assert shown.err.splitlines()[-1] == "counting: 4 of 4 (100 %)"
+
+
+@pytest.mark.usefixtures("examples")
+@pytest.mark.parametrize("argv", [["--json", "counting"], ["counting", "--json"]])
+def test_json_may_stand_on_either_side_of_the_name(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["example", *argv]) == 2
+
+    assert json.loads(capsys.readouterr().out) == {"counted": 2}
 
 
 @pytest.mark.usefixtures("examples")

@@ -155,3 +155,32 @@ def test_output_that_nobody_reads_is_no_failure(argv: list[str], tmp_path: os.Pa
         os.close(writer)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_output_that_cannot_be_written_is_a_failure_and_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "slither_actors", "example"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "slither: the result cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_from_the_start_are_no_failure(closed: str, tmp_path: os.PathLike[str]) -> None:
+    """Also the descriptors that the command opens must not be taken for the closed streams."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m slither_actors reap {closed}', sys.executable],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "XDG_RUNTIME_DIR": os.fspath(tmp_path)},
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")

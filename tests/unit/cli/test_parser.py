@@ -96,7 +96,7 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_help_names_commands_exit_codes_and_the_three_primitives() -> None:
     text = build_parser(COMMANDS).format_help()
 
-    for part in ("example", "run an example", "100%", "Store", "Dispatch", "Pipe", "130 Ctrl-C", "slither doctor"):
+    for part in ("example", "run an example", "100%", "Dispatch", "Pipe", "130 Ctrl-C", "slither doctor"):
         assert part in text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slither_actors.examples.text_analysis.report import Index, Report, Tally, lost_workers, reasons_of
+from slither_actors.examples.text_analysis.report import Index, Report, Tally, lost_workers
 
 
 def statistics(worker: int, documents: int, **words: int) -> dict[str, Any]:
@@ -99,9 +99,11 @@ def test_a_worker_that_is_not_there_at_the_end_was_lost() -> None:
 
 
 def test_equal_reasons_are_counted_together() -> None:
-    errors = [ValueError("a"), ValueError("b"), ValueError("b")]
+    tally = Tally()
+    for error in (ValueError("a"), ValueError("b"), ValueError("b")):
+        tally.add_failure(error)
 
-    assert reasons_of(errors) == ["2 because b", "1 because a"]
+    assert tally.reasons == ["2 because b", "1 because a"]
 
 
 def test_the_page_of_a_run_in_which_all_went_well() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import slither_actors as slither
 from slither_actors.cli._console import Console
+from slither_actors.dispatch.ends import EndedItems, OnEnd
 from slither_actors.examples.text_analysis import add_options, pipe, run, work
 
 
@@ -29,14 +30,17 @@ class Worker:
 class Stream:
     """Batches of 50 to the workers in turn; the batch numbered `fatal` kills its worker, and is skipped."""
 
-    def __init__(self, workers: list[Worker], inputs: Iterable[Any], ctx: slither.Context, fatal: int | None) -> None:
-        self.skipped: list[slither.Item] = []
-        self.dropped: list[slither.Item] = []
-        self.dead: list[slither.Item] = []
+    def __init__(
+        self, workers: list[Worker], inputs: Iterable[Any], ctx: slither.Context, fatal: int | None, on_end: OnEnd
+    ) -> None:
+        self.skipped = EndedItems(keep=20)
+        self.dropped = EndedItems(keep=20)
+        self.dead = EndedItems(keep=20)
         self._workers = workers
         self._inputs = list(inputs)
         self._ctx = ctx
         self._fatal = fatal
+        self._on_end = on_end
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +54,10 @@ class Stream:
             seat = number % len(self._workers)
             if number == self._fatal:
                 error = slither.WorkerCrashed("default-0", self._workers[seat].pid, "SIGKILL")
-                self.skipped += [slither.Item.wrap(payload).with_meta(error=error) for payload in batch]
+                for payload in batch:
+                    item = slither.Item.wrap(payload).with_meta(error=error)
+                    self.skipped.note(item)
+                    self._on_end(item, "skipped")
                 self._workers[seat] = Worker(self._workers[seat].pid + 100)
                 continue
             work._index = self._workers[seat].index
@@ -76,9 +83,9 @@ class System:
     def __exit__(self, *_: object) -> None:
         self.closed = True
 
-    def stream_pipe(self, cls: type, inputs: Iterable[Any], *, metadata: dict[str, Any]) -> Stream:
+    def stream_pipe(self, cls: type, inputs: Iterable[Any], *, metadata: dict[str, Any], on_end: OnEnd) -> Stream:
         assert cls is pipe.TextPipe
-        return Stream(self._workers, inputs, slither.Context(metadata=metadata), self._fatal)
+        return Stream(self._workers, inputs, slither.Context(metadata=metadata), self._fatal, on_end)
 
     def call_each(self, executor: str, *, pool: str) -> list[dict[str, Any]]:
         assert (executor, pool) == ("slither_actors.examples.text_analysis.work:statistics", "default")
@@ -101,6 +108,7 @@ def run_with(
     monkeypatch.setattr(slither, "start", start)
     monkeypatch.setattr(work, "_index", work.WorkerIndex())
     parser = argparse.ArgumentParser()
+    parser.add_argument("--json", action="store_true")
     add_options(parser)
     out, err = io.StringIO(), io.StringIO()
     code = run(parser.parse_args(argv), Console(out, err))

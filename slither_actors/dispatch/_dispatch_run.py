@@ -1,0 +1,71 @@
+"""One run through a dispatcher: what came in, what waits, what is done, what may go out."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from slither_actors.dispatch._desk import Task
+from slither_actors.dispatch._edges import InEdge, OutEdge
+from slither_actors.dispatch._reorder import ReorderBuffer
+from slither_actors.dispatch.messages import Ends, InPort, OutPort
+from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.worker.messages import Job
+from slither_actors.worker.parcel import Parcel
+
+
+@attrs.frozen
+class DispatchPlan:
+    """A dispatcher's part in a run. `output` is where results go; `sink` is the edge to the service, for ends, and the
+    same as `output` where nothing comes after."""
+
+    inputs: tuple[InPort, ...]
+    output: OutPort
+    sink: OutPort
+    job: Job
+    options: DispatchOptions
+
+
+Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge]
+
+
+class DispatchRun:
+    """One run through this dispatcher."""
+
+    def __init__(self, run: str, plan: DispatchPlan) -> None:
+        self.id = run
+        self.plan = plan
+        self.options = plan.options
+        self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
+        self.output = OutEdge(run, plan.output)
+        self.sink = self.output if plan.sink.edge == plan.output.edge else OutEdge(run, plan.sink)
+        self.edges = (self.output,) if self.sink is self.output else (self.output, self.sink)
+        self.waiting: deque[Task] = deque()
+        self.in_work = 0
+        self.arrived = 0
+        # All that were told of it: they keep its state while others lease them, until they hear that it is over.
+        self.workers: set[str] = set()
+        self.reorder = ReorderBuffer[Result]() if plan.options.ordering == "preserve" else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that came in has gone out, and nothing more will come."""
+        empty = not self.waiting and not self.in_work and not self.reorder
+        return empty and all(edge.done for edge in self.inputs.values())
+
+    @property
+    def wanted(self) -> int:
+        """Batches that could be with workers now."""
+        open_tasks = self.in_work + len(self.waiting)
+        limit = self.options.max_in_flight
+        return open_tasks if open_tasks < limit else limit
+
+    def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
+        assert isinstance(task.owner, InEdge)
+        value = (parcels, ends, task.owner)
+        for due in [value] if self.reorder is None else self.reorder.add(task.index, value):
+            self.put(due)
+
+    def put(self, result: Result) -> None:
+        (self.sink if result[1] else self.output).put(*result)

@@ -1,0 +1,199 @@
+"""The service's connection to a running tree: who is where, calls, runs, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from slither_actors import telemetry
+from slither_actors.dispatch.ends import EndLog
+from slither_actors.dispatch.run import Run, RunHooks, RunPlan
+from slither_actors.dispatch.source import Source
+from slither_actors.errors import NoProcess, SlitherError, SystemDown
+from slither_actors.otp.endpoint import Endpoint
+from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
+from slither_actors.otp.ref import ProcessInfo, Ref
+from slither_actors.system.endpoints import Endpoints
+from slither_actors.system.gateway import Gateway
+from slither_actors.transport.launch import Host, join
+
+# How long a call waits for a process that is being restarted.
+_RESTART_LIMIT_S = 5.0
+CALL_LIMIT_S = 10.0
+
+# How long an orderly stop may take when somebody is in a hurry.
+HURRIED_S = 0.5
+
+
+class Client:
+    """Safe to use from any thread.
+
+    Args:
+        name: the system's name.
+        host: its host process.
+        gateway: the endpoint that actors know as the gateway.
+        registry: address of the registry.
+        tick: called about once per second in the gateway's thread.
+    """
+
+    def __init__(self, name: str, host: Host, gateway: Endpoint, registry: str, tick: Callable[[], None]) -> None:
+        self._name = name
+        self._host = host
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._causes: tuple[str, ...] | None = None
+        self._endpoints = Endpoints(lambda: Endpoint(host.directory, host.watch, self._down_error), self._refusal)
+        self._actor_system: Any = None
+        self._gateway_endpoint = gateway
+        self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, tick)
+        self._finalizer = weakref.finalize(self, _end_host, host, os.getpid())
+
+    def begin(self) -> None:
+        """Start listening to the tree."""
+        self._gateway.start()
+
+    @property
+    def state(self) -> str:
+        """ "running", "stopped" or "down"."""
+        return "stopped" if self._stopped else "down" if self._causes is not None else "running"
+
+    # -- asking
+
+    def resolve(self, names: tuple[str, ...]) -> tuple[Ref, ...]:
+        """Who runs under these names; a process that is being restarted is waited for.
+
+        Raises:
+            NoProcess: it did not come back in time. SystemDown: the system is stopped, or gave up.
+        """
+        deadline = time.monotonic() + _RESTART_LIMIT_S
+        while True:
+            try:
+                refs: tuple[Ref, ...] = self._ask_registry(Resolve(names))
+                return refs
+            except NoProcess:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)  # it is being restarted; the registry has no way to say when
+
+    def call(self, name: str, request: Any, timeout_s: float) -> Any:
+        """Ask the process called `name`."""
+        (ref,) = self.resolve((name,))
+        with self._endpoints.lent() as endpoint:
+            return endpoint.call(ref.address, request, timeout_s, name)
+
+    def processes(self) -> tuple[ProcessInfo, ...]:
+        """All that the registry knows."""
+        found: tuple[ProcessInfo, ...] = self._ask_registry(ListProcesses())
+        return found
+
+    def endpoint(self) -> AbstractContextManager[Endpoint]:
+        """An endpoint for the time of a block."""
+        return self._endpoints.lent()
+
+    def _ask_registry(self, request: Any) -> Any:
+        with self._endpoints.lent() as endpoint:
+            return endpoint.call(self._registry, request, CALL_LIMIT_S, "the registry")
+
+    @property
+    def actor_system(self) -> Any:
+        """Thespian's own client, made when it is first wanted."""
+        with self._lock:
+            if self._actor_system is None:
+                self._actor_system = join(self._host.directory)
+            return self._actor_system
+
+    # -- runs
+
+    def open(
+        self,
+        plan: Callable[[str], RunPlan],
+        source: Source,
+        ends: EndLog,
+        event: telemetry.Name,
+        over: Callable[[], None] = lambda: None,
+        **about: str,
+    ) -> Run:
+        """Open a run on an endpoint of its own; a node that is being restarted is waited for.
+
+        Args:
+            plan: makes the plan for the address of the endpoint; called again for each attempt.
+            source: the items.
+            ends: where ended items are noted.
+            event: prefix of the run's telemetry events.
+            over: called when the run is over.
+            about: metadata of the events.
+        """
+        hooks = RunHooks(self._endpoints.give_back, over, self._last_exit, event, {"system": self._name, **about})
+        deadline = time.monotonic() + _RESTART_LIMIT_S
+        while True:
+            endpoint = self._endpoints.borrow()
+            try:
+                made = plan(endpoint.address)
+            except BaseException:
+                self._endpoints.give_back(endpoint)
+                raise
+            run = Run(endpoint, made, source, ends, hooks)
+            try:
+                run.open()
+            except NoProcess:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return run
+
+    def _last_exit(self, name: str) -> str:
+        with contextlib.suppress(SlitherError):
+            for info in self.processes():
+                if info.ref.name == name and info.last_exit is not None:
+                    return str(info.last_exit)
+        return "an unknown exit"
+
+    # -- the end
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop the tree in order, then everything that is left of it. Can be called again."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+        if self._causes is None and self._host.alive:
+            with contextlib.suppress(SlitherError):
+                self._gateway_endpoint.post(self._host.root, Shutdown(timeout_s))
+                self._gateway.root_exited.wait(timeout_s)
+        self._gateway.stop()
+        self._host.end(timeout_s)
+        self._endpoints.close()
+        if self._actor_system is not None:
+            self._actor_system._systemBase.transport.close()
+        self._finalizer.detach()
+
+    def _note_registry(self, address: str) -> None:
+        self._registry = address
+
+    def _note_down(self, causes: tuple[str, ...]) -> None:
+        """In the gateway's thread: the tree gave up, or the host died."""
+        with self._lock:
+            if self._causes is None:
+                self._causes = causes or ("the host process died",)
+        self._host.end(HURRIED_S)
+
+    def _down_error(self) -> SystemDown:
+        if self._stopped and self._causes is None:
+            return SystemDown(self._name, ("it was stopped",))
+        return SystemDown(self._name, self._causes or ("the host process died",))
+
+    def _refusal(self) -> SlitherError | None:
+        return self._down_error() if self._stopped or self._causes is not None else None
+
+
+def _end_host(host: Host, pid: int) -> None:
+    # a forked child of the service inherits this, and must not end what is its parent's
+    if os.getpid() == pid:
+        host.end(HURRIED_S)

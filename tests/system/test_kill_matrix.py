@@ -1,0 +1,162 @@
+"""Whoever dies, and however: within a second nothing is left that should not be, and nobody is there twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import Service
+from tests.system.waiting import eventually, living, wait_for_end
+
+pytestmark = pytest.mark.system
+
+NAMES = {"root", "registry", "sup", "sup/one", "sup/inner", "sup/inner/two", "guests"}
+AROUND = {"service", "host", "admin"}
+
+
+def restarted(service: Service, *names: str) -> dict[str, int]:
+    """Who is who, once all names are up again and these have new processes."""
+
+    def look() -> dict[str, int]:
+        now: dict[str, int] = service.ask("who").get("who", {})
+        fresh = all(now.get(name, service.who[name]) != service.who[name] for name in names)
+        return now if fresh and now.keys() == NAMES | AROUND else {}
+
+    return eventually(look, 3.0, f"{names} came back")
+
+
+def test_the_tree_is_there_and_nobody_else(service: Service) -> None:
+    assert service.who.keys() == NAMES | AROUND
+    assert service.living() == set(service.who.values())
+    assert Counter(service.who.values()).most_common(1)[0][1] == 1
+    assert service.directory.is_dir()
+
+
+@pytest.mark.parametrize("victim", ["service", "host", "admin", "root"])
+def test_when_one_of_those_above_is_killed_nothing_is_left(service: Service, victim: str) -> None:
+    service.kill(victim)
+
+    service.wait_until_nothing_is_left(service.who["service"])
+    if victim == "host":  # nobody is left inside to do it; the service does
+        service.ask("stop")
+    eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
+
+
+@pytest.mark.parametrize("victim", ["host", "admin", "root"])
+def test_the_service_learns_that_its_tree_is_gone(service: Service, victim: str) -> None:
+    service.kill(victim)
+    wait_for_end(service.who["root"], 1.0)
+
+    assert service.ask("who")["error"] in ("SystemDown", "NoProcess")
+    eventually(lambda: service.ask("who")["error"] == "SystemDown", 1.0, "SystemDown is raised")
+
+
+@pytest.mark.parametrize(
+    ("victim", "below"),
+    [("sup/one", ()), ("sup/inner/two", ()), ("sup/inner", ("sup/inner/two",)), ("guests", ())],
+)
+def test_who_is_killed_comes_back_with_all_below_and_nobody_twice(
+    service: Service, victim: str, below: tuple[str, ...]
+) -> None:
+    service.kill(victim)
+
+    now = restarted(service, victim, *below)
+
+    untouched = NAMES - {victim, *below}
+    assert {name: now[name] for name in untouched} == {name: service.who[name] for name in untouched}
+    eventually(lambda: service.living() == set(now.values()), 1.0, "no doubles, no orphans")
+
+
+def test_a_killed_supervisor_in_the_middle_comes_back_with_its_whole_branch(service: Service) -> None:
+    service.kill("sup")
+
+    # rest for one: the guests were started after it
+    now = restarted(service, "sup", "sup/one", "sup/inner", "sup/inner/two", "guests")
+
+    assert now["registry"] == service.who["registry"]
+    eventually(lambda: service.living() == set(now.values()), 1.0, "no doubles, no orphans")
+
+    def sockets() -> set[str]:
+        return {path.name.partition(".")[0] for path in service.directory.iterdir()} - {"admin", "cookie", "lock"}
+
+    eventually(lambda: sockets() <= {str(pid) for pid in now.values()}, 1.0, "the dead leave no sockets")
+
+
+def test_ten_kills_in_a_row_leave_no_double_and_no_zombie(service: Service) -> None:
+    for turn in range(5):
+        for victim in ("sup/inner", "sup/one"):
+            service.kill(victim)
+            service.who = restarted(service, victim)
+        assert service.living() == set(service.who.values()), turn
+
+    def zombies() -> list[int]:
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                if fields[0] == "Z" and int(fields[1]) in service.who.values():
+                    found.append(int(entry))
+        return found
+
+    eventually(lambda: not zombies(), 1.0, "all dead were reaped")
+
+
+@pytest.mark.parametrize("end", ["raise", "exit", "vanish", "return"])
+def test_when_the_service_ends_without_a_word_nothing_is_left(service: Service, end: str) -> None:
+    service.tell(end)
+    wait_for_end(service.who["service"], 5.0)
+
+    service.wait_until_nothing_is_left()
+    eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_when_a_signal_ends_the_service_nothing_is_left(service: Service, signum: signal.Signals) -> None:
+    os.kill(service.who["service"], signum)
+    wait_for_end(service.who["service"], 5.0)
+
+    service.wait_until_nothing_is_left()
+    eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
+
+
+def test_a_signal_to_the_group_of_the_service_does_not_reach_the_tree(service: Service) -> None:
+    groups = {name: os.getpgid(pid) for name, pid in service.who.items()}
+
+    assert groups["service"] not in {group for name, group in groups.items() if name != "service"}
+    for name in NAMES:
+        assert groups[name] == service.who[name], f"{name} leads its own group"
+
+
+def test_a_forked_child_of_the_service_does_not_keep_the_tree_from_ending(service: Service) -> None:
+    service.ask("fork")
+
+    assert service.ask("stop")["seconds"] < 2.0
+
+    forked = service.living() - {service.who["service"]}
+    assert len(forked) == 1
+    assert not forked & set(service.who.values())
+    assert not service.directory.exists()
+
+
+@pytest.mark.parametrize("victim", ["sup/one", "sup", "service"])
+def test_programs_that_an_actor_started_die_with_it(service: Service, victim: str) -> None:
+    program = service.ask("call sup/one start_program")["answer"]
+    assert living({program})
+
+    service.kill(victim)
+
+    eventually(lambda: not living({program}), 1.0, "the program is gone")
+
+
+def test_an_orderly_stop_leaves_nothing(service: Service) -> None:
+    service.ask("stop")
+
+    assert service.living() == {service.who["service"]}
+    assert not service.directory.exists()

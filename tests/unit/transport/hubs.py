@@ -1,0 +1,49 @@
+"""What the tests of hubs share."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from slither_actors.transport.hub import Hub
+
+MakeHub = Callable[..., Hub]
+LIMIT_S = 10.0
+
+
+def pump(*hubs: Hub, until: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    """Poll all hubs in turn until the condition holds."""
+    deadline = time.monotonic() + limit_s
+    while not until():
+        assert time.monotonic() < deadline, "it did not come about"
+        for hub in hubs:
+            hub.poll(0.001)
+
+
+def inbox_of(hub: Hub) -> list[Any]:
+    return [payload for payload, _ in hub.inbox]
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def fork(body: Callable[[], object]) -> int:
+    """Run `body` in a forked child that exits with 0 if it returns true."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: the test runner may have threads
+        pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        code = 0 if body() else 2
+    finally:
+        os._exit(code)
+
+
+def exit_code(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

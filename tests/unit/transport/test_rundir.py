@@ -1,0 +1,242 @@
+"""The run directory: private, claimed by one host, cleaned up after the dead."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from slither_actors.errors import RunDirectoryError
+from slither_actors.transport import rundir
+from slither_actors.transport.rundir import RunDirectory, path_of, remove_if_stale, remove_stale, stale_directories
+
+ROOT = Path(__file__).parents[3]
+CLAIM = """
+import sys
+from slither_actors.transport.rundir import RunDirectory
+RunDirectory.create(sys.argv[1])
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process_claims(name: str) -> Iterator[subprocess.Popen[str]]:
+    """A living system of that name; record locks are per process, so it must be a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIM, name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "claimed\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def leave_behind(name: str) -> Path:
+    """What a system leaves that was killed."""
+    with another_process_claims(name):
+        pass
+    return path_of(name)
+
+
+def backdate(path: Path) -> None:
+    os.utime(path, (1, 1))
+
+
+def test_only_its_owner_may_enter_whatever_the_umask_says(base: Path) -> None:
+    before = os.umask(0)
+    try:
+        claimed = RunDirectory.create("one")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(claimed.path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in claimed.path.iterdir()} == {0o600}
+    claimed.remove()
+
+
+def test_a_runtime_directory_is_used_where_there_is_one(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert path_of("one").parent == base
+
+    for unusable in (str(base / "missing"), "relative", ""):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", unusable)
+        assert path_of("one").parent != Path(unusable)
+        assert path_of("one").is_absolute()
+
+
+def test_the_cookie_is_secret_and_another_one_each_time(base: Path) -> None:
+    cookies = set()
+    for _ in range(3):
+        claimed = RunDirectory.create("one")
+        cookies.add(rundir.read_cookie(claimed.path))
+        claimed.remove()
+
+    assert len(cookies) == 3
+    assert {len(cookie) for cookie in cookies} == {16}
+
+
+def test_removing_leaves_neither_directory_nor_descriptor(base: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    claimed = RunDirectory.create("one")
+    (claimed.path / "1.0.ab").touch()
+
+    claimed.remove()
+
+    assert not claimed.path.exists()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_name_of_a_living_system_is_refused(base: Path) -> None:
+    with another_process_claims("one"):
+        with pytest.raises(RunDirectoryError, match="a system of this name is running"):
+            RunDirectory.create("one")
+
+        assert not remove_if_stale(path_of("one"))
+        assert stale_directories() == []
+        assert rundir.read_cookie(path_of("one"))
+
+
+def test_what_a_dead_system_left_is_replaced(base: Path) -> None:
+    left = leave_behind("one")
+    (left / "1.0.ab").touch()
+    old = rundir.read_cookie(left)
+
+    claimed = RunDirectory.create("one")
+
+    assert not (left / "1.0.ab").exists()
+    assert rundir.read_cookie(left) != old
+    claimed.remove()
+
+
+def test_what_dead_systems_left_is_listed_and_removed(base: Path) -> None:
+    left = [leave_behind("one"), leave_behind("two")]
+    (base / "somebody-elses").mkdir()
+    with another_process_claims("living"):
+        assert stale_directories() == left
+
+        assert remove_stale() == left
+
+        assert {path.name for path in base.iterdir()} == {path_of("living").name, "somebody-elses"}
+
+
+def test_a_directory_that_is_just_being_made_is_left_alone(base: Path) -> None:
+    path = path_of("one")
+    path.mkdir(mode=0o700)
+    assert not remove_if_stale(path)
+
+    backdate(path)
+
+    assert stale_directories() == [path]
+    assert remove_if_stale(path)
+
+
+def test_a_lock_is_never_seen_unlocked_while_its_system_starts(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[set[str]] = []
+    lockf = fcntl.lockf
+
+    def note(fd: int, operation: int) -> None:
+        names.append({path.name for path in path_of("one").iterdir()})
+        lockf(fd, operation)
+
+    monkeypatch.setattr(fcntl, "lockf", note)
+    claimed = RunDirectory.create("one")
+
+    assert names == [{"cookie", "lock.new"}]
+    assert (claimed.path / "lock").exists()
+    claimed.remove()
+
+
+def test_a_directory_that_others_may_enter_is_refused(base: Path) -> None:
+    path = path_of("one")
+    path.mkdir(mode=0o700)
+    path.chmod(0o750)
+
+    with pytest.raises(RunDirectoryError, match=r"open to others \(mode 750, wanted 700\)"):
+        RunDirectory.create("one")
+    with pytest.raises(RunDirectoryError, match="open to others"):
+        rundir.read_cookie(path)
+
+
+def test_a_link_is_refused_and_what_it_leads_to_is_left_alone(base: Path) -> None:
+    elsewhere = base / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (elsewhere / "precious").touch()
+    backdate(elsewhere)
+    path_of("one").symlink_to(elsewhere)
+
+    assert not remove_if_stale(path_of("one"))
+    with pytest.raises(RunDirectoryError, match="is not a directory"):
+        RunDirectory.create("one")
+    with pytest.raises(RunDirectoryError, match="is not a directory"):
+        rundir.read_cookie(path_of("one"))
+
+    assert (elsewhere / "precious").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_somebody_elses_directory_is_refused(base: Path) -> None:
+    path = path_of("one")
+    path.mkdir(mode=0o700)
+    backdate(path)
+    os.chown(path, 12345, 12345)
+
+    assert not remove_if_stale(path)
+    with pytest.raises(RunDirectoryError, match="belongs to user 12345"):
+        RunDirectory.create("one")
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_refused_in_words(base: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"a socket path may have 107 bytes .* set XDG_RUNTIME_DIR or TMPDIR"):
+        RunDirectory.create("x" * 90)
+
+    assert list(base.iterdir()) == []
+
+
+def test_the_longest_name_that_is_accepted_takes_a_socket(base: Path) -> None:
+    import socket
+
+    for length in range(90, 10, -1):
+        try:
+            claimed = RunDirectory.create("x" * length)
+        except RunDirectoryError:
+            continue
+        break
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(claimed.path / "4194304.999999.ffffffff"))
+    claimed.remove()
+
+
+def test_a_cookie_that_is_not_written_yet_is_no_system(base: Path) -> None:
+    path = path_of("one")
+    path.mkdir(mode=0o700)
+    (path / "cookie").touch()
+
+    with pytest.raises(RunDirectoryError, match="holds no system"):
+        rundir.read_cookie(path)
+    with pytest.raises(RunDirectoryError, match="cannot be used"):
+        rundir.read_cookie(path_of("two"))
+
+
+def test_the_sockets_of_one_process_are_removed_and_no_others(base: Path) -> None:
+    claimed = RunDirectory.create("one")
+    for name in ("12.0.ab", "12.1.cd", "123.0.ef"):
+        (claimed.path / name).touch()
+
+    rundir.remove_sockets(claimed.path, 12)
+
+    assert {path.name for path in claimed.path.iterdir()} == {"cookie", "lock", "123.0.ef"}
+    claimed.remove()

@@ -1,0 +1,264 @@
+"""Who may use which worker, under any order of events."""
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from slither_actors.otp.ref import Ref
+from slither_actors.worker._leases import LeaseBook
+from slither_actors.worker.messages import LeaseGranted, LeaseRecalled
+
+HOLDERS = ("anna", "ben", "cleo", "dora")
+
+
+def worker(number, incarnation=1):
+    return Ref(f"workers/worker-{number}", incarnation, f"/run/{number}.{incarnation}", 1000 * incarnation + number)
+
+
+class Holders:
+    """Plays all holders: believes what it is told, and objects to what cannot be."""
+
+    def __init__(self):
+        self.book = LeaseBook()
+        self.alive = set()
+        self.held = {}
+        self.recalled = set()
+        self.wants = {}
+        self.granted_to = []
+
+    def count(self, holder):
+        return sum(1 for who in self.held.values() if who == holder)
+
+    def short(self):
+        return [holder for holder, want in self.wants.items() if self.count(holder) < want]
+
+    def take(self, actions):
+        for holder, news in actions:
+            if isinstance(news, LeaseGranted):
+                assert news.worker in self.alive, f"{news.worker} is granted but dead"
+                assert news.worker not in self.held, f"{news.worker} is granted twice"
+                assert self.count(holder) < self.wants.get(holder, 0), f"{holder} gets more than it wants"
+                self.held[news.worker] = holder
+                self.granted_to.append(holder)
+            else:
+                assert isinstance(news, LeaseRecalled)
+                assert self.held.get(news.worker) == holder, f"{news.worker} is recalled from one who lacks it"
+                assert news.worker not in self.recalled, f"{news.worker} is recalled twice"
+                self.recalled.add(news.worker)
+
+    def up(self, ref):
+        self.alive.add(ref)
+        self.take(self.book.worker_up(ref))
+
+    def down(self, ref):
+        self.alive.discard(ref)
+        self.held.pop(ref, None)
+        self.recalled.discard(ref)
+        self.take(self.book.worker_down(ref))
+
+    def request(self, holder, want):
+        self.wants[holder] = want
+        self.take(self.book.request(holder, want))
+
+    def give_back(self, ref):
+        holder = self.held.pop(ref)
+        self.recalled.discard(ref)
+        self.take(self.book.give_back(holder, ref))
+
+    def die(self, holder):
+        self.wants.pop(holder, None)
+        for ref in [ref for ref, who in self.held.items() if who == holder]:
+            del self.held[ref]
+            self.recalled.discard(ref)
+        self.take(self.book.holder_down(holder))
+
+    def obey_recalls(self):
+        for ref in sorted(self.recalled, key=lambda ref: ref.name):
+            self.give_back(ref)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    @initialize()
+    def begin(self):
+        self.holders = Holders()
+        self.numbers = 0
+
+    @rule()
+    def a_worker_comes(self):
+        if len(self.holders.alive) < 5:
+            self.numbers += 1
+            self.holders.up(worker(self.numbers))
+
+    @precondition(lambda self: self.holders.alive)
+    @rule(data=st.data())
+    def a_worker_dies(self, data):
+        self.holders.down(data.draw(st.sampled_from(sorted(self.holders.alive, key=str))))
+
+    @rule(holder=st.sampled_from(HOLDERS), want=st.integers(0, 4))
+    def a_holder_asks(self, holder, want):
+        self.holders.request(holder, want)
+
+    @precondition(lambda self: self.holders.held)
+    @rule(data=st.data())
+    def a_holder_gives_back(self, data):
+        self.holders.give_back(data.draw(st.sampled_from(sorted(self.holders.held, key=str))))
+
+    @precondition(lambda self: self.holders.held)
+    @rule(data=st.data(), liar=st.sampled_from(HOLDERS))
+    def somebody_gives_back_what_is_not_theirs(self, data, liar):
+        ref = data.draw(st.sampled_from(sorted(self.holders.held, key=str)))
+        if self.holders.held[ref] != liar:
+            self.holders.take(self.holders.book.give_back(liar, ref))
+
+    @rule(holder=st.sampled_from(HOLDERS))
+    def a_holder_dies(self, holder):
+        self.holders.die(holder)
+
+    @rule()
+    def all_holders_obey(self):
+        self.holders.obey_recalls()
+
+    @invariant()
+    def no_worker_is_idle_while_somebody_waits(self):
+        free = self.holders.alive - self.holders.held.keys()
+        assert not (free and self.holders.short()), f"{free} idle, {self.holders.short()} wait"
+
+    @invariant()
+    def the_book_knows_exactly_the_living(self):
+        assert set(self.holders.book.workers) == self.holders.alive
+
+    @invariant()
+    def somebody_without_any_is_being_served(self):
+        empty = [holder for holder in self.holders.short() if not self.holders.count(holder)]
+        others = len(self.holders.held)
+        assert len(self.holders.recalled) >= min(len(empty), others), f"{empty} wait and nothing is recalled"
+
+    def teardown(self):
+        if not hasattr(self, "holders"):
+            return
+        for _ in range(3 * len(HOLDERS)):
+            waiting = set(self.holders.short())
+            self.holders.granted_to.clear()
+            for _ in HOLDERS:
+                self.holders.obey_recalls()
+            if self.holders.alive:
+                hungry = {holder for holder in waiting if not self.holders.count(holder)}
+                assert hungry <= set(self.holders.granted_to), f"{hungry - set(self.holders.granted_to)} starve"
+        if len([want for want in self.holders.wants.values() if want]) <= len(self.holders.alive):
+            self.check_shares()
+
+    def check_shares(self):
+        for poor in self.holders.short():
+            for rich in self.holders.wants:
+                assert self.holders.count(rich) <= self.holders.count(poor) + 1, f"{rich} has more than {poor}"
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.lists(st.integers(1, 6), min_size=1, max_size=4))
+def test_shares_differ_by_at_most_one_once_recalls_are_obeyed(workers, wants):
+    holders = Holders()
+    for number in range(workers):
+        holders.up(worker(number))
+    for holder, want in zip(HOLDERS, wants, strict=False):
+        holders.request(holder, want)
+    for _ in range(20):
+        holders.obey_recalls()
+    if len(wants) <= workers:
+        AnyOrder.check_shares(type("State", (), {"holders": holders}))
+
+
+def test_where_holders_outnumber_workers_the_worker_goes_round():
+    holders = Holders()
+    holders.up(worker(1))
+    for holder in HOLDERS:
+        holders.request(holder, 1)
+    for _ in range(8):
+        holders.obey_recalls()
+    assert holders.granted_to == [*HOLDERS, *HOLDERS, "anna"]
+
+
+def test_a_lone_holder_is_never_asked_for_anything():
+    holders = Holders()
+    for number in range(4):
+        holders.up(worker(number))
+    holders.request("anna", 9)
+    assert holders.count("anna") == 4
+    assert not holders.recalled
+
+
+def test_among_equally_rich_holders_the_one_that_has_had_its_worker_longest_gives_it_up():
+    holders = Holders()
+    holders.request("zoe", 1)
+    holders.request("anna", 1)
+    holders.up(worker(1))
+    holders.up(worker(2))
+    holders.request("ben", 1)
+    assert holders.recalled == {worker(1)}
+    assert holders.held[worker(1)] == "zoe"
+
+
+def test_what_a_dead_holder_had_goes_to_those_who_wait():
+    holders = Holders()
+    holders.up(worker(1))
+    holders.request("anna", 1)
+    holders.request("ben", 1)
+    holders.die("anna")
+    assert holders.held == {worker(1): "ben"}
+    assert not holders.recalled
+
+
+def test_the_death_of_a_recalled_worker_has_another_one_recalled():
+    holders = Holders()
+    holders.up(worker(1))
+    holders.up(worker(2))
+    holders.request("anna", 2)
+    holders.request("ben", 1)
+    (going,) = holders.recalled
+    holders.down(going)
+    assert holders.count("anna") == 1
+    assert len(holders.recalled) == 1, "ben waits, and anna's last worker goes round"
+
+
+def test_a_dead_worker_and_a_dead_holder_leave_nothing_behind():
+    book = LeaseBook()
+    book.worker_up(worker(1))
+    book.request("anna", 3)
+    book.request("ben", 3)
+    book.holder_down("anna")
+    book.holder_down("ben")
+    book.worker_down(worker(1))
+    assert not any(vars(book).values()), vars(book)
+
+
+def test_unknown_names_do_no_harm():
+    book = LeaseBook()
+    assert book.worker_down(worker(1)) == []
+    assert book.give_back("anna", worker(1)) == []
+    assert book.holder_down("anna") == []
+    assert book.request("anna", 0) == []
+
+
+def test_workers_are_listed_in_the_order_of_their_numbers():
+    book = LeaseBook()
+    for number in (10, 2, 1):
+        book.worker_up(worker(number))
+    book.request("anna", 1)
+    assert [ref.name for ref in book.workers] == [f"workers/worker-{number}" for number in (1, 2, 10)]
+
+
+@pytest.mark.parametrize("want", [2, 5])
+def test_asking_again_for_more_is_no_second_holder(want):
+    holders = Holders()
+    holders.up(worker(1))
+    holders.up(worker(2))
+    holders.request("anna", 1)
+    holders.request("anna", want)
+    assert holders.count("anna") == 2
+    holders.request("anna", 0)
+    holders.give_back(worker(1))
+    assert holders.count("anna") == 1, "who wants none any more gets none"

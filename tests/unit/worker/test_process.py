@@ -1,0 +1,126 @@
+"""The worker's handlers, called by hand: no process, no socket."""
+
+import pickle
+
+import pytest
+
+from slither_actors import Context, InvalidOutcome, NotImportable, RemoteError
+from slither_actors.item import Item
+from slither_actors.worker.executor import code_of
+from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce
+from slither_actors.worker.parcel import pack_items, unpack_items
+from slither_actors.worker.process import Worker
+from tests.helpers import jobs
+
+
+class Notes:
+    """In place of the page."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def running(self, number):
+        self.numbers.append(number)
+
+
+class Bench(Worker):
+    """A worker whose answers are kept."""
+
+    def __init__(self):
+        self.answers = []
+        self._page = Notes()
+        self._works = {}
+
+    def post(self, to, message):
+        self.answers.append(pickle.loads(pickle.dumps(message)))
+
+    def run(self, payloads, executor=None, run="r", number=1):
+        job = Job(code_of(executor), Context(run_id=run)) if executor is not None else None
+        self._on_run_batch(RunBatch(number, run, job, (pack_items(Item.wrap_many(payloads)),)), "dispatcher")
+        return self.answers[-1]
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def test_a_batch_comes_back_with_its_number_and_the_page_says_when_it_runs(bench):
+    done = bench.run([1, 2], jobs.double, number=77)
+    assert isinstance(done, BatchDone)
+    assert done.number == 77
+    assert [item.payload for item in unpack_items(done.parcels)] == [2, 4]
+    assert bench._page.numbers == [77, 0]
+    assert done.seconds >= 0
+
+
+def test_the_job_is_told_once_and_the_state_lives_as_long_as_the_run(bench):
+    def count():
+        return unpack_items(bench.answers[-1].parcels)[0].payload[1]
+
+    bench.run([1], jobs.counted)
+    bench.run([1])
+    assert count() == 2
+    bench.run([1], jobs.counted, run="other")
+    assert count() == 1, "each run has a state of its own"
+    bench._on_end_run(EndRun("r"), "dispatcher")
+    assert list(bench._works) == ["other"]
+    bench._on_end_run(EndRun("never seen"), "dispatcher")
+
+
+@pytest.mark.parametrize("mishap", ["raise", "exit", "too few", "none", "lock"])
+def test_whatever_user_code_does_short_of_dying_is_a_failed_batch(bench, mishap):
+    failed = bench.run([mishap], jobs.mishaps)
+    assert isinstance(failed, BatchFailed)
+    assert not failed.fatal
+    assert bench._page.numbers == [1, 0], "whoever dies now has not died of this batch"
+    assert isinstance(bench.run([1]), BatchDone), "the run goes on"
+
+
+def test_the_error_carries_the_users_traceback_alone(bench):
+    error = bench.run(["raise"], jobs.mishaps).error
+    assert isinstance(error, RemoteError)
+    assert "ValueError: boom" in error.traceback
+    assert "jobs.py" in error.traceback
+    assert "process.py" not in error.traceback
+
+
+def test_an_unpicklable_result_is_told_by_its_place_and_type(bench):
+    error = bench.run([1, 2], lambda payloads: [1, __import__("threading").Lock()]).error
+    assert isinstance(error, InvalidOutcome)
+    assert "result 1 (lock)" in str(error)
+
+
+def test_an_executor_that_cannot_be_made_fails_every_batch_with_the_same_reason(bench):
+    first, second = bench.run([1], jobs.Broken), bench.run([1])
+    assert str(first.error) == str(second.error) == "FileNotFoundError: no model"
+    assert not first.fatal
+
+
+def test_code_that_cannot_be_imported_is_fatal_for_the_run(bench):
+    first, second = bench.run([1], "os:no_such_thing"), bench.run([1])
+    assert first.fatal
+    assert second.fatal
+    assert isinstance(first.error, NotImportable)
+
+
+def test_an_error_class_of_the_users_own_can_be_sent(bench):
+    assert str(bench.run([1], jobs.raises_own_error).error) == "OwnError: mine"
+
+
+@pytest.mark.parametrize(("function", "text"), [(lambda: 1 / 0, "ZeroDivisionError"), ("os:no_such_thing", "os")])
+def test_a_call_for_each_worker_answers_with_its_error(bench, function, text):
+    bench._on_run_once(RunOnce(5, code_of(function, once=True), Context()), "service")
+    (answer,) = bench.answers
+    assert isinstance(answer, OnceDone)
+    assert answer.number == 5
+    assert text in str(answer.error)
+
+
+def raise_own():
+    raise jobs.OwnError("mine")
+
+
+def test_a_call_for_each_worker_can_raise_a_class_of_the_users_own(bench):
+    bench._on_run_once(RunOnce(5, code_of(raise_own, once=True), Context()), "service")
+    assert str(bench.answers[0].error) == "OwnError: mine"
