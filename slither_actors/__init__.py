@@ -85,6 +85,7 @@ __all__ = [
     "SystemDown",
     "UnknownPool",
     "WorkerCrashed",
+    "__version__",
     "errors",
     "local",
     "router",

@@ -32,7 +32,7 @@ def pipe_spec(child_id: str, definition: PipeDefinition, code: Code, config: Dis
     """The child spec of a running pipe: one process per stage, the first one first. A stage that dies takes those
     behind it along, since their open runs are lost with it."""
     children = [_stage_spec(definition, stage, code, config) for stage in definition.stages]
-    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
+    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE, parallel_start=True)
     return ChildSpec(child_id, Code.of(Supervisor), (options, tuple(children)), type="supervisor")
 
 

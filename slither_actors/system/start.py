@@ -114,7 +114,9 @@ def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[Ch
     pools = [pool_spec(pool, size, ChildSpec(DISPATCHER, Code.of(Dispatcher), (pool,))) for pool, size in sizes.items()]
     specs = [
         ChildSpec(REGISTRY, Code.of(Registry)),
-        ChildSpec(POOLS, Code.of(Supervisor), (SupervisorOptions(), tuple(pools)), type="supervisor"),
+        ChildSpec(
+            POOLS, Code.of(Supervisor), (SupervisorOptions(parallel_start=True), tuple(pools)), type="supervisor"
+        ),
         ChildSpec(PIPES, Code.of(Supervisor), (SupervisorOptions(), ()), type="supervisor"),
     ]
     if children:

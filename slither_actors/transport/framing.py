@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from slither_actors._message import from_wire, to_wire
+
 _HEAD = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
 _HEAD_SIZE = _HEAD.size
@@ -47,7 +49,7 @@ def encode(message: object) -> list[bytes | memoryview]:
         buffers.append(buffer)
         return False
 
-    body = pickle.dumps(message, 5, buffer_callback=keep_in_band)
+    body = pickle.dumps(to_wire(message), 5, buffer_callback=keep_in_band)
     if not buffers:
         head = _HEAD.pack(len(body), 0)
         return [head + body] if len(body) < JOIN_LIMIT else [head, body]
@@ -62,8 +64,13 @@ def encode_bytes(body: bytes) -> bytes:
 
 
 def decode(body: memoryview, buffers: list[bytearray]) -> Any:
-    """The message of one frame; library messages only, user payloads stay opaque inside them."""
-    return pickle.loads(body, buffers=buffers)
+    """The message of one frame; library messages only, user payloads stay opaque inside them.
+
+    Out-of-band buffers stay what they were for the sender, so that whoever passes them on does not copy them.
+    """
+    if not buffers:
+        return from_wire(pickle.loads(body))
+    return from_wire(pickle.loads(body, buffers=[pickle.PickleBuffer(buffer) for buffer in buffers]))
 
 
 class FrameReader:

@@ -336,13 +336,11 @@ class Hub:
 
 
 def _abandon_inherited() -> None:
-    # A dead peer's connection must not stay open in its forked children: sends to it would vanish there. The set is
-    # emptied too, or a grandchild would close the same numbers again when they already mean something else.
+    # A dead peer's connection must not stay open in its forked children: sends to it would vanish there.
     for hub in list(_living):
         hub._lock = threading.RLock()
         hub.closed = True
-        hub._release()
-    _living.clear()
+        hub._release()  # once: in a grandchild the same numbers may mean something else
 
 
 os.register_at_fork(after_in_child=_abandon_inherited)

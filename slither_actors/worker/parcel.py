@@ -1,12 +1,17 @@
-"""The form in which items travel: columns, encoded once where they leave and decoded once where they are used."""
+"""The form in which items travel: columns, encoded once where they leave and decoded once where they are used.
+
+A parcel is a plain tuple `(data, buffers, lo, hi)`: the items `lo` to `hi` (excluded) of the columns that are pickled
+in `data`, with large buffers beside it. A plain tuple, since parcels cross a process border four times, and an object
+would cost more each time than all the rest of the message.
+"""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from slither_actors._codec import Frame, encode
-from slither_actors._message import message
+from slither_actors._codec import LARGE, Frame, encode
 from slither_actors.item import Item, build_items, columns
 
 Columns = tuple[
@@ -16,22 +21,7 @@ Columns = tuple[
     Sequence[str] | None,
     Sequence[int | None] | None,
 ]
-
-
-@message
-class Parcel:
-    """The items `lo` to `hi` (excluded) of an encoded frame of columns; passed on and cut without being decoded."""
-
-    frame: Frame
-    lo: int
-    hi: int
-
-    def __len__(self) -> int:
-        return self.hi - self.lo
-
-    def cut(self, lo: int, hi: int) -> Parcel:
-        """The items `lo` to `hi` of this parcel, still encoded."""
-        return Parcel(self.frame, self.lo + lo, self.lo + hi)
+Parcel = tuple[Any, tuple[Any, ...], int, int]
 
 
 def pack(rows: Columns) -> Parcel:
@@ -40,7 +30,9 @@ def pack(rows: Columns) -> Parcel:
     Raises:
         NotPicklable: a payload or meta cannot travel.
     """
-    return Parcel(encode(rows), 0, len(rows[0]))
+    frame = encode(rows)
+    data = frame.data if len(frame.data) < LARGE else pickle.PickleBuffer(frame.data)
+    return data, frame.buffers, 0, len(rows[0])
 
 
 def pack_items(items: Sequence[Item]) -> Parcel:
@@ -52,19 +44,31 @@ def pack_items(items: Sequence[Item]) -> Parcel:
     return pack(columns(items))
 
 
+def count(parcels: Sequence[Parcel]) -> int:
+    """How many items there are."""
+    return sum(hi - lo for _, _, lo, hi in parcels)
+
+
+def cut(parcel: Parcel, lo: int, hi: int) -> Parcel:
+    """The items `lo` to `hi` of a parcel, without decoding it."""
+    data, buffers, start, _ = parcel
+    return data, buffers, start + lo, start + hi
+
+
 def unpack(parcel: Parcel) -> Columns:
     """Decode a parcel to columns."""
-    rows: Columns = parcel.frame.decode()
-    if parcel.lo == 0 and parcel.hi == len(rows[0]):
+    data, buffers, lo, hi = parcel
+    rows: Columns = Frame(data, tuple([_plain(buffer) for buffer in buffers])).decode()
+    if lo == 0 and hi == len(rows[0]):
         return rows
-    cut = slice(parcel.lo, parcel.hi)
+    part = slice(lo, hi)
     ids, payloads, metas, routes, parents = rows
     return (
-        ids[cut],
-        payloads[cut],
-        metas and metas[cut],
-        routes and routes[cut],
-        parents and parents[cut],
+        ids[part],
+        payloads[part],
+        metas and metas[part],
+        routes and routes[part],
+        parents and parents[part],
     )
 
 
@@ -75,3 +79,7 @@ def unpack_items(parcels: Sequence[Parcel], route: str | None = None) -> list[It
         ids, payloads, metas, routes, parents = unpack(parcel)
         made += build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), parents)
     return made
+
+
+def _plain(buffer: Any) -> Any:
+    return buffer.raw() if isinstance(buffer, pickle.PickleBuffer) else buffer

@@ -93,5 +93,5 @@ def pool_spec(name: str, size: int, *more: ChildSpec) -> ChildSpec:
         WORKERS, Code.of(WorkerSupervisor), (SupervisorOptions(parallel_start=True), workers), type="supervisor"
     )
     leases = ChildSpec(LEASES, Code.of(Pool), (f"pools/{name}/{WORKERS}/",))
-    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
+    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE, parallel_start=True)
     return ChildSpec(name, Code.of(Supervisor), (options, (supervisor, leases, *more)), type="supervisor")

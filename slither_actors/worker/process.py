@@ -11,7 +11,7 @@ import attrs
 from slither_actors._code import Code
 from slither_actors._codec import encode
 from slither_actors.context import Context
-from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError
+from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
 from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable

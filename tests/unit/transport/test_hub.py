@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -70,21 +71,26 @@ def test_a_message_to_oneself_arrives(make_hub: MakeHub) -> None:
 
 def test_threads_send_at_the_same_time_without_mixing_their_bytes(make_hub: MakeHub) -> None:
     here, there = make_hub(), make_hub()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
 
     def talk(who: int) -> None:
-        for number in range(300):
-            here.send(there.address, (who, number, b"x" * (number * 50)))
+        for number in range(100):
+            here.send(there.address, (who, number, b"x" * (number % 2 * 100_000)))
 
     threads = [threading.Thread(target=talk, args=(who,)) for who in range(4)]
-    for thread in threads:
-        thread.start()
-    pump(here, there, until=lambda: len(there.inbox) == 1200)
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        pump(here, there, until=lambda: len(there.inbox) == 400)
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
 
     for who in range(4):
         own = [message for message in inbox_of(there) if message[0] == who]
-        assert own == [(who, number, b"x" * (number * 50)) for number in range(300)]
+        assert own == [(who, number, b"x" * (number % 2 * 100_000)) for number in range(100)]
 
 
 def test_large_messages_both_ways_at_once_do_not_lock_up(make_hub: MakeHub) -> None:

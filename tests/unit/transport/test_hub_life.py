@@ -75,16 +75,16 @@ def test_close_ends_a_poll_in_another_thread_and_leaves_no_descriptor(directory:
 def test_a_late_wake_writes_into_nobody_elses_descriptor(directory: Path) -> None:
     here = Hub(directory)
     here.close()
-    spare = [os.pipe() for _ in range(4)]  # takes over the numbers that were freed
+    spare = [one for _ in range(4) for one in socket.socketpair()]  # they take over the numbers that were freed
 
     here.wake()
 
-    for reading, writing in spare:
-        os.set_blocking(reading, False)
+    for one in spare:
+        one.setblocking(False)
         with pytest.raises(BlockingIOError):
-            os.read(reading, 8)
-        os.close(reading)
-        os.close(writing)
+            one.recv(8)
+    for one in spare:
+        one.close()
 
 
 def test_a_watched_descriptor_calls_back_until_it_is_unwatched(make_hub: MakeHub) -> None:

@@ -160,6 +160,19 @@ def test_a_stranger_is_dropped_and_harms_nobody(make_hub: MakeHub, words: bytes)
     assert here.statistics().connections == before + 1
 
 
+def test_an_address_inside_without_the_cookie_is_refused(make_hub: MakeHub, directory: Path) -> None:
+    here = make_hub()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(here.address)
+        greeting = frame(bytes(16) + os.fsencode(directory / "1.0.ab"))
+        stranger.sendall(greeting + b"".join(map(bytes, framing.encode("hello"))))
+        here.poll(LIMIT_S)
+        here.poll(0.01)
+
+    assert not here.inbox
+    assert here.statistics().connections == 0
+
+
 def test_a_cookie_with_an_address_outside_is_refused(make_hub: MakeHub, directory: Path) -> None:
     here = make_hub()
     cookie = (directory / "cookie").read_bytes()

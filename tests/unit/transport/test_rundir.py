@@ -72,6 +72,8 @@ def test_only_its_owner_may_enter_whatever_the_umask_says(base: Path) -> None:
 def test_a_runtime_directory_is_used_where_there_is_one(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert path_of("one").parent == base
 
+    (base / "relative").mkdir()
+    monkeypatch.chdir(base)
     for unusable in (str(base / "missing"), "relative", ""):
         monkeypatch.setenv("XDG_RUNTIME_DIR", unusable)
         assert path_of("one").parent != Path(unusable)

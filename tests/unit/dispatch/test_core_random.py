@@ -1,0 +1,274 @@
+"""A dispatcher's core among random batches, failures, deaths, recalls and slow consumers. A failing seed is printed."""
+
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S
+from tests.unit.dispatch.playing_world import Dispatcher, Service, World
+
+SEEDS = 250
+
+
+def play(world, services, *, limit=60_000, disturb=lambda: None):
+    """Let things happen until nothing can; everything that must always be true is checked on the way."""
+    for _ in range(limit):
+        disturb()
+        if not world.step():
+            return
+        for service in services:
+            service.check()
+    pytest.fail(f"still going on after {limit} steps, at {world.now:g} s")
+
+
+def all_is_quiet(world):
+    """Nothing is left behind anywhere."""
+    for node in world.nodes.values():
+        if isinstance(node, Dispatcher):
+            core = node.core
+            assert not core._runs
+            assert not core._cancelled, "a cancelled run is never forgotten"
+            assert len(core._desk) == 0, "a lease is leaked"
+    assert not world.pool.book._held, "a lease is leaked"
+    for worker in world.workers.values():
+        assert not worker.jobs, "a worker keeps the state of a run that is over"
+        assert not worker.queue
+
+
+def random_acts(rng, count):
+    rare = rng.choice([0, 0, 0.02, 0.1])
+    bad = rng.choice([["fail"], ["crash"], ["hang"], ["slow"], ["fail", "crash", "hang", "slow"]])
+    return [rng.choice(bad) if rng.random() < rare else "ok" for _ in range(count)]
+
+
+def random_service(world, name, dispatcher):
+    rng = world.rng
+    acts = random_acts(rng, rng.choice([0, 1, 5, 30, 60]))
+    takes = None
+    if rng.random() < 0.2:
+        acts, takes = itertools.chain(acts, itertools.repeat("ok")), rng.randrange(1, 20)
+    return Service(
+        world,
+        name,
+        dispatcher,
+        acts,
+        size=rng.choice([1, 2, 7]),
+        lazy=rng.choice([0.0, 0.5, 0.95]),
+        takes=takes,
+        max_in_flight=rng.choice([1, 2, 5, 8]),
+        ordering=rng.choice(["preserve", "as_completed"]),
+        on_error=rng.choice(["skip", "skip", "halt"]),
+        timeout_s=rng.choice([2.0, 30.0]),
+    )
+
+
+def scenario(seed):
+    world = World(seed)
+    rng = world.rng
+    for _ in range(rng.choice([1, 2, 4])):
+        world.birth()
+    dispatchers = [Dispatcher(world, f"dispatcher-{number}") for number in range(rng.choice([1, 1, 3]))]
+    services = [
+        random_service(world, f"run-{number}", rng.choice(dispatchers)) for number in range(rng.choice([1, 2, 5]))
+    ]
+    troubles = [rng.choice([0, 3, 10]), rng.choice([0, 0, 2])]
+
+    def disturb():
+        if troubles[0] and world.workers and rng.random() < 0.01:
+            troubles[0] -= 1
+            world.death(rng.choice(list(world.workers)))
+            world.birth()
+        if troubles[1] and rng.random() < 0.01:
+            troubles[1] -= 1
+            world.pool.restart()
+
+    play(world, services, disturb=disturb)
+    for service in services:
+        service.check_end()
+    all_is_quiet(world)
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_whatever_happens_nothing_is_lost_doubled_or_leaked(part):
+    for seed in range(part, SEEDS, 5):
+        try:
+            scenario(seed)
+        except BaseException:
+            print(f"seed {seed}")
+            raise
+
+
+def lone(acts, *, workers=2, seed=1, **options):
+    """One run, played to its end."""
+    world = World(seed)
+    for _ in range(workers):
+        world.birth()
+    service = Service(world, "run", Dispatcher(world, "dispatcher"), acts, **options)
+    play(world, [service])
+    service.check_end()
+    all_is_quiet(world)
+    return service
+
+
+def payloads(service):
+    return [item.payload for batch in service.got for item in batch]
+
+
+def test_as_completed_lets_later_batches_out_first():
+    service = lone(["slow", *["ok"] * 9], size=1, ordering="as_completed", max_in_flight=4)
+    assert payloads(service)[0] != 0
+    assert sorted(payloads(service)) == list(range(10))
+
+
+def test_preserve_keeps_later_batches_behind_a_slow_one():
+    assert payloads(lone(["slow", *["ok"] * 9], size=1, max_in_flight=4)) == list(range(10))
+
+
+def test_a_halt_hands_over_what_stood_behind_a_slow_batch():
+    acts = ["slow", *["ok"] * 6, "fail", *["ok"] * 50]
+    for seed in range(20):
+        service = lone(acts, size=1, max_in_flight=4, seed=seed)
+        assert service.over == "halted"
+        finished = payloads(service)
+        assert 0 not in finished, "the slow one was not finished"
+        assert {1, 2, 3, 4} <= set(finished)
+        assert finished == sorted(finished)
+        assert service.error.batch_ref == 8
+
+
+def test_only_the_running_batch_is_charged_and_the_waiting_one_goes_elsewhere():
+    service = lone(["crash", *["ok"] * 7], size=1, workers=1, on_error="skip", max_in_flight=8)
+    ((ends, items),) = service.ended
+    assert [item.payload for item in items] == [(0, "crash")]
+    assert (ends.kind, ends.stage, ends.attempts) == ("skipped", "dispatcher", 1)
+    assert ends.error.exit == "SIGKILL"
+    assert payloads(service) == list(range(1, 8))
+
+
+def test_a_dozen_crashes_lose_a_dozen_batches_and_no_more():
+    service = lone((["crash"] + ["ok"] * 4) * 12, size=1, on_error="skip")
+    assert len(service.ended) == 12
+    assert len(payloads(service)) == 48
+
+
+def test_a_hanging_batch_is_killed_at_its_time_and_those_behind_it_run():
+    service = lone(["hang", *["ok"] * 5], size=1, workers=1, on_error="skip", timeout_s=2.0)
+    ((ends, _),) = service.ended
+    assert type(ends.error).__name__ == "BatchTimeout"
+    assert ends.error.timeout_s == 2.0
+    assert 2.0 <= service.world.now < 2.0 + 1.0
+    assert payloads(service) == [1, 2, 3, 4, 5]
+
+
+def test_a_cancelled_batch_is_killed_after_its_grace_and_the_worker_is_free():
+    service = lone(["ok", "hang", *["ok"] * 20], size=1, workers=1, takes=1, ordering="as_completed", timeout_s=1e4)
+    assert service.over == "closed"
+    assert service.world.now <= 2 * CANCEL_GRACE_S + IDLE_S + 0.5
+
+
+def test_an_endless_source_yields_at_once_and_stops_when_nobody_takes():
+    world = World(5)
+    world.birth()
+    service = Service(world, "run", Dispatcher(world, "dispatcher"), itertools.repeat("ok"), size=3, lazy=1.0)
+    for _ in range(5000):
+        world.step()
+        service.check()
+    assert not service.got, "nobody takes"
+    assert len(service.fed) == (service.options.max_in_flight + 2) * 3, "fed to the window and no further"
+    service.lazy, service.takes = 0.0, 50
+    play(world, [service])
+    assert len(service.got) == 50
+
+
+def test_two_runs_share_the_workers_by_turns():
+    world = World(3)
+    world.birth()
+    world.birth()
+    dispatcher = Dispatcher(world, "dispatcher")
+    runs = [Service(world, name, dispatcher, ["ok"] * 200, size=1) for name in ("first", "second")]
+    order = []
+
+    def note():
+        for run in runs:
+            order.extend([run.name] * (len(run.job.executions) - order.count(run.name)))
+
+    play(world, runs, disturb=note)
+    counts = Counter(order[:200])
+    assert min(counts.values()) > 60, counts
+
+
+def test_two_dispatchers_share_the_pool():
+    world = World(3)
+    world.birth()
+    runs = [Service(world, f"run-{n}", Dispatcher(world, f"d{n}"), ["ok"] * 60, size=1) for n in range(2)]
+    play(world, runs)
+    for run in runs:
+        run.check_end()
+    assert {address for run in runs for _, address in run.job.executions} == {"w1"}
+    all_is_quiet(world)
+
+
+def test_leases_are_kept_for_a_pause_and_given_back_after_it():
+    world = World(1)
+    world.birth()
+    dispatcher = Dispatcher(world, "dispatcher")
+    first = Service(world, "first", dispatcher, ["ok"], size=1)
+    while not first.over:
+        world.step()
+    assert world.pool.book._held
+    before = world.now
+    play(world, [first])
+    assert not world.pool.book._held
+    assert world.now - before < 2 * IDLE_S
+
+
+def test_a_worker_that_comes_back_under_a_new_lease_has_kept_the_state_of_the_run():
+    world = World(1)
+    world.birth()
+    dispatcher = Dispatcher(world, "dispatcher")
+    gate = []
+    acts = itertools.chain(["ok"], (gate.pop() for _ in itertools.count()))
+    service = Service(world, "run", dispatcher, acts, size=1, takes=2)
+    service.feed()
+    service.exhausted = True  # the source is slow
+    play(world, [service])
+    assert not world.pool.book._held, "given up meanwhile"
+    gate.append("ok")
+    service.exhausted = False
+    service.takes = 2
+    service.feed()
+    service.exhausted = True
+    play(world, [service])
+    assert len(service.job.executions) == 2
+    assert service.over == "closed"
+    all_is_quiet(world)
+
+
+def test_a_grant_for_a_worker_that_is_dead_already_loses_nothing():
+    world = World(1)
+    world.birth()
+    dispatcher = Dispatcher(world, "dispatcher")
+    service = Service(world, "run", dispatcher, ["ok"] * 4, size=1)
+    while ("pool", "dispatcher") not in world.channels:
+        world.step()
+    world.death("w1")
+    while ("registry", "dispatcher") in world.channels:
+        world.deliver(("registry", "dispatcher"))  # the news of the death comes before the lease
+    world.birth()
+    play(world, [service])
+    service.check_end()
+    all_is_quiet(world)
+    assert payloads(service) == [0, 1, 2, 3]
+
+
+def test_random_scenarios_are_the_same_for_the_same_seed():
+    def fingerprint():
+        world = World(11)
+        world.birth()
+        service = Service(world, "run", Dispatcher(world, "d"), random_acts(random.Random(2), 40), on_error="skip")
+        play(world, [service])
+        return world.now, [len(batch) for batch in service.got]
+
+    assert fingerprint() == fingerprint()
