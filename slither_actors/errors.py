@@ -159,7 +159,7 @@ class SystemDown(SlitherError):
         return f"system {self.system!r} is down: {', because '.join(self.causes) or 'it was stopped'}"
 
 
-@_error("{platform} is not supported: the library needs Unix-domain sockets and fork (Linux or macOS)")
+@_error("{platform} is not supported: the library needs what only Linux has, such as parent-death signals")
 class UnsupportedPlatform(SlitherError):
     """This operating system lacks what the library needs."""
 

@@ -25,7 +25,7 @@ from ._parser import Command, Parser, add_json
 
 OLDEST_PYTHON: Final = (3, 11)
 NEWEST_PYTHON: Final = (3, 14)
-PLATFORMS: Final = {"linux": "Linux", "darwin": "macOS"}
+PLATFORMS: Final = {"linux": "Linux"}
 PACKAGES: Final = ("thespian", "attrs", "orjson", "lmdb", "cloudpickle")
 SHARED_MEMORY: Final = Path("/dev/shm")
 
@@ -65,7 +65,7 @@ def check_platform(name: str) -> Check:
     """Does this operating system have what the library needs? `name` is a `sys.platform`."""
     known = PLATFORMS.get(name)
     detail = f"{known or name} {platform.release()} on {platform.machine()}"
-    return _check("platform", known is not None, detail, f"use one of: {', '.join(PLATFORMS.values())}")
+    return _check("platform", known is not None, detail, f"use {' or '.join(PLATFORMS.values())}")
 
 
 def check_package(name: str) -> Check:

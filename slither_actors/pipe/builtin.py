@@ -6,7 +6,7 @@ from typing import Any
 
 from slither_actors.context import Context
 from slither_actors.item import Item
-from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, parameter_count
+from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, takes_context
 from slither_actors.pipe.definition import PipeDefinition, StageSpec
 from slither_actors.pipe.outcome import Emit, RouteTo
 from slither_actors.pipe.pipe import PipeType
@@ -30,7 +30,7 @@ class LocalStage(Stage):
         assert isinstance(declaration, LocalDeclaration)
         self._function = declaration.function
         self._many = declaration.many
-        self._takes_context = parameter_count(declaration.function) != 1
+        self._takes_context = takes_context(declaration.function)
 
     def handle_item(self, item: Item, ctx: Context) -> Any:
         answer = self._function(item, ctx) if self._takes_context else self._function(item)

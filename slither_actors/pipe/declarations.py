@@ -82,22 +82,42 @@ def local(function: Any = None, /, **options: Any) -> Any:
 
 
 def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
-    if not callable(function) or parameter_count(function) not in (None, 1, 2):
+    if not callable(function) or not fits(function, 2):
         raise InvalidOption("local", "function", shorten(function), "a function of (item, ctx) or (item)")
     if not isinstance(many, bool):
         raise InvalidOption("local", "many", shorten(many), "True or False")
     return LocalDeclaration(kind="local", function=function, many=many, **flow)
 
 
-def parameter_count(function: Callable[..., Any]) -> int | None:
-    """How many positional parameters a function takes; `None` where it does not say, or takes any number."""
+def fits(function: Callable[..., Any], most: int) -> bool:
+    """Whether a function can be called with one positional argument, or with up to `most` that it insists on."""
+    parameters = _parameters(function)
+    if parameters is None:
+        return True
+    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
+        return False
+    positional = _positional(parameters)
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return (takes_any or bool(positional)) and sum(p.default is p.empty for p in positional) <= most
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether the second argument is for the context: a parameter without a default, or one that is called `ctx`."""
+    parameters = _parameters(function)
+    if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return True
+    return any(p.default is p.empty or p.name == "ctx" for p in _positional(parameters)[1:2])
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # builtins do not always tell
         return None
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return None
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+def _positional(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def worker(executor: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> WorkerDeclaration:
@@ -131,8 +151,9 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
     """
     for number, route in enumerate(routes, 1):
         is_pair = isinstance(route, tuple) and len(route) == 2
-        if not is_pair or not callable(route[0]) or not isinstance(route[1], str):
-            raise InvalidOption("router", f"route {number}", shorten(route), "(predicate, destination)")
+        if not is_pair or not callable(route[0]) or not isinstance(route[1], str) or not fits(route[0], 1):
+            allowed = "(predicate, destination), a function of the item and a name"
+            raise InvalidOption("router", f"route {number}", shorten(route), allowed)
     if not routes:
         raise InvalidOption("router", "routes", "nothing", "at least one (predicate, destination)")
     return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import keyword
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ from slither_actors.item import DEFAULT_ROUTE
 from slither_actors.pipe.declarations import RouterDeclaration, StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.outputs import Outputs
 
+_STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _WORKER_OPTIONS = ("pool", "batch_size", "max_in_flight", "ordering", "timeout_s", "strategy")
 
 
@@ -86,9 +89,8 @@ def define(name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on
     names = list(declared)
     stages = []
     for position, (stage_name, declaration) in enumerate(declared.items()):
-        where = f"pipe {name}, stage {stage_name}"
         reachable = [*names[position + 1 :], *output_names]
-        _check_stage(where, declaration, reachable)
+        _check_stage(name, stage_name, declaration, reachable)
         following = names[position + 1] if position + 1 < len(names) else DEFAULT_ROUTE
         stages.append(StageSpec(stage_name, declaration, declaration.then or following))
     return PipeDefinition(name, tuple(stages), output_names, policies)
@@ -100,7 +102,7 @@ def _check_outputs(name: str, outputs: Any, declared: Mapping[str, Any]) -> tupl
         raise DefinitionError(where, f"got {shorten(outputs)}", "a list of names")
     checked = [DEFAULT_ROUTE]
     for output in outputs:
-        if not isinstance(output, str) or not output.isidentifier() or output.startswith("_"):
+        if not _is_attribute(output):
             raise DefinitionError(where, f"{shorten(output)} is no output name", "identifiers that begin with a letter")
         if output in declared:
             raise DefinitionError(where, f"{output!r} is the name of a stage too", "names that no stage has")
@@ -111,6 +113,11 @@ def _check_outputs(name: str, outputs: Any, declared: Mapping[str, Any]) -> tupl
         if output not in checked:
             checked.append(output)
     return tuple(checked)
+
+
+def _is_attribute(name: Any) -> bool:
+    is_name = isinstance(name, str) and name.isidentifier()
+    return is_name and not name.startswith("_") and not keyword.iskeyword(name)
 
 
 def _check_policies(name: str, on_error: Any, declared: Mapping[str, Any]) -> dict[str, Policy]:
@@ -130,7 +137,12 @@ def _check_policies(name: str, on_error: Any, declared: Mapping[str, Any]) -> di
         raise DefinitionError(where, f"{error.option} is {error.got}", error.allowed) from None
 
 
-def _check_stage(where: str, declaration: StageDeclaration, reachable: list[str]) -> None:
+def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable: list[str]) -> None:
+    where = f"pipe {pipe}, stage {name}"
+    if name == DEFAULT_ROUTE:
+        raise DefinitionError(where, "this is the name of an output too", "another name")
+    if _STAGE_NAME.fullmatch(name) is None:  # it becomes the name of a process
+        raise DefinitionError(where, "this is no name for a stage", "letters, digits and _, at most 64")
     destinations = [declaration.then] if declaration.then is not None else []
     if isinstance(declaration, RouterDeclaration):
         destinations += [destination for _, destination in declaration.routes]

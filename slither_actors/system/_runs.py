@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,14 +50,16 @@ def pipe_failure(definition: PipeDefinition, halt: Halted, items: list[Item], or
 
 
 def by_output(outputs: Iterable[str], items: Iterable[Item], order: Mapping[int, int]) -> dict[str, list[Item]]:
-    """Items by output. Within each in the order of the inputs; what a stage emitted stands where its parent stood."""
-    sorted_out: dict[str, list[Item]] = {output: [] for output in outputs}
+    """Items by output. Within each in the order of the inputs; what a stage emitted stands where its parent stood.
+
+    What was emitted out of something emitted names no input; it stays behind what came before it.
+    """
+    placed: dict[str, list[tuple[int, Item]]] = {output: [] for output in outputs}
     for item in items:
-        sorted_out[item.route if item.route in sorted_out else DEFAULT_ROUTE].append(item)
-    behind = len(order)
-    for found in sorted_out.values():
-        found.sort(key=lambda item: order.get(item.id, order.get(item.parent_id or 0, behind)))
-    return sorted_out
+        found = placed[item.route if item.route in placed else DEFAULT_ROUTE]
+        before = found[-1][0] if found else -1
+        found.append((order.get(item.id, order.get(item.parent_id or 0, before)), item))
+    return {output: [item for _, item in sorted(found, key=operator.itemgetter(0))] for output, found in placed.items()}
 
 
 def tree_of(system: str, processes: Iterable[ProcessInfo]) -> dict[str, Any]:

@@ -145,6 +145,16 @@ def test_a_forked_child_of_the_service_does_not_keep_the_tree_from_ending(servic
     assert not service.directory.exists()
 
 
+def test_a_forked_child_of_a_dead_service_does_not_keep_the_tree_alive(service: Service) -> None:
+    service.ask("fork")  # it holds the pipe whose end the host waits for
+    forked = service.living() - set(service.who.values())
+
+    service.kill("service")
+
+    service.wait_until_nothing_is_left(*forked)
+    assert living(forked)
+
+
 @pytest.mark.parametrize("victim", ["sup/one", "sup", "service"])
 def test_programs_that_an_actor_started_die_with_it(service: Service, victim: str) -> None:
     program = service.ask("call sup/one start_program")["answer"]

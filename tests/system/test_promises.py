@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -262,3 +263,85 @@ def test_nothing_listens_on_a_port(system: slither.System) -> None:
 
     assert len(processes) > 5
     assert [found for process in processes for found in process.net_connections(kind="inet")] == []
+
+
+def test_anything_but_linux_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    with pytest.raises(slither.errors.UnsupportedPlatform, match="darwin is not supported"):
+        slither.start()
+
+
+def test_a_pipe_that_a_run_started_stops_when_it_idles_and_a_kept_one_does_not(
+    system: slither.System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.start_pipe(Long)
+    system.run_pipe(Mixed, [3])
+    monkeypatch.setattr("slither_actors.system.pipes.IDLE_S", 0.0)
+
+    eventually(lambda: "Mixed" not in system.statistics()["pipes"], 5.0, "the idle pipe is stopped")
+    assert "Long" in system.statistics()["pipes"]
+    assert [item.payload for item in system.run_pipe(Mixed, [3]).default] == [3]
+    system.stop_pipe(Long)
+    assert "Long" not in system.statistics()["pipes"]
+
+
+# -- the failure tables of docs/dispatch.md and docs/pipe.md
+
+
+class Unprepared(slither.Stage):
+    def setup(self, ctx: slither.Context) -> None:
+        raise LookupError("no model here")
+
+    def handle_item(self, item: slither.Item, ctx: slither.Context) -> object:
+        return item
+
+
+class Unstartable(slither.Pipe):
+    stage = slither.stage(Unprepared)
+
+
+def test_what_the_source_raises_comes_through(system: slither.System) -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        system.dispatch(broken(), same)
+
+
+def test_an_item_that_cannot_travel_is_named(system: slither.System) -> None:
+    with pytest.raises(slither.NotPicklable, match=r"item 1 of the input \(lock\)"):
+        system.dispatch([0, threading.Lock()], same)
+
+
+def test_a_function_that_cannot_be_imported_ends_the_run_whatever_the_policy(system: slither.System) -> None:
+    with pytest.raises(slither.NotImportable, match="there is no module 'no_such_module'"):
+        system.dispatch([1], "no_such_module:work", on_error="skip")
+
+
+def test_a_setup_that_raises_is_a_start_error_with_its_traceback(system: slither.System) -> None:
+    with pytest.raises(slither.StartError, match="LookupError: no model here"):
+        system.run_pipe(Unstartable, [1])
+
+
+def test_a_dispatcher_that_dies_ends_its_open_runs_and_is_there_for_the_next(system: slither.System) -> None:
+    with system.stream(range(10_000), same, batch_size=1) as stream:
+        next(stream)
+        (pools,) = [child for child in system.topology()["children"] if child["name"] == "pools"]
+        (pool,) = pools["children"]
+        (dispatcher,) = [child["pid"] for child in pool["children"] if child["name"] == "dispatcher"]
+        os.kill(dispatcher, signal.SIGKILL)
+        with pytest.raises(slither.DispatchError) as caught:
+            list(stream)
+
+    assert isinstance(caught.value.reason, slither.StageDown)
+    assert [item.payload for item in system.dispatch([1, 2], same)] == [1, 2]
+
+
+def test_a_stage_that_dies_too_often_takes_its_pipe_through_a_new_start(system: slither.System) -> None:
+    for _ in range(5):
+        with pytest.raises(slither.PipeError):
+            system.run_pipe(Fragile, ["die"])
+
+    assert [item.payload for item in system.run_pipe(Fragile, ["live"]).default] == ["live"]

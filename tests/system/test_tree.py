@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -125,8 +126,9 @@ def test_a_crash_is_logged_once_without_its_traceback(tree: Tree) -> None:
 
 
 def test_what_an_actor_prints_shows_at_once_on_the_service_s_standard_error(
-    make_tree: MakeTree, capfd: pytest.CaptureFixture[str]
+    make_tree: MakeTree, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     tree = make_tree(supervisor("sup", child("one", Leaf)))
 
     tree.call("sup/one", "print", "hello from below")
@@ -169,8 +171,8 @@ def test_thespian_leaves_no_log_file(base: Path, make_tree: MakeTree, tmp_path: 
         patch.setenv("TMPDIR", str(tmp_path))
         patch.delenv("THESPLOG_FILE", raising=False)
         tree = make_tree(supervisor("sup", child("one", Leaf)))
+    os.kill(tree.ref("sup/one").pid, signal.SIGUSR2)  # a signal is something that Thespian writes down
     tree.call("sup/one", "echo", 1)
-    tree.endpoint.post(tree.ref("sup/one").address, Call(900_000, ("vanish", 1)))
     tree.stop()
 
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,6 @@ from collections import Counter, defaultdict, deque
 
 import attrs
 
-from slither_actors.context import Context
 from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
@@ -24,7 +23,6 @@ from slither_actors.worker.messages import (
     BatchDone,
     BatchFailed,
     EndRun,
-    Job,
     LeaseGranted,
     LeaseRecalled,
     LeaseRequest,

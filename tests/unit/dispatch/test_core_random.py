@@ -9,7 +9,7 @@ import pytest
 from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S
 from tests.unit.dispatch.playing_world import Dispatcher, Service, World
 
-SEEDS = 250
+SEEDS = 150
 
 
 def play(world, services, *, limit=60_000, disturb=lambda: None):
@@ -127,15 +127,15 @@ def test_preserve_keeps_later_batches_behind_a_slow_one():
 
 
 def test_a_halt_hands_over_what_stood_behind_a_slow_batch():
-    acts = ["slow", *["ok"] * 6, "fail", *["ok"] * 50]
+    acts = ["slow", *["ok"] * 4, "fail", *["ok"] * 50]
     for seed in range(20):
         service = lone(acts, size=1, max_in_flight=4, seed=seed)
         assert service.over == "halted"
         finished = payloads(service)
-        assert 0 not in finished, "the slow one was not finished"
-        assert {1, 2, 3, 4} <= set(finished)
+        assert set(finished) <= {1, 2, 3, 4}, "neither the slow one nor what never ran"
+        assert len(finished) >= 3, "one may have waited behind the slow one"
         assert finished == sorted(finished)
-        assert service.error.batch_ref == 8
+        assert service.error.batch_ref == 6
 
 
 def test_only_the_running_batch_is_charged_and_the_waiting_one_goes_elsewhere():

@@ -1,0 +1,42 @@
+"""The tables of the documents that repeat what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import slither_actors as slither
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def table_below(heading: str, document: str) -> list[tuple[str, ...]]:
+    """The rows of the first table below a heading, without its head."""
+    _, _, behind = document.partition(f"\n{heading}\n")
+    rows = re.findall(r"^\|(.+)\|$", re.split(r"\n## ", behind)[0], re.MULTILINE)
+    return [tuple(cell.strip() for cell in row.split(" | ")) for row in rows[2:]]
+
+
+def as_typed(value: Any) -> str:
+    """A default as a user would write it."""
+    if isinstance(value, slither.Halt | slither.Skip):
+        value = type(value).__name__.lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def test_the_options_of_a_dispatch_are_those_of_the_code() -> None:
+    expected = [
+        (f"`{field.name}`", f"`{as_typed(field.default)}`", field.metadata["doc"])
+        for field in attrs.fields(slither.DispatchOptions)
+    ]
+
+    assert table_below("## Options", (DOCS / "dispatch.md").read_text("utf-8")) == expected
+
+
+def test_a_table_ends_where_the_next_heading_stands() -> None:
+    document = "# A\n\n## B\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n## C\n\n| z |\n|---|\n| 3 |\n"
+
+    assert table_below("## B", document) == [("1", "2")]

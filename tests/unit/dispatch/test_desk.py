@@ -1,0 +1,106 @@
+"""The workers that a dispatcher has leased, and what each of them has to do."""
+
+import pytest
+
+from slither_actors.dispatch._desk import SLOTS, Desk, Task
+from slither_actors.otp.ref import Ref
+
+
+def worker(number):
+    return Ref(f"worker-{number}", 1, f"w{number}", 100 + number)
+
+
+def task(number, run="run"):
+    return Task(number, run, number, (), None)
+
+
+@pytest.fixture
+def desk():
+    desk = Desk()
+    desk.seat(worker(1))
+    desk.seat(worker(2))
+    return desk
+
+
+def fill(desk):
+    """The workers, in the order in which they get tasks."""
+    order = []
+    while (free := desk.free_worker()) is not None:
+        desk.assign(free, task(len(order) + 1), now=0.0)
+        order.append(free.address)
+    return order
+
+
+def test_idle_workers_come_first_and_each_gets_one_task_beyond_the_running_one(desk):
+    order = fill(desk)
+    assert len(order) == 2 * SLOTS
+    assert set(order[:2]) == {"w1", "w2"}
+
+
+def test_a_recalled_worker_gets_nothing_more_and_goes_when_it_is_done(desk):
+    desk.assign(worker(1), task(1), 0.0)
+    desk.recall(worker(1))
+    assert desk.someone_leaves
+    assert set(fill(desk)) == {"w2"}
+    assert desk.take_idle(recalled_only=True) == []
+    assert desk.finish("w1", 1, 1.0)[0].number == 1
+    assert desk.take_idle(recalled_only=True) == [worker(1)]
+    assert len(desk) == 1
+    assert not desk.someone_leaves
+
+
+def test_all_idle_workers_can_be_taken_back_and_busy_ones_stay(desk):
+    desk.assign(worker(2), task(1), 0.0)
+    assert desk.take_idle(recalled_only=False) == [worker(1)]
+    assert len(desk) == 1
+
+
+def test_the_next_task_begins_when_the_one_before_it_ends(desk):
+    assert desk.assign(worker(1), task(1), now=5.0)
+    assert not desk.assign(worker(1), task(2), now=6.0)
+    assert desk.running() == [(worker(1), desk._seats["w1"].tasks[0], 5.0)]
+    done, begun = desk.finish("w1", 1, now=8.0)
+    assert (done.number, begun.number) == (1, 2)
+    ((_, running, since),) = desk.running()
+    assert (running.number, since) == (2, 8.0)
+
+
+@pytest.mark.parametrize(("address", "number"), [("w1", 2), ("w1", 99), ("w9", 1)])
+def test_answers_that_nobody_waits_for_change_nothing(desk, address, number):
+    desk.assign(worker(1), task(1), 0.0)
+    desk.assign(worker(1), task(2), 0.0)
+    assert desk.finish(address, number, 1.0) == (None, None)
+    assert [one.number for one in desk.remove("w1")] == [1, 2]
+
+
+def test_the_tasks_of_a_dead_worker_are_handed_back_in_order(desk):
+    desk.assign(worker(1), task(1), 0.0)
+    desk.assign(worker(1), task(2), 0.0)
+    assert [one.number for one in desk.remove("w1")] == [1, 2]
+    assert desk.remove("w1") == []
+    assert len(desk) == 1
+
+
+def test_a_second_lease_for_the_same_worker_forgets_no_task(desk):
+    desk.assign(worker(1), task(1), 0.0)
+    desk.recall_all()
+    desk.seat(worker(1))
+    assert desk.finish("w1", 1, 1.0)[0].number == 1
+    assert desk.free_worker() == worker(1), "it stays"
+
+
+def test_a_task_that_did_not_arrive_is_taken_back_alone(desk):
+    desk.assign(worker(1), task(1), 0.0)
+    desk.assign(worker(1), task(2), 0.0)
+    assert desk.take_back("w1", 2).number == 2
+    assert desk.take_back("w1", 2) is None
+    assert desk.take_back("w9", 1) is None
+    assert [one.number for one in desk.remove("w1")] == [1]
+
+
+def test_it_knows_whether_a_run_has_anything_out(desk):
+    desk.assign(worker(1), task(1, run="a"), 0.0)
+    assert desk.has_tasks_of("a")
+    assert not desk.has_tasks_of("b")
+    desk.finish("w1", 1, 1.0)
+    assert not desk.has_tasks_of("a")

@@ -1,0 +1,41 @@
+"""Where items stand that left the flow."""
+
+import pytest
+
+from slither_actors.dispatch.ends import EndLog
+from slither_actors.dispatch.messages import Ends
+from slither_actors.errors import RemoteError
+from slither_actors.item import Item
+from slither_actors.worker.parcel import pack_items
+
+BOOM = RemoteError("ValueError", "boom", "", ("ValueError",))
+
+
+def ends(kind, items):
+    return Ends(kind, (pack_items(items),), BOOM, "predict", 2)
+
+
+@pytest.mark.parametrize("kind", ["skipped", "dropped", "dead"])
+def test_each_end_keeps_its_items_and_says_why(kind):
+    log = EndLog()
+    item = Item.wrap(5).with_meta(mine=1)
+    log.note(ends(kind, [item]))
+    (noted,) = getattr(log, kind)
+    assert (noted.id, noted.payload) == (item.id, 5)
+    assert noted.meta["mine"] == 1
+    assert (noted.meta["stage"], noted.meta["attempts"], str(noted.meta["error"])) == ("predict", 2, "ValueError: boom")
+    assert sum(getattr(log, other).total for other in ("skipped", "dropped", "dead")) == 1
+
+
+def test_a_limited_log_keeps_the_newest_and_counts_all():
+    log = EndLog(keep=3)
+    log.note(ends("skipped", Item.wrap_many(range(10))))
+    assert [item.payload for item in log.skipped] == [7, 8, 9]
+    assert log.skipped.total == 10
+
+
+def test_everyone_is_told_as_it_happens():
+    seen = []
+    log = EndLog(keep=1, on_end=lambda item, end: seen.append((item.payload, end, len(log.dead))))
+    log.note(ends("dead", Item.wrap_many("ab")))
+    assert seen == [("a", "dead", 1), ("b", "dead", 1)]

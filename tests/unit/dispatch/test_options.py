@@ -1,0 +1,96 @@
+"""Options, policies and strategies: what is allowed, and what is said about the rest."""
+
+import pytest
+
+from slither_actors import DispatchConfig, DispatchOptions, FixedBatch, Halt, InvalidOption, Skip
+from slither_actors.dispatch.policy import as_policy
+from slither_actors.dispatch.strategy import as_strategy
+
+DEFAULTS = DispatchConfig()
+
+
+def options(**given):
+    return DispatchOptions.of(given, DEFAULTS, "dispatch")
+
+
+def test_the_defaults_are_those_of_the_documents():
+    made = options()
+    assert (made.pool, made.batch_size, made.max_in_flight, made.ordering) == ("default", 64, 8, "preserve")
+    assert (made.on_error, made.timeout_s, made.size) == (Halt(), 30.0, 64)
+
+
+def test_none_means_the_configured_default_and_a_given_value_wins():
+    config = DispatchConfig(default_batch_size=3, default_ordering="as_completed", default_on_error="skip")
+    made = DispatchOptions.of({"batch_size": None, "ordering": "preserve"}, config, "dispatch")
+    assert (made.batch_size, made.ordering, made.on_error) == (3, "preserve", Skip())
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"batch_size": 0}, "DispatchOptions: batch_size is 0; allowed: a whole number of at least 1"),
+        ({"batch_size": True}, "DispatchOptions: batch_size is True; allowed: a whole number of at least 1"),
+        ({"batch_size": "8"}, "DispatchOptions: batch_size is '8'; allowed: a whole number of at least 1"),
+        ({"max_in_flight": -1}, "DispatchOptions: max_in_flight is -1; allowed: a whole number of at least 1"),
+        ({"max_in_flight": 2.0}, "DispatchOptions: max_in_flight is 2.0; allowed: a whole number of at least 1"),
+        ({"ordering": "asap"}, "DispatchOptions: ordering is 'asap'; allowed: 'preserve', 'as_completed'"),
+        ({"on_error": "skp"}, 'DispatchOptions: on_error is \'skp\'; allowed: "halt", "skip", Halt() or Skip()'),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(given, text):
+    with pytest.raises(InvalidOption) as caught:
+        options(**given)
+    assert str(caught.value).startswith(text.partition("; allowed: ")[0])
+    if "on_error" not in given:
+        assert str(caught.value) == text
+    else:
+        assert '"halt", "skip"' in str(caught.value), "policies may become more, these two stay"
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.0, float("inf"), float("nan"), True, "3"])
+def test_a_time_limit_is_a_finite_number_of_seconds(timeout_s):
+    with pytest.raises(InvalidOption, match=r"timeout_s .* a finite number of seconds above 0"):
+        options(timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("pool", ["", "../x", "a b", 3])
+def test_a_pool_has_a_name(pool):
+    with pytest.raises(InvalidOption, match="pool"):
+        options(pool=pool)
+
+
+def test_an_unknown_option_is_told_the_nearest_one():
+    with pytest.raises(InvalidOption) as caught:
+        options(batchsize=8)
+    assert str(caught.value).startswith("dispatch: batchsize is not an option; allowed: batch_size, ")
+    assert str(caught.value).endswith("did you mean 'batch_size'?")
+
+
+@pytest.mark.parametrize(("given", "policy"), [("halt", Halt()), ("skip", Skip()), (Halt(), Halt()), (Skip(), Skip())])
+def test_policies_by_name_or_as_objects(given, policy):
+    assert as_policy(given, "here") == policy
+
+
+@pytest.mark.parametrize("wrong", ["", "HALT", None, 3, Skip, ["skip"], {}])
+def test_what_is_no_policy_is_refused_by_name(wrong):
+    with pytest.raises(InvalidOption) as caught:
+        as_policy(wrong, "pipe P", "on_error")
+    assert caught.value.where == "pipe P"
+    assert caught.value.option == "on_error"
+
+
+def test_a_strategy_says_the_size():
+    assert options(strategy=FixedBatch(5), batch_size=9).size == 5
+    assert as_strategy(None, 7) == FixedBatch(7)
+
+
+@pytest.mark.parametrize("size", [0, -1, True, "5", 1.5, None])
+def test_a_fixed_batch_has_a_size(size):
+    with pytest.raises(InvalidOption, match="size"):
+        FixedBatch(size)
+
+
+@pytest.mark.parametrize("wrong", ["fixed", 5, FixedBatch])
+def test_what_is_no_strategy_is_refused(wrong):
+    with pytest.raises(InvalidOption, match=r"strategy .*FixedBatch"):
+        options(strategy=wrong)

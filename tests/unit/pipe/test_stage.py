@@ -1,0 +1,240 @@
+"""Plug-in stages, made by hand and called without any actor system."""
+
+import attrs
+import pytest
+
+import slither_actors as slither
+from slither_actors import Context, DefinitionError, InvalidOption, Item, NoProcess
+from slither_actors._validators import positive_int
+from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
+from slither_actors.dispatch.policy import Halt, Skip
+from slither_actors.pipe._stage_run import StagePlan
+from slither_actors.worker.parcel import pack_items, unpack_items
+from tests.unit.pipe.playing_edges import one_way_plan
+
+
+class Scale(slither.Stage):
+    @attrs.frozen
+    class Options:
+        factor: int = attrs.field(default=2, validator=positive_int)
+        label: str = "x"
+
+    def setup(self, ctx):
+        self.base = self.options.factor
+
+    def handle_item(self, item, ctx):
+        return item.with_payload(item.payload * self.base)
+
+    def teardown(self):
+        self.base = None
+
+
+def test_hooks_can_be_called_without_a_system():
+    stage = Scale(factor=3)
+    stage.setup(Context())
+    assert stage.handle_item(Item.wrap(5), Context()).payload == 15
+    stage.teardown()
+    assert stage.base is None
+
+
+def test_options_are_read_as_declared_with_their_defaults():
+    stage = Scale(label="y")
+    assert (stage.options.factor, stage.options.label) == (2, "y")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        stage.options.factor = 5
+
+
+def test_an_unknown_option_is_told_the_nearest_one():
+    with pytest.raises(InvalidOption) as caught:
+        Scale(facto=3)
+    assert str(caught.value) == ("stage Scale: facto is not an option; allowed: factor, label; did you mean 'factor'?")
+
+
+def test_a_wrong_value_is_refused_by_the_validator_when_the_pipe_is_defined():
+    with pytest.raises(InvalidOption, match="factor is 0; allowed: a whole number of at least 1"):
+        slither.stage(Scale, factor=0)
+
+
+def test_any_other_error_of_the_options_names_the_stage():
+    class Fussy(Scale):
+        @attrs.frozen
+        class Options:
+            factor: int = attrs.field(converter=int)
+
+    with pytest.raises(DefinitionError, match="stage Fussy: its options are refused: invalid literal"):
+        slither.stage(Fussy, factor="a")
+    with pytest.raises(DefinitionError, match="stage Fussy: its options are refused: .*factor"):
+        slither.stage(Fussy)
+
+
+def test_options_must_be_an_attrs_class():
+    with pytest.raises(DefinitionError, match="stage Odd: Options is no attrs class"):
+
+        class Odd(slither.Stage):
+            class Options:
+                factor = 2
+
+
+@pytest.mark.parametrize("name", ["__init__", "receiveMessage"])
+def test_overriding_what_belongs_to_the_library_is_refused(name):
+    with pytest.raises(DefinitionError) as caught:
+        type("Mine", (Scale,), {name: lambda self, *args: None})
+    assert str(caught.value).startswith(f"stage Mine: it overrides {name}, which belongs to the library; allowed: ")
+
+
+def test_a_stage_made_by_hand_is_no_process():
+    stage = Scale()
+    with pytest.raises(NoProcess, match="Scale"):
+        stage.address  # noqa: B018
+    assert stage.name == "Scale"
+
+
+def test_the_default_hooks_do_nothing_and_a_handler_must_be_written():
+    stage = slither.Stage()
+    assert stage.setup(Context()) is None
+    assert stage.teardown() is None
+    with pytest.raises(NotImplementedError):
+        stage.handle_item(Item.wrap(1), Context())
+    with pytest.raises(NotImplementedError):
+        stage.handle_batch([Item.wrap(1)], Context())
+
+
+# -- the actor's handlers, called by hand
+
+
+class Bench:
+    """A stage whose messages are kept."""
+
+    def __init__(self, cls, policy=None, **plan):
+        self.sent = []
+        self.stage = type(cls.__name__, (cls,), {"post": lambda _, to, message: self.sent.append(message)})()
+        self.stage._on_open(OpenRun("r", one_way_plan(policy or Halt(), **plan)), "service")
+        assert isinstance(self.sent.pop(), RunOpened)
+        self.seq = 0
+
+    def feed(self, *payloads, last=False):
+        items = Item.wrap_many(payloads)
+        if items:
+            self.seq += 1
+            self.stage._on_batch(Batch("r", 1, self.seq, (pack_items(items),), ()), "source")
+        if last:
+            self.stage._on_complete(Complete("r", 1, self.seq), "source")
+        return items
+
+    def results(self):
+        return [item.payload for batch in self.batches() for item in unpack_items(batch.parcels)]
+
+    def batches(self):
+        found = []
+        for message in self.sent:
+            found += [message] if isinstance(message, Batch) else getattr(message, "finished", ())
+        return found
+
+    def ends(self):
+        return [
+            (ends.kind, [item.payload for item in unpack_items(ends.parcels)], str(ends.error))
+            for batch in self.batches()
+            for ends in batch.ends
+        ]
+
+    def of(self, kind):
+        return [message for message in self.sent if isinstance(message, kind)]
+
+
+class Explosive(slither.Stage):
+    """Raises, or answers, what the payload says."""
+
+    def handle_item(self, item, ctx):
+        ctx.state["seen"] = ctx.state.get("seen", 0) + 1
+        if isinstance(item.payload, BaseException):
+            raise item.payload
+        return item.payload
+
+
+class Batchwise(slither.Stage):
+    def handle_batch(self, items, ctx):
+        if items[0].payload == "short":
+            return [1]
+        if items[0].payload == "none":
+            return None
+        if items[0].payload == "raise":
+            raise ValueError("boom")
+        return (item.payload.upper() for item in items)
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), SystemExit(3), KeyboardInterrupt()])
+def test_a_failing_item_is_skipped_and_its_neighbours_go_on(error):
+    bench = Bench(Explosive, Skip())
+    bench.feed(1, error, 2, last=True)
+    assert bench.results() == [1, 2]
+    ((kind, _, text),) = bench.ends()
+    assert kind == "skipped"
+    assert type(error).__name__ in text
+    assert bench.of(Complete)
+    assert not bench.stage._runs
+
+
+def test_at_a_halt_earlier_items_of_the_same_batch_are_finished():
+    bench = Bench(Explosive, Halt())
+    bench.feed(1, 2, ValueError("boom"), 4)
+    (failed,) = bench.of(Failed)
+    assert bench.results() == [1, 2]
+    assert str(failed.error) == "ValueError: boom"
+    assert failed.run == "r"
+    assert not bench.stage._runs
+    bench.feed(5)
+    assert len(bench.of(Failed)) == 1, "a run that is over hears nothing more"
+
+
+def test_the_state_belongs_to_one_run():
+    bench = Bench(Explosive)
+    context = bench.stage._runs["r"].context
+    bench.feed(1, 2)
+    assert context.state == {"seen": 2}
+    bench.stage._on_open(OpenRun("other", one_way_plan(Halt())), "service")
+    assert bench.stage._runs["other"].context.state == {}
+
+
+def test_a_closed_run_is_forgotten_with_its_state():
+    bench = Bench(Explosive)
+    bench.stage._on_close(CloseRun("r"), "service")
+    bench.stage._on_close(CloseRun("r"), "service")
+    bench.feed(1)
+    assert bench.results() == []
+    assert not bench.stage._runs
+
+
+def test_a_batch_handler_answers_for_each_item():
+    bench = Bench(Batchwise)
+    bench.feed("a", "b", last=True)
+    assert bench.results() == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [("short", "got 2 items and gave 1 results"), ("none", "TypeError"), ("raise", "ValueError: boom")],
+)
+def test_a_batch_handler_that_fails_fails_for_all_its_items(word, text):
+    bench = Bench(Batchwise, Skip())
+    bench.feed(word, "b", last=True)
+    ((kind, payloads, error),) = bench.ends()
+    assert (kind, payloads) == ("skipped", [word, "b"])
+    assert text in error
+    assert bench.results() == []
+
+
+def test_the_error_of_a_user_class_reaches_others_as_text():
+    from tests.helpers import jobs
+
+    class Raising(slither.Stage):
+        def handle_item(self, item, ctx):
+            raise jobs.OwnError("mine")
+
+    bench = Bench(Raising, Halt())
+    bench.feed(1)
+    (failed,) = bench.of(Failed)
+    assert str(failed.error) == "OwnError: mine"
+
+
+def test_a_plan_is_plain_data():
+    assert attrs.has(StagePlan)
