@@ -23,6 +23,8 @@ class Dispatcher(Server):
         stage: how errors call it; `None` for plain dispatch calls.
     """
 
+    corks = True
+
     def __init__(self, pool: str, stage: str | None = None) -> None:
         self._core = DispatchCore(stage)
         self._prefix = f"pools/{pool}/"

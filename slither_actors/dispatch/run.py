@@ -83,14 +83,14 @@ class RunHooks:
     Attributes:
         release: takes the endpoint back.
         over: called once when the run is over, however it ended.
-        last_exit: tells how the process of that name ended, for the error that reaches the user.
+        last_exit: tells how a process ended, for the error that reaches the user; raises if the system did.
         event: prefix of the telemetry events of this run, `start` and `stop`.
         about: their metadata.
     """
 
     release: Callable[[Endpoint], None]
     over: Callable[[], None]
-    last_exit: Callable[[str], str]
+    last_exit: Callable[[Ref], str]
     event: telemetry.Name
     about: dict[str, Any]
 
@@ -247,7 +247,7 @@ class Run:
         elif isinstance(news, _NodeDied):
             self._endpoint.after_arrivals(news.ref.address, _NodeGone(news.ref))
         elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):
-            raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref.name)), 0)
+            raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref)), 0)
 
     def _unpack(self, batch: Batch) -> Iterator[list[Item]]:
         for ends in batch.ends:

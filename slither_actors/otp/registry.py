@@ -72,6 +72,8 @@ class Directory:
 class Registry(Server):
     """The actor around `Directory`. Supervisors report to it; anyone may subscribe."""
 
+    corks = True
+
     def __init__(self) -> None:
         self._directory = Directory()
 

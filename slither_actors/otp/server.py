@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from slither_actors.errors import NoProcess, SlitherError
+from slither_actors.errors import NoProcess, NotPicklable, SlitherError
 from slither_actors.otp._life import Caller, Life, Settled, Tick
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
@@ -87,6 +87,8 @@ class Server(Actor):
     with the child spec's arguments, before any message, and must not use the process.
     """
 
+    # Hold back what is sent until all that has arrived is handled. For actors that pass on much and wait for nothing.
+    corks: ClassVar[bool] = False
     _handlers: ClassVar[dict[type, str]] = {}
     _life: Life | None = None
 
@@ -232,8 +234,13 @@ class Server(Actor):
                 self.reply(caller, value)
 
     def reply(self, caller: Caller, value: Any = None, error: Exception | None = None) -> None:
-        """Answer a call for which `handle_call` returned `LATER`."""
-        self.post(caller.address, Reply(caller.number, value, error))
+        """Answer a call for which `handle_call` returned `LATER`. An answer that cannot be pickled becomes the error
+        that says so."""
+        try:
+            self.post(caller.address, Reply(caller.number, value, error))
+        except Exception as failure:
+            what = f"the answer of {self.name} ({type(error if error is not None else value).__name__})"
+            self.post(caller.address, Reply(caller.number, None, NotPicklable(what, str(failure))))
 
     def _contain(self, action: Callable[..., Any], *args: Any) -> None:
         try:
@@ -292,6 +299,7 @@ class Shell(Server):
             cls.__init__(self, *init.args)
             self._life = life
             transport.receiver = self._receive
+            transport.corks = self.corks
             info = self.init()
             if info is not LATER:
                 self.started(info)

@@ -15,7 +15,8 @@ from slither_actors import telemetry
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.run import Run, RunHooks, RunPlan
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import NoProcess, SlitherError, SystemDown
+from slither_actors.errors import CallTimeout, NoProcess, SlitherError, SystemDown
+from slither_actors.otp._children import first_line
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
 from slither_actors.otp.ref import ProcessInfo, Ref
@@ -26,6 +27,9 @@ from slither_actors.transport.launch import Host, join
 # How long a call waits for a process that is being restarted.
 _RESTART_LIMIT_S = 5.0
 CALL_LIMIT_S = 10.0
+
+# How long the registry, or the end of the whole tree, may lag behind a death.
+_NEWS_LIMIT_S = 1.0
 
 # How long an orderly stop may take when somebody is in a hurry.
 HURRIED_S = 0.5
@@ -148,11 +152,24 @@ class Client:
             else:
                 return run
 
-    def _last_exit(self, name: str) -> str:
-        with contextlib.suppress(SlitherError):
-            for info in self.processes():
-                if info.ref.name == name and info.last_exit is not None:
-                    return str(info.last_exit)
+    def _last_exit(self, ref: Ref) -> str:
+        """How a process ended, in one line; the kernel has told us sooner than the registry.
+
+        Raises:
+            SystemDown: it ended with everything else.
+        """
+        deadline = time.monotonic() + _NEWS_LIMIT_S
+        while time.monotonic() < deadline:
+            refusal = self._refusal()
+            if refusal is not None:
+                raise refusal
+            with contextlib.suppress(NoProcess, CallTimeout):
+                known = next((info for info in self.processes() if info.ref.name == ref.name), None)
+                if known is None:
+                    return "an orderly stop"
+                if known.ref != ref or not known.alive:
+                    return first_line(known.last_exit) if known.last_exit is not None else "an orderly stop"
+            time.sleep(0.005)
         return "an unknown exit"
 
     # -- the end

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 from collections import deque
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -68,6 +69,16 @@ class Outgoing:
         self.queued_bytes = 0
         self._armed = False
 
+    def hold(self, parts: list[bytes | memoryview], payload: object) -> None:
+        """Queue one message, to be written by `flush` together with others.
+
+        Raises:
+            SendQueueFull: too much waits already; nothing of the message was queued.
+        """
+        if self.queued_bytes > self._limit:
+            raise SendQueueFull(self.address, self.queued_bytes, self._limit)
+        self._enqueue(parts, payload)
+
     def write(self, parts: list[bytes | memoryview], payload: object) -> bool:
         """Write one message, or queue what the kernel does not take; false if the peer is gone.
 
@@ -75,9 +86,7 @@ class Outgoing:
             SendQueueFull: too much waits already; nothing of the message was written.
         """
         if self.queue:
-            if self.queued_bytes > self._limit:
-                raise SendQueueFull(self.address, self.queued_bytes, self._limit)
-            self._enqueue(parts, payload)
+            self.hold(parts, payload)
             return True
         try:
             sent = self.sock.send(parts[0]) if len(parts) == 1 else self.sock.sendmsg(parts[:_GATHER])
@@ -89,6 +98,7 @@ class Outgoing:
             rest = unsent(parts, sent)
             if rest:
                 self._enqueue(rest, payload)
+                self._arm(True)
         return True
 
     def _enqueue(self, parts: list[bytes | memoryview], payload: object) -> None:
@@ -96,28 +106,38 @@ class Outgoing:
             self.queue.append((part, MORE))
         self.queue.append((parts[-1], payload))
         self.queued_bytes += sum(map(len, parts))
-        if not self._armed:
-            self._armed = True
-            self._epoll.modify(self.fd, select.EPOLLOUT)
+
+    def _arm(self, wanted: bool) -> None:
+        """Be told when the kernel takes more, or not any more."""
+        if wanted != self._armed:
+            self._armed = wanted
+            self._epoll.modify(self.fd, select.EPOLLOUT if wanted else 0)
 
     def flush(self) -> bool:
-        """Write what the kernel takes of the queue; false if the peer is gone."""
+        """Write what the kernel takes of the queue, many parts at once; false if the peer is gone."""
         while self.queue:
-            part, last = self.queue[0]
+            parts = [part for part, _ in islice(self.queue, _GATHER)]
             try:
-                sent = self.sock.send(part)
+                sent = self.sock.sendmsg(parts)
             except BlockingIOError:
+                self._arm(True)
                 return True
             except OSError:
                 return False
             self.queued_bytes -= sent
+            self._drop(sent)
+        self._arm(False)
+        return True
+
+    def _drop(self, sent: int) -> None:
+        """Take the first `sent` bytes off the queue."""
+        while sent:
+            part, last = self.queue[0]
             if sent < len(part):
                 self.queue[0] = (memoryview(part)[sent:], last)
-                return True
+                return
+            sent -= len(part)
             self.queue.popleft()
-        self._armed = False
-        self._epoll.modify(self.fd, 0)
-        return True
 
     def is_gone(self) -> bool:
         """Whether the peer hung up. Peers never write on this connection, so only an end can be read from it."""

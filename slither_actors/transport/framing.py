@@ -6,9 +6,12 @@ protocol 5), then the buffers themselves. All integers are little-endian.
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import struct
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from slither_actors._message import from_wire, to_wire
@@ -49,13 +52,35 @@ def encode(message: object) -> list[bytes | memoryview]:
         buffers.append(buffer)
         return False
 
-    body = pickle.dumps(to_wire(message), 5, buffer_callback=keep_in_band)
+    wire = to_wire(message)
+    try:
+        body = pickle.dumps(wire, 5, buffer_callback=keep_in_band)
+    except TypeError:
+        buffers.clear()
+        body = _with_views(wire, keep_in_band)
     if not buffers:
         head = _HEAD.pack(len(body), 0)
         return [head + body] if len(body) < JOIN_LIMIT else [head, body]
     views = [buffer.raw() for buffer in buffers]
     lengths = b"".join([_LENGTH.pack(view.nbytes) for view in views])
     return [_HEAD.pack(len(body), len(views)) + lengths, body, *(view for view in views if view.nbytes)]
+
+
+def _with_views(wire: object, keep_in_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+    """Pickle something that is passed on: a read-only buffer has become a view, which pickle does not take by itself."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, 5, buffer_callback=keep_in_band)
+    pickler.dispatch_table = ChainMap({memoryview: _reduce_view}, copyreg.dispatch_table)
+    pickler.dump(wire)
+    return file.getvalue()
+
+
+def _reduce_view(view: memoryview) -> tuple[Any, ...]:
+    return _as_it_came, (pickle.PickleBuffer(view),)
+
+
+def _as_it_came(buffer: Any) -> Any:
+    return buffer
 
 
 def encode_bytes(body: bytes) -> bytes:

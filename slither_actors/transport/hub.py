@@ -75,6 +75,8 @@ class Hub:
         # what other threads, and this one, have for the inbox, and peers that hung up; both looked at by `poll`
         self._notes: deque[tuple[Any, str]] = deque()
         self._hung_up: deque[str] = deque()
+        self._corked = False
+        self._held: dict[str, Outgoing] = {}
         self._outgoing: dict[str, Outgoing] = {}
         self._by_fd: dict[int, Outgoing | Incoming | Callable[[], None]] = {}
         self._listener = listen(self.address)
@@ -103,9 +105,25 @@ class Hub:
             link = self._outgoing.get(to) or self._connect(to)
             if link is None:
                 self._note(Undelivered(to, payload), to)
+            elif self._corked:
+                link.hold(parts, payload)
+                self._held[to] = link
             elif not link.write(parts, payload):
                 self._lose(link)
                 self._note(Undelivered(to, payload), to)
+
+    def cork(self) -> None:
+        """From now on hold back what is sent, until `uncork`: several messages to one peer then leave in one piece, and
+        wake it once."""
+        self._corked = True
+
+    def uncork(self) -> None:
+        """Write what was held back; sending is immediate again."""
+        self._corked = False
+        if self._held:
+            held, self._held = self._held, {}
+            for link in held.values():
+                self._flush(link)
 
     @property
     def pending(self) -> int:
@@ -240,6 +258,7 @@ class Hub:
 
     def flush(self, limit_s: float) -> None:
         """Wait until peers have taken what was sent to them, at most `limit_s`."""
+        self.uncork()
         deadline = time.monotonic() + limit_s
         while self.pending and time.monotonic() < deadline:
             self._pump(0.01)

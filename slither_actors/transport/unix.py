@@ -85,6 +85,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
             self._admin = args[0]
         self.hub = Hub(Path(self._admin.addressDetails.path).parent, name)
         self.myAddress = actor_address(self.hub.address)
+        self.corks = False
         self.receiver: Callable[[Any, str], bool] | None = None
         self._check_children = False
         self._shutdown = False
@@ -219,11 +220,15 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         self._ended = None
         inbox, hub = self.hub.inbox, self.hub
         while self._ended is None:
+            if self.corks and inbox:
+                hub.cork()
             if self._check_children or self._shutdown:
                 message, sender = self._signalled(), hub.address
             elif inbox:
                 message, sender = inbox.popleft()
             else:
+                if self.corks:
+                    hub.uncork()
                 left = None if self._deadline is None else self._deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return Thespian__Run_Expired()

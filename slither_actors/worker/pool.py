@@ -37,6 +37,8 @@ class Pool(Server):
         workers: the prefix of the workers' names.
     """
 
+    corks = True
+
     def __init__(self, workers: str) -> None:
         self._workers = workers
         self._book = LeaseBook()

@@ -63,7 +63,7 @@ def test_any_other_error_of_the_options_names_the_stage():
 
     with pytest.raises(DefinitionError, match="stage Fussy: its options are refused: invalid literal"):
         slither.stage(Fussy, factor="a")
-    with pytest.raises(DefinitionError, match="stage Fussy: its options are refused: .*factor"):
+    with pytest.raises(DefinitionError, match=r"stage Fussy: its options are refused: .*factor"):
         slither.stage(Fussy)
 
 

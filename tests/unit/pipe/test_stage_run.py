@@ -10,6 +10,8 @@ from slither_actors import Drop, Emit, Fail, InvalidOutcome, Item, RouteTo
 from slither_actors.dispatch.policy import Halt, Skip
 from slither_actors.errors import RemoteError
 from slither_actors.pipe._stage_run import RunHalted
+from slither_actors.worker.parcel import count as parcel_count
+from slither_actors.worker.parcel import pack_items
 from tests.unit.pipe.playing_edges import SINK, Neighbours, one_way_plan
 
 WAYS = {"stages": {"next": (4, 3), "later": (3, 5)}, "then": "next"}
@@ -98,7 +100,7 @@ class TestAnswers:
         feed = [Item.wrap("x").with_meta(source="mail")]
         around = Neighbours(random.Random(0), one_way_plan(Skip(), **WAYS), lambda item: Emit([1]), [])
         around.fed = feed
-        around.run.batch(1, 1, _parcels(feed))
+        around.run.batch(1, 1, (pack_items(feed),))
         around.work()
         while around.step():
             pass
@@ -185,12 +187,6 @@ class TestAnswers:
         assert (kind, item.id, str(error)) == ("skipped", around.fed[0].id, "ValueError: spoiled")
 
 
-def _parcels(items):
-    from slither_actors.worker.parcel import pack_items
-
-    return (pack_items(items),)
-
-
 class Unreadable:
     """Can be encoded, and not decoded."""
 
@@ -217,7 +213,7 @@ class TestHalting:
             around.push()
         words = around.run.last_words()
         assert [batch.edge for batch in words] == [SINK] * len(words)
-        assert sum(len(parcel) for batch in words for parcel in batch.parcels) == 5
+        assert sum(parcel_count(batch.parcels) for batch in words) == 5
 
     def test_what_was_for_another_stage_is_not(self):
         plan = one_way_plan(Halt(), **WAYS)

@@ -1,0 +1,71 @@
+"""Systems for tests, and the proof that nothing of them is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import slither_actors as slither
+from tests.system.waiting import eventually, marked
+
+
+@contextmanager
+def nothing_left_behind(base: Path) -> Iterator[None]:
+    """After the block no process and no file is there that was not there before."""
+    processes, files = marked(str(base)), set(base.rglob("*"))
+    descriptors = set(os.listdir("/proc/self/fd"))
+    yield
+    eventually(lambda: not marked(str(base)) - processes, 3.0, "processes are left")
+    assert set(base.rglob("*")) <= files, "a run directory or a socket is left"
+    more = len(os.listdir("/proc/self/fd")) - len(descriptors)
+    assert more <= 4, f"{more} descriptors are left open"
+
+
+@contextmanager
+def a_system(**options: Any) -> Iterator[slither.System]:
+    with slither.start(**{"pools": {"default": 2}, **options}) as system:
+        yield system
+
+
+def processes(system: slither.System) -> dict[str, dict[str, Any]]:
+    """The living processes by their full names."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def walk(node: dict[str, Any], prefix: str) -> None:
+        for child in node["children"]:
+            name = prefix + child["name"]
+            if child["alive"]:
+                found[name] = child
+            walk(child, name + "/")
+
+    walk(system.topology(), "")
+    return found
+
+
+def pid_of(system: slither.System, name: str) -> int:
+    """The process id behind a name, such as `"pools/default/leases"` or the end of one."""
+    (pid,) = [node["pid"] for full, node in processes(system).items() if full == name or full.endswith("/" + name)]
+    return int(pid)
+
+
+def kill(system: slither.System, name: str) -> int:
+    """Kill a process as the kernel would; returns its id."""
+    pid = pid_of(system, name)
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def restarted(system: slither.System, name: str, old: int) -> None:
+    """Wait until somebody else stands behind the name."""
+
+    def look() -> bool:
+        try:
+            return pid_of(system, name) != old
+        except (ValueError, slither.SlitherError):
+            return False
+
+    eventually(look, 5.0, f"{name} came back")
