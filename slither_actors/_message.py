@@ -41,7 +41,8 @@ def message(cls: type[_C]) -> type[_C]:
     type.__setattr__(made, "__reduce__", _reducer(made))
     if made.__module__.startswith("slither_actors."):
         if made.__name__ in _BY_NAME:
-            raise TypeError(f"message {cls.__qualname__}: there is one of this name in {_BY_NAME[cls.__name__].__module__}")
+            other = _BY_NAME[made.__name__].__module__
+            raise TypeError(f"message {cls.__qualname__}: there is one of this name in {other}")
         _BY_NAME[made.__name__] = made
         type.__setattr__(made, "_to_wire", _wire_maker(made))
     return made

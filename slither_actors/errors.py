@@ -285,7 +285,7 @@ class StageDown(ItemError):
     exit: str
 
 
-@_error("stage {stage!r} gave an answer that cannot be used: {problem}")
+@_error("{stage} gave an answer that cannot be used: {problem}")
 class InvalidOutcome(ItemError):
     """A stage answered something that means nothing there, such as an unknown destination."""
 

@@ -43,6 +43,7 @@ class DispatchCore:
         self._pool: str | None = None
         self._supervisor: str | None = None
         self._wanted = 0
+        self._asked = False
         self._idle_since: float | None = None
         # No deadline is earlier than this one; kept up on the way, since a scan after each message costs too much.
         self.earliest = math.inf
@@ -76,6 +77,7 @@ class DispatchCore:
         run = self._runs.get(run_id)
         if run is not None:
             run.inputs[edge].last_seq = last_seq
+            run.fed = all(edge.done for edge in run.inputs.values())
             self._flush(run)
 
     def close_run(self, run_id: str, now: float) -> None:
@@ -105,6 +107,12 @@ class DispatchCore:
     def granted(self, worker: Ref, now: float) -> None:
         self._desk.seat(worker)
         self._assign(now)
+
+    def answered(self, want: int, now: float) -> None:
+        """The pool has granted what it could for a request of `want`."""
+        if want == self._wanted:
+            self._asked = False
+            self._assign(now)
 
     def recalled(self, worker: Ref) -> None:
         self._desk.recall(worker)
@@ -217,7 +225,8 @@ class DispatchCore:
             for run in list(self._runs.values()):
                 if not run.waiting or run.in_work >= run.options.max_in_flight:
                     continue
-                worker = self._desk.free_worker()
+                # while the pool may still send an idle worker, nothing is put behind what a busy one does
+                worker = self._desk.free_worker(idle_only=self._asked)
                 if worker is None:
                     break
                 task = run.waiting.popleft()
@@ -249,6 +258,7 @@ class DispatchCore:
         wanted = sum(run.wanted for run in self._runs.values())
         if self._pool is not None and wanted != self._wanted:
             self._wanted = wanted
+            self._asked = wanted > 0
             self.outbox.append((self._pool, LeaseRequest(wanted)))
 
     def _return_leases(self, *, recalled_only: bool) -> None:

@@ -51,15 +51,15 @@ class Desk:
         """A lease was granted; perhaps by a new pool, for a worker that has tasks under the old one's lease."""
         self._seats.setdefault(worker.address, _Seat(worker)).leaving = False
 
-    def free_worker(self) -> Ref | None:
-        """The worker with the least to do that can take a task more."""
+    def free_worker(self, *, idle_only: bool = False) -> Ref | None:
+        """The worker with the least to do that can take a task more, or only one that has nothing to do."""
         best = None
         for seat in self._seats.values():
             if not seat.leaving and len(seat.tasks) < SLOTS and (best is None or len(seat.tasks) < len(best.tasks)):
                 if not seat.tasks:
                     return seat.worker
                 best = seat
-        return best.worker if best else None
+        return best.worker if best and not idle_only else None
 
     def assign(self, worker: Ref, task: Task, now: float) -> bool:
         """Give the worker a task; true if it begins at once."""

@@ -43,6 +43,7 @@ class DispatchRun:
         self.edges = (self.output,) if self.sink is self.output else (self.output, self.sink)
         self.waiting: deque[Task] = deque()
         self.in_work = 0
+        self.fed = False  # whether nothing more comes in
         self.arrived = 0
         # All that were told of it: they keep its state while others lease them, until they hear that it is over.
         self.workers: set[str] = set()
@@ -56,10 +57,12 @@ class DispatchRun:
 
     @property
     def wanted(self) -> int:
-        """Batches that could be with workers now."""
+        """Workers that would be of use; while more comes in, as many as may ever work at once."""
         open_tasks = self.in_work + len(self.waiting)
         limit = self.options.max_in_flight
-        return open_tasks if open_tasks < limit else limit
+        if open_tasks >= limit or (open_tasks and not self.fed):
+            return limit
+        return open_tasks
 
     def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
         assert isinstance(task.owner, InEdge)

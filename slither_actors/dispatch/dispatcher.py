@@ -11,7 +11,7 @@ from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Ope
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.messages import Down, Subscribe, Up
 from slither_actors.otp.server import Server, handles
-from slither_actors.worker.messages import BatchDone, BatchFailed, LeaseGranted, LeaseRecalled, RunBatch
+from slither_actors.worker.messages import BatchDone, BatchFailed, LeaseAnswer, LeaseGranted, LeaseRecalled, RunBatch
 from slither_actors.worker.pool import LEASES, WORKERS
 
 
@@ -78,6 +78,11 @@ class Dispatcher(Server):
     @handles(LeaseGranted)
     def _on_granted(self, message: LeaseGranted, sender: str) -> None:
         self._core.granted(message.worker, time.monotonic())
+        self._carry_out()
+
+    @handles(LeaseAnswer)
+    def _on_answer(self, message: LeaseAnswer, sender: str) -> None:
+        self._core.answered(message.want, time.monotonic())
         self._carry_out()
 
     @handles(LeaseRecalled)

@@ -10,6 +10,7 @@ from slither_actors._validators import check_known, name, one_of, positive_int, 
 from slither_actors.config import DispatchConfig
 from slither_actors.dispatch.policy import Halt, Policy, as_policy
 from slither_actors.dispatch.strategy import FixedBatch, as_strategy
+from slither_actors.errors import InvalidOption
 
 Ordering = Literal["preserve", "as_completed"]
 
@@ -71,4 +72,7 @@ class DispatchOptions:
             "ordering": defaults.default_ordering,
             "on_error": defaults.default_on_error,
         }
-        return cls(**configured | {key: value for key, value in given.items() if value is not None})
+        try:
+            return cls(**configured | {key: value for key, value in given.items() if value is not None})
+        except InvalidOption as error:
+            raise InvalidOption(where, error.option, error.got, error.allowed) from None

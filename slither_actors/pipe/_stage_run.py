@@ -157,7 +157,10 @@ class StageRun:
                 self.failure([item], _as_error(answer.reason, "Fail"))
             else:
                 # all of it is placed before any of it is sent: a failed item leaves nothing behind
-                for lane, made in [self._place(*sending) for sending in self._sendings(item, answer)]:
+                placed = [self._place(*sending) for sending in self._sendings(item, answer)]
+                if not placed:  # an item that becomes nothing is accounted for too
+                    self._end("dropped", [item], RemoteError("Drop", "it became no item at all", "", ("Drop",)))
+                for lane, made in placed:
                     lane.items.append(made)
                     lane.origins.append(item)
         except ItemError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import socket
 from collections import deque
@@ -160,9 +161,32 @@ class Incoming:
         self.reader = framing.FrameReader(_GREETING_LIMIT)
         self.peer: str | None = None
 
-    def welcome(self, peer: str) -> None:
-        """The other end is one of us."""
-        self.peer = peer
+    def receive(self, inbox: deque[tuple[Any, str]], cookie: bytes, directory: str) -> bool:
+        """Read once, and put what is complete into the inbox; false at the end, or if a stranger shows."""
+        try:
+            count = self.sock.recv_into(self.reader.space())
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not count:
+            return False
+        try:
+            for body, buffers in self.reader.advance(count):
+                if self.peer is None:
+                    self._greet(bytes(body), cookie, directory)
+                else:
+                    inbox.append((decode(body, buffers), self.peer))
+        except framing.FramingError:
+            return False
+        return True
+
+    def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:
+        """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
+        shown, address = greeting[: len(cookie)], os.fsdecode(greeting[len(cookie) :])
+        if not secrets.compare_digest(shown, cookie) or os.path.dirname(address) != directory:
+            raise framing.FramingError("a stranger")
+        self.peer = address
         self.reader.max_part = framing.MAX_PART
 
 

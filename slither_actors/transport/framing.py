@@ -10,7 +10,6 @@ import copyreg
 import io
 import pickle
 import struct
-from collections import ChainMap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,10 +66,10 @@ def encode(message: object) -> list[bytes | memoryview]:
 
 
 def _with_views(wire: object, keep_in_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    """Pickle something that is passed on: a read-only buffer has become a view, which pickle does not take by itself."""
+    """Pickle what is passed on: a read-only buffer has become a view, which pickle does not take by itself."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5, buffer_callback=keep_in_band)
-    pickler.dispatch_table = ChainMap({memoryview: _reduce_view}, copyreg.dispatch_table)
+    pickler.dispatch_table = {**copyreg.dispatch_table, memoryview: _reduce_view}
     pickler.dump(wire)
     return file.getvalue()
 

@@ -25,6 +25,7 @@ from slither_actors.transport.process import (
     end_descendants,
     end_orphans,
     reap,
+    set_title,
     unblock_signals,
 )
 from slither_actors.transport.rundir import RunDirectory, remove_sockets, remove_stale
@@ -46,6 +47,7 @@ def main(config: dict[str, Any]) -> None:
     deafen(signal.SIGINT)
     deafen(signal.SIGTERM)
     become_subreaper()
+    set_title("slither-host")
     # what actors print shows at once, and never twice: a fork copies what waits in a buffer
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(_THESPIAN_ENVIRONMENT)
@@ -84,7 +86,7 @@ def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, Any]:
     """Start the admin and the root; the root's address, the admin's pid, our own base."""
     from thespian.actors import ActorSystem
 
-    from slither_actors.transport.unix import RUN_DIRECTORY, UnixSystemBase
+    from slither_actors.transport.unix_base import RUN_DIRECTORY, UnixSystemBase
 
     # Imported here, once, so that every actor inherits it by fork; and before Thespian replaces the logging tree,
     # which actors find again through the loggers that were made with it.

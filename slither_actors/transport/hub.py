@@ -30,7 +30,6 @@ from slither_actors.transport._links import (
     Outgoing,
     Undecodable,
     Undelivered,
-    decode,
     dial,
     listen,
 )
@@ -283,36 +282,8 @@ class Hub:
             self._epoll.register(link.fd, _IN)
 
     def _read(self, link: Incoming) -> None:
-        try:
-            count = link.sock.recv_into(link.reader.space())
-        except BlockingIOError:
-            return
-        except OSError:
-            count = 0
-        if not count:
+        if not link.receive(self.inbox, self._cookie, self._directory):
             self._forget(link)
-            return
-        try:
-            if link.peer is None:
-                self._greet(link, count)
-            else:
-                peer, inbox = link.peer, self.inbox
-                for body, buffers in link.reader.advance(count):
-                    inbox.append((decode(body, buffers), peer))
-        except framing.FramingError:
-            self._forget(link)
-
-    def _greet(self, link: Incoming, count: int) -> None:
-        """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
-        for body, buffers in link.reader.advance(count):
-            if link.peer is None:
-                greeting = bytes(body)
-                cookie, address = greeting[: len(self._cookie)], os.fsdecode(greeting[len(self._cookie) :])
-                if not secrets.compare_digest(cookie, self._cookie) or os.path.dirname(address) != self._directory:
-                    raise framing.FramingError("a stranger")
-                link.welcome(address)
-            else:
-                self.inbox.append((decode(body, buffers), link.peer))
 
     def _forget(self, link: Outgoing | Incoming) -> None:
         del self._by_fd[link.fd]

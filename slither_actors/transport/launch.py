@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -85,9 +86,9 @@ def launch(name: str, root: str) -> Host:
     """
     if not sys.executable:
         raise StartError("the host process", "this interpreter does not know its own executable (sys.executable)")
-    config_r, config_w = os.pipe()
-    status_r, status_w = os.pipe()
-    lifeline_r, lifeline_w = os.pipe()
+    config_r, config_w = _pipe()
+    status_r, status_w = _pipe()
+    lifeline_r, lifeline_w = _pipe()
     try:
         process = subprocess.Popen(
             [sys.executable, "-c", _BOOTSTRAP, str(config_r)],
@@ -132,6 +133,16 @@ class _StatusError(Exception):
     """The host says why it cannot serve, or says nothing."""
 
 
+def _pipe() -> tuple[int, int]:
+    """A pipe above the three standard descriptors, which a service may have closed, and which the host gets anew."""
+    ends = []
+    for fd in os.pipe():
+        ends.append(fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3))
+        if fd <= 2:
+            os.close(fd)
+    return ends[0], ends[1]
+
+
 def _stderr() -> int:
     """What the tree prints goes to the service's standard error, where it has one."""
     try:
@@ -169,7 +180,7 @@ def join(directory: Path) -> Any:
     """A Thespian `ActorSystem` client of the system that runs in `directory`."""
     from thespian.actors import ActorSystem
 
-    from slither_actors.transport.unix import RUN_DIRECTORY, UnixSystemBase
+    from slither_actors.transport.unix_base import RUN_DIRECTORY, UnixSystemBase
 
     capabilities = {RUN_DIRECTORY: str(directory)}
     base = UnixSystemBase(SimpleNamespace(capabilities=capabilities))

@@ -38,8 +38,9 @@ def tie_to(creator: int) -> None:
     subreaper must have adopted us. The second look closes the race with a creator that died before the tie was made.
     """
     deadline = time.monotonic() + _ADOPTION_LIMIT_S
-    while os.getppid() != creator:
-        if time.monotonic() > deadline:
+    between = os.getppid()
+    while (parent := os.getppid()) != creator:
+        if parent != between or time.monotonic() > deadline:  # adopted by somebody else: the creator is dead
             os._exit(_ORPHANED)
         time.sleep(0.0002)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -77,8 +78,8 @@ def deafen(signum: int) -> None:
 
 
 def set_title(name: str) -> None:
-    """Show `name` as the command in `ps -o comm` and `top`; the kernel keeps 15 bytes, the end says more."""
-    _prctl(_PR_SET_NAME, name.encode()[-15:])
+    """Show the last part of `name` as the command in `ps -o comm` and `top`; the kernel keeps 15 bytes."""
+    _prctl(_PR_SET_NAME, name.rpartition("/")[2].encode()[:15])
 
 
 def lead_group() -> None:

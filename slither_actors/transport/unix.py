@@ -1,8 +1,7 @@
-"""A Thespian system base on Unix-domain sockets.
+"""Thespian's transport interface on Unix-domain sockets: a thin fit of `hub.Hub`.
 
-Three parts meet Thespian here: the address, the transport (a thin fit of `hub.Hub` under Thespian's interface), and
-the system base with its admin. Of Thespian's transport helpers only the one for timers is used: the other one limits
-an actor to 20 unacknowledged messages.
+Of Thespian's transport helpers only the one for timers is used: the other one limits an actor to 20 unacknowledged
+messages.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from thespian.actors import ActorExitRequest, ActorSystemFailure, DeadEnvelope, WatchMessage
+from thespian.actors import ActorExitRequest, DeadEnvelope, WatchMessage
 from thespian.system.addressManager import ActorLocalAddress, CannotPickleAddress
-from thespian.system.messages.multiproc import ChildMayHaveDied, EndpointConnected, LoggerConnected
-from thespian.system.multiprocCommon import MultiProcAdmin, detach_child, multiprocessCommon
+from thespian.system.messages.multiproc import ChildMayHaveDied
 from thespian.system.transport import (
     ExternalInterfaceTransportInit,
     ReceiveEnvelope,
@@ -40,11 +38,10 @@ from slither_actors.transport.process import tie_to
 
 RUN_DIRECTORY = "Slither Run Directory"
 _ADMIN = "admin"
-_ADMIN_START_LIMIT = timedelta(seconds=10)
 _DRAIN_LIMIT_S = 5.0
 
 
-class _Endpoint(TransportInit__Base):  # type: ignore[misc]
+class UnixEndpoint(TransportInit__Base):  # type: ignore[misc]
     """What a creator hands to the transport of the process that it starts."""
 
     def __init__(self, number: int | None, path: str | None, parent: Any, admin: Any) -> None:
@@ -75,7 +72,7 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
     def __init__(self, kind: Any, *args: Any) -> None:
         super().__init__()
         name = None
-        if isinstance(kind, _Endpoint):
+        if isinstance(kind, UnixEndpoint):
             tie_to(kind.creator)
             self._admin = kind.admin
             name = os.path.basename(kind.path) if kind.path else None
@@ -112,13 +109,13 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
     def probeAdmin(address: Any) -> bool:
         return os.path.exists(address.addressDetails.path)
 
-    def prepEndpoint(self, address: Any, capabilities: dict[str, Any]) -> _Endpoint:
+    def prepEndpoint(self, address: Any, capabilities: dict[str, Any]) -> UnixEndpoint:
         details = address.addressDetails
         if isinstance(details, ActorLocalAddress):
-            return _Endpoint(details.addressInstanceNum, None, self.myAddress, self._admin)
-        return _Endpoint(None, details.path, self.myAddress, self._admin)
+            return UnixEndpoint(details.addressInstanceNum, None, self.myAddress, self._admin)
+        return UnixEndpoint(None, details.path, self.myAddress, self._admin)
 
-    def connectEndpoint(self, endpoint: _Endpoint) -> None:
+    def connectEndpoint(self, endpoint: UnixEndpoint) -> None:
         pass
 
     def deadAddress(self, manager: Any, address: Any) -> None:
@@ -284,72 +281,3 @@ class _Failed:
 
     def __init__(self, intent: Any) -> None:
         self.intent = intent
-
-
-class _Admin(MultiProcAdmin):  # type: ignore[misc]
-    """Thespian's admin without its logger process: it takes that role itself."""
-
-    def h_LogRecord(self, envelope: Any) -> bool:
-        # Only what an actor logs before it is one of ours arrives here; the service's stderr is where prints go too.
-        sys.stderr.write(f"{envelope.message.getMessage()}\n")
-        return True
-
-    def h_LoggerExitRequest(self, envelope: Any) -> bool:
-        return True
-
-    def _cleanupAdmin(self, finish: Callable[[], None]) -> None:
-        self._reset_logging()
-        finish()
-
-
-def _start_admin(starter: Any, endpoint: _Endpoint, capabilities: dict[str, Any], context: Any) -> None:
-    """Body of the admin process: detach by a second fork, claim the address, run."""
-    import signal
-
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    transport = UnixTransport(endpoint)
-    admin = _Admin(transport, transport.myAddress, capabilities, None, context)
-    admin.addrOfStarter = starter
-    admin.asLogger = None
-    admin.asLogProc = None
-    signal.signal(signal.SIGCHLD, admin.signalChildDied)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    transport.hub.inbox.append((LoggerConnected(), transport.hub.address))
-    admin.run()
-
-
-class UnixSystemBase(multiprocessCommon):  # type: ignore[misc]
-    """Thespian's system base on this transport.
-
-    Args:
-        system: anything with a dictionary `capabilities`, which names the run directory.
-        may_start: whether an admin may be started when there is none. Only the host may: an admin forked from a
-            threaded service would inherit its locks and die in them.
-    """
-
-    transportType = UnixTransport
-
-    def __init__(self, system: Any, may_start: bool = False) -> None:
-        system.capabilities["Thespian Watch Supported"] = True
-        system.capabilities["Thespian ActorSystem Name"] = "unix"
-        system.capabilities["Thespian ActorSystem Version"] = 1
-        self._may_start = may_start
-        super().__init__(system)
-
-    def _startAdmin(self, address: Any, starter: Any, capabilities: dict[str, Any], log_defs: Any) -> None:
-        if not self._may_start:
-            raise ActorSystemFailure("no actor system is running here")
-        endpoint = self.transport.prepEndpoint(address, capabilities)
-        admin = self.mpcontext.Process(
-            target=_start_admin, args=(starter, endpoint, capabilities, self.mpcontext), name="slither-admin"
-        )
-        admin.start()
-        detach_child(admin)
-        response = self.transport.run(None, _ADMIN_START_LIMIT)
-        if not isinstance(response, ReceiveEnvelope) or not isinstance(response.message, EndpointConnected):
-            raise ActorSystemFailure("the admin process did not start")
-
-
-__all__ = ["RUN_DIRECTORY", "UnixSystemBase", "UnixTransport", "actor_address"]

@@ -17,6 +17,8 @@ class LeaseBook:
 
     def __init__(self) -> None:
         self._free: dict[Ref, None] = {}
+        # Up, but perhaps still at work for a holder that is dead; "" for one that an earlier book knew of.
+        self._leaving: dict[Ref, str] = {}
         self._held: dict[Ref, str] = {}  # in the order of the grants
         self._recalled: set[Ref] = set()
         self._wants: dict[str, int] = {}  # in the order of waiting
@@ -24,14 +26,27 @@ class LeaseBook:
     @property
     def workers(self) -> tuple[Ref, ...]:
         """All workers that are up, in the order of their names."""
-        return tuple(sorted((*self._free, *self._held), key=lambda ref: (len(ref.name), ref.name)))
+        known = (*self._free, *self._held, *self._leaving)
+        return tuple(sorted(known, key=lambda ref: (len(ref.name), ref.name)))
 
-    def worker_up(self, worker: Ref) -> list[Action]:
-        self._free[worker] = None
+    def worker_up(self, worker: Ref) -> None:
+        """It is granted to nobody before it is `vacated` by ""."""
+        self._leaving[worker] = ""
+
+    def vacated(self, worker: Ref, holder: str) -> list[Action]:
+        """The worker does nothing for this dead holder any more."""
+        if self._leaving.get(worker) == holder:
+            del self._leaving[worker]
+            self._free[worker] = None
         return self._settle()
+
+    def is_left_by(self, worker: Ref, holder: str) -> bool:
+        """Whether the worker has yet to end what it does for this dead holder."""
+        return self._leaving.get(worker) == holder
 
     def worker_down(self, worker: Ref) -> list[Action]:
         self._free.pop(worker, None)
+        self._leaving.pop(worker, None)
         self._held.pop(worker, None)
         self._recalled.discard(worker)
         return self._settle()
@@ -52,14 +67,16 @@ class LeaseBook:
                 self._wants[holder] = self._wants.pop(holder)
         return self._settle()
 
-    def holder_down(self, holder: str) -> list[Action]:
-        """The holder is dead. What its workers still run for it, they finish for nobody."""
+    def holder_down(self, holder: str) -> list[Ref]:
+        """The holder is dead; the workers that may still be at work for it, granted to nobody before they are
+        `vacated`."""
         self._wants.pop(holder, None)
-        for worker in [worker for worker, who in self._held.items() if who == holder]:
+        left = [worker for worker, who in self._held.items() if who == holder]
+        for worker in left:
             del self._held[worker]
             self._recalled.discard(worker)
-            self._free[worker] = None
-        return self._settle()
+            self._leaving[worker] = holder
+        return left
 
     def _settle(self) -> list[Action]:
         actions = self._grant()

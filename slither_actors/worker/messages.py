@@ -75,6 +75,21 @@ class EndRun:
 
 
 @message
+class Vacate:
+    """To a worker: forget the runs of the dispatcher at `holder`, which is dead; an empty one means nobody. Answered by
+    `Vacated` when everything before it is done."""
+
+    holder: str
+
+
+@message
+class Vacated:
+    """From a worker: it does nothing for `holder` any more."""
+
+    holder: str
+
+
+@message
 class LeaseRequest:
     """To a pool: the sender can use `want` workers in all, counting those it has."""
 
@@ -86,6 +101,13 @@ class LeaseGranted:
     """From a pool: this worker is yours until you return it."""
 
     worker: Ref
+
+
+@message
+class LeaseAnswer:
+    """From a pool, after what it could grant at once for a request of `want`; more comes when others give it up."""
+
+    want: int
 
 
 @message

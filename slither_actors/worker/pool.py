@@ -6,17 +6,30 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors.otp.child import ChildSpec, ExitReason, Strategy, SupervisorOptions
-from slither_actors.otp.messages import Down, Subscribe, Up
+from slither_actors.otp.messages import Down, KillProcess, Subscribe, Up
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Caller, Server, handles
 from slither_actors.otp.supervisor import Supervisor
 from slither_actors.worker._leases import Action, LeaseBook
 from slither_actors.worker._page import take_last
-from slither_actors.worker.messages import LeaseRequest, LeaseReturned, ListWorkers
+from slither_actors.worker.messages import (
+    LeaseAnswer,
+    LeaseGranted,
+    LeaseRecalled,
+    LeaseRequest,
+    LeaseReturned,
+    ListWorkers,
+    Vacate,
+    Vacated,
+)
 from slither_actors.worker.process import Worker
 
 WORKERS = "workers"
 LEASES = "leases"
+
+# What still runs for a dispatcher that is dead may take this long before its worker is killed.
+ORPHAN_GRACE_S = 1.0
+_ORPHANED = "its batch was for a dispatcher that is dead"
 
 
 class WorkerSupervisor(Supervisor):
@@ -27,7 +40,7 @@ class WorkerSupervisor(Supervisor):
         return take_last(self.surroundings.directory, ref.pid)
 
     def charges(self, ref: Ref | None, reason: ExitReason, finding: Any) -> bool:
-        return not finding
+        return not finding and reason.text != _ORPHANED
 
 
 class Pool(Server):
@@ -41,6 +54,7 @@ class Pool(Server):
 
     def __init__(self, workers: str) -> None:
         self._workers = workers
+        self._supervisor: str | None = None
         self._book = LeaseBook()
 
     def init(self) -> None:
@@ -51,18 +65,40 @@ class Pool(Server):
     @handles(Up)
     def _on_up(self, message: Up, sender: str) -> None:
         if message.ref.name.startswith(self._workers):
-            self._tell(self._book.worker_up(message.ref))
+            self._book.worker_up(message.ref)
+            self.post(message.ref.address, Vacate(""))  # perhaps this pool is new, and not the worker
+        elif message.ref.name + "/" == self._workers:
+            self._supervisor = message.ref.address
 
     @handles(Down)
     def _on_down(self, message: Down, sender: str) -> None:
         if message.ref.name.startswith(self._workers):
             self._tell(self._book.worker_down(message.ref))
         else:
-            self._tell(self._book.holder_down(message.ref.address))
+            self._holder_down(message.ref.address)
+
+    def _holder_down(self, holder: str) -> None:
+        left = self._book.holder_down(holder)
+        for worker in self._book.workers:  # also those that it had once, which know its runs
+            self.post(worker.address, Vacate(holder))
+        if left:
+            self.start_timer(ORPHAN_GRACE_S, lambda: self._free_by_force(left, holder))
+
+    def _free_by_force(self, left: list[Ref], holder: str) -> None:
+        for worker in left:
+            if self._supervisor is not None and self._book.is_left_by(worker, holder):
+                self.post(self._supervisor, KillProcess(worker, _ORPHANED))
+
+    @handles(Vacated)
+    def _on_vacated(self, message: Vacated, sender: str) -> None:
+        worker = next((ref for ref in self._book.workers if ref.address == sender), None)
+        if worker is not None:
+            self._tell(self._book.vacated(worker, message.holder))
 
     @handles(LeaseRequest)
     def _on_request(self, message: LeaseRequest, sender: str) -> None:
         self._tell(self._book.request(sender, message.want))
+        self.post(sender, LeaseAnswer(message.want))
 
     @handles(LeaseReturned)
     def _on_returned(self, message: LeaseReturned, sender: str) -> None:
@@ -74,7 +110,8 @@ class Pool(Server):
         return super().handle_call(request, caller)
 
     def handle_undelivered(self, message: Any, to: str) -> None:
-        self._tell(self._book.holder_down(to))
+        if isinstance(message, LeaseGranted | LeaseRecalled):
+            self._holder_down(to)
 
     def _tell(self, actions: list[Action]) -> None:
         for address, news in actions:

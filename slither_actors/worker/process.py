@@ -15,7 +15,17 @@ from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
 from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable
-from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce
+from slither_actors.worker.messages import (
+    BatchDone,
+    BatchFailed,
+    EndRun,
+    Job,
+    OnceDone,
+    RunBatch,
+    RunOnce,
+    Vacate,
+    Vacated,
+)
 from slither_actors.worker.parcel import Columns, Parcel, pack, unpack
 
 
@@ -24,6 +34,7 @@ class _Work:
     """A run, as this worker knows it."""
 
     name: str
+    holder: str
     execute: Callable[[Columns, Context], Columns]
     context: Context
 
@@ -38,9 +49,10 @@ class _Work:
 class _Unusable(Exception):
     """The run's executor cannot work here, whatever the batch."""
 
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
+    def __init__(self, error: BaseException, holder: str) -> None:
+        super().__init__(error, holder)
         self.error = error
+        self.holder = holder
 
 
 class Worker(Server):
@@ -55,7 +67,7 @@ class Worker(Server):
         began = time.perf_counter()
         self._page.running(message.number)
         try:
-            work = self._work(message.run, message.job)
+            work = self._work(message.run, message.job, sender)
             parcels = tuple([work.run(parcel) for parcel in message.parcels])
         except BaseException as error:
             self._page.running(0)
@@ -64,9 +76,9 @@ class Worker(Server):
             self._page.running(0)
             self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
 
-    def _work(self, run: str, job: Job | None) -> _Work:
+    def _work(self, run: str, job: Job | None, sender: str) -> _Work:
         if job is not None:
-            self._works[run] = _prepare(job.executor, job.context)
+            self._works[run] = _prepare(job.executor, job.context, sender)
         work = self._works[run]
         if isinstance(work, _Unusable):
             raise work
@@ -85,12 +97,18 @@ class Worker(Server):
     def _on_end_run(self, message: EndRun, sender: str) -> None:
         self._works.pop(message.run, None)
 
+    @handles(Vacate)
+    def _on_vacate(self, message: Vacate, sender: str) -> None:
+        for run in [run for run, work in self._works.items() if work.holder == message.holder]:
+            del self._works[run]
+        self.post(sender, Vacated(message.holder))
 
-def _prepare(executor: Code, context: Context) -> _Work | _Unusable:
+
+def _prepare(executor: Code, context: Context, holder: str) -> _Work | _Unusable:
     try:
-        return _Work(executor.name, batch_runner(executor), context.bind({}))
+        return _Work(executor.name, holder, batch_runner(executor), context.bind({}))
     except BaseException as error:
-        return _Unusable(error)
+        return _Unusable(error, holder)
 
 
 def _culprit(name: str, rows: Columns, error: NotPicklable) -> InvalidOutcome:

@@ -28,6 +28,8 @@ from slither_actors.worker.messages import (
     LeaseRequest,
     LeaseReturned,
     RunBatch,
+    Vacate,
+    Vacated,
 )
 from slither_actors.worker.parcel import pack_items, unpack_items
 
@@ -129,17 +131,22 @@ class Pool(Node):
         world.nodes["pool"] = self
 
     def receive(self, message, sender):
+        actions = []
         if isinstance(message, Ref):
-            actions = self.book.worker_up(message)
+            self.book.worker_up(message)
+            self.world.send("pool", message.address, Vacate(""))
+        elif isinstance(message, Vacated):
+            if sender in self.world.workers:
+                actions = self.book.vacated(self.world.workers[sender].ref, message.holder)
         elif isinstance(message, Down):
             actions = self.book.worker_down(message.ref)
         elif isinstance(message, LeaseRequest):
             actions = self.book.request(sender, message.want)
-        elif isinstance(message, Lost):
-            actions = self.book.holder_down(message.to)
-        else:
-            assert isinstance(message, LeaseReturned)
+        elif isinstance(message, LeaseReturned):
             actions = self.book.give_back(sender, message.worker)
+        else:
+            assert isinstance(message, Lost)
+            assert isinstance(message.message, Vacate)
         for holder, news in actions:
             self.world.send("pool", holder, news)
 
@@ -150,6 +157,7 @@ class Pool(Node):
         self.book = LeaseBook()
         for worker in self.world.workers.values():
             self.book.worker_up(worker.ref)
+            self.world.send("pool", worker.ref.address, Vacate(""))
         dead = [m for m in self.world.channels.get(("registry", "pool"), ()) if isinstance(m, Down)]
         self.world.channels["registry", "pool"] = deque(dead)
         for node in self.world.nodes.values():
@@ -182,12 +190,8 @@ class Worker(Node):
         self.jobs = {}
 
     def receive(self, message, sender):
-        if isinstance(message, EndRun):
-            self.queue.append((message, sender))
-        else:
-            assert isinstance(message, RunBatch)
-            assert message.number, "0 means idle"
-            self.queue.append((message, sender))
+        assert isinstance(message, EndRun | Vacate | RunBatch)
+        self.queue.append((message, sender))
 
     def batches(self):
         return [message for message, _ in self.queue if isinstance(message, RunBatch)]
@@ -202,6 +206,10 @@ class Worker(Node):
 
     def work(self):
         message, sender = self.queue[0]
+        if isinstance(message, Vacate):
+            self.queue.popleft()
+            self.world.send(self.ref.address, sender, Vacated(message.holder))
+            return
         if isinstance(message, EndRun):
             self.queue.popleft()
             assert self.jobs.pop(message.run, None), "told of the end of a run that it never saw"

@@ -23,6 +23,7 @@ class Holders:
         self.book = LeaseBook()
         self.alive = set()
         self.held = {}
+        self.leaving = {}
         self.recalled = set()
         self.wants = {}
         self.granted_to = []
@@ -38,6 +39,7 @@ class Holders:
             if isinstance(news, LeaseGranted):
                 assert news.worker in self.alive, f"{news.worker} is granted but dead"
                 assert news.worker not in self.held, f"{news.worker} is granted twice"
+                assert news.worker not in self.leaving, f"{news.worker} is still at work for one who is dead"
                 assert self.count(holder) < self.wants.get(holder, 0), f"{holder} gets more than it wants"
                 self.held[news.worker] = holder
                 self.granted_to.append(holder)
@@ -49,11 +51,19 @@ class Holders:
 
     def up(self, ref):
         self.alive.add(ref)
-        self.take(self.book.worker_up(ref))
+        self.leaving[ref] = ""
+        self.book.worker_up(ref)
+        self.vacate(ref, "")
+
+    def vacate(self, ref, holder):
+        if self.leaving.get(ref) == holder:
+            del self.leaving[ref]
+        self.take(self.book.vacated(ref, holder))
 
     def down(self, ref):
         self.alive.discard(ref)
         self.held.pop(ref, None)
+        self.leaving.pop(ref, None)
         self.recalled.discard(ref)
         self.take(self.book.worker_down(ref))
 
@@ -68,10 +78,13 @@ class Holders:
 
     def die(self, holder):
         self.wants.pop(holder, None)
-        for ref in [ref for ref, who in self.held.items() if who == holder]:
+        had = [ref for ref, who in self.held.items() if who == holder]
+        for ref in had:
             del self.held[ref]
             self.recalled.discard(ref)
-        self.take(self.book.holder_down(holder))
+            self.leaving[ref] = holder
+        assert self.book.holder_down(holder) == had
+        assert all(self.book.is_left_by(ref, holder) for ref in had)
 
     def obey_recalls(self):
         for ref in sorted(self.recalled, key=lambda ref: ref.name):
@@ -115,13 +128,19 @@ class AnyOrder(RuleBasedStateMachine):
     def a_holder_dies(self, holder):
         self.holders.die(holder)
 
+    @precondition(lambda self: self.holders.leaving)
+    @rule(data=st.data(), right=st.booleans())
+    def a_worker_is_done_with_a_dead_holder(self, data, right):
+        ref = data.draw(st.sampled_from(sorted(self.holders.leaving, key=str)))
+        self.holders.vacate(ref, self.holders.leaving[ref] if right else "somebody else")
+
     @rule()
     def all_holders_obey(self):
         self.holders.obey_recalls()
 
     @invariant()
     def no_worker_is_idle_while_somebody_waits(self):
-        free = self.holders.alive - self.holders.held.keys()
+        free = self.holders.alive - self.holders.held.keys() - self.holders.leaving.keys()
         assert not (free and self.holders.short()), f"{free} idle, {self.holders.short()} wait"
 
     @invariant()
@@ -137,6 +156,8 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "holders"):
             return
+        for ref, holder in list(self.holders.leaving.items()):
+            self.holders.vacate(ref, holder)
         for _ in range(3 * len(HOLDERS)):
             waiting = set(self.holders.short())
             self.holders.granted_to.clear()
@@ -208,6 +229,8 @@ def test_what_a_dead_holder_had_goes_to_those_who_wait():
     holders.request("anna", 1)
     holders.request("ben", 1)
     holders.die("anna")
+    assert holders.held == {}, "it may still be at work for her"
+    holders.vacate(worker(1), "anna")
     assert holders.held == {worker(1): "ben"}
     assert not holders.recalled
 
@@ -227,6 +250,7 @@ def test_the_death_of_a_recalled_worker_has_another_one_recalled():
 def test_a_dead_worker_and_a_dead_holder_leave_nothing_behind():
     book = LeaseBook()
     book.worker_up(worker(1))
+    book.vacated(worker(1), "")
     book.request("anna", 3)
     book.request("ben", 3)
     book.holder_down("anna")
@@ -240,6 +264,8 @@ def test_unknown_names_do_no_harm():
     assert book.worker_down(worker(1)) == []
     assert book.give_back("anna", worker(1)) == []
     assert book.holder_down("anna") == []
+    assert book.vacated(worker(1), "anna") == []
+    assert book.workers == ()
     assert book.request("anna", 0) == []
 
 
@@ -247,6 +273,7 @@ def test_workers_are_listed_in_the_order_of_their_numbers():
     book = LeaseBook()
     for number in (10, 2, 1):
         book.worker_up(worker(number))
+    book.vacated(worker(2), "")
     book.request("anna", 1)
     assert [ref.name for ref in book.workers] == [f"workers/worker-{number}" for number in (1, 2, 10)]
 

@@ -7,7 +7,7 @@ import pytest
 from slither_actors import Context, InvalidOutcome, NotImportable, RemoteError
 from slither_actors.item import Item
 from slither_actors.worker.executor import code_of
-from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce
+from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce, Vacate
 from slither_actors.worker.parcel import pack_items, unpack_items
 from slither_actors.worker.process import Worker
 from tests.helpers import jobs
@@ -66,6 +66,15 @@ def test_the_job_is_told_once_and_the_state_lives_as_long_as_the_run(bench):
     bench._on_end_run(EndRun("r"), "dispatcher")
     assert list(bench._works) == ["other"]
     bench._on_end_run(EndRun("never seen"), "dispatcher")
+
+
+def test_the_runs_of_a_dead_dispatcher_are_forgotten_and_those_of_others_kept(bench):
+    bench.run([1], jobs.counted, run="theirs")
+    bench._on_vacate(Vacate("somebody else"), "pool")
+    assert list(bench._works) == ["theirs"]
+    bench._on_vacate(Vacate("dispatcher"), "pool")
+    assert list(bench._works) == []
+    assert [answer.holder for answer in bench.answers[1:]] == ["somebody else", "dispatcher"]
 
 
 @pytest.mark.parametrize("mishap", ["raise", "exit", "too few", "none", "lock"])

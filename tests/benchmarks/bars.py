@@ -1,0 +1,174 @@
+"""The bars: what the figures have to reach. Reported, never asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.benchmarks.catalogue import OURS
+from tests.benchmarks.results import Results
+
+Value = Callable[[Results], float | None]
+
+# What a stream of batches of 64 with 8 in flight may pull ahead: (max_in_flight + 4) * batch_size.
+CREDIT = (8 + 4) * 64
+DOOMED, BATCH = 2_000, 10
+
+
+class Mark(NamedTuple):
+    """One height: a value, and what it has to be at least, or at most.
+
+    Attributes:
+        value: the figure out of the results.
+        limit: the height.
+        unit: what is written behind both.
+        at_least: whether more is better.
+    """
+
+    value: Value
+    limit: float
+    unit: str
+    at_least: bool = True
+
+    def met(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.at_least else '≤'} {self.limit:,g} {self.unit}"
+
+
+class Bar(NamedTuple):
+    """A bar: the height to reach first, and the goal behind it."""
+
+    name: str
+    what: str
+    first: Mark | None
+    goal: Mark | None = None
+
+
+class Standing(NamedTuple):
+    """Where the results stand at a bar, as words."""
+
+    bar: str
+    what: str
+    value: str
+    first: str
+    goal: str
+    reached: str
+
+
+def of(key: str, workload: str, peer: str = OURS) -> Value:
+    """A figure as it is."""
+    return lambda results: results.median(workload, peer, key)
+
+
+def times(key: str, workload: str, *peers: str, peer: str = OURS) -> Value:
+    """A figure as a multiple of the best of other peers'; `None` unless all of those were measured."""
+
+    def value(results: Results) -> float | None:
+        ours = results.median(workload, peer, key)
+        theirs = [results.median(workload, name, key) for name in peers]
+        known = [figure for figure in theirs if figure]
+        return ours / max(known) if ours is not None and known else None
+
+    return value
+
+
+def share_of_w1(results: Results) -> float | None:
+    """The rate of a long stream as a multiple of that of a short one."""
+    long, short = results.median("w4", OURS, "items_s"), results.median("w1", OURS, "items_s")
+    return long / short if long and short else None
+
+
+LIBRARIES = ("process_pool", "process_pool_map", "mp_pool", "pebble", "mpire", "loky", "ray", "dask", "xoscar")
+LOOP = "× bounded ProcessPool loop"
+
+BARS = (
+    Bar(
+        "P1",
+        "stream, no-op, batches of 64",
+        Mark(times("items_s", "w1", "process_pool"), 1.2, LOOP),
+        Mark(times("items_s", "w1", "mp_pool"), 1.0, "× Pool.imap"),
+    ),
+    Bar(
+        "P2",
+        "stream, no-op, batches of 1",
+        Mark(times("items_s", "w1-single", "process_pool"), 1.0, LOOP),
+        Mark(times("items_s", "w1-single", *LIBRARIES), 1.0, "× best peer measured"),
+    ),
+    Bar(
+        "P3",
+        "text analysis through a pipe",
+        Mark(of("of_bare", "w2", "slither_pipe"), 0.9, "× two bare processes"),
+        Mark(of("of_bare", "w2", "slither_pipe"), 0.97, "× two bare processes"),
+    ),
+    Bar(
+        "P4",
+        "1 MB arrays there and back",
+        Mark(times("mb_s", "w3", "ray"), 1.0, "× Ray tasks"),
+        Mark(times("mb_s", "w3", "shared_memory"), 0.8, "× shared memory"),
+    ),
+    Bar(
+        "P7",
+        "interpreter start to the first result",
+        Mark(of("first_result_s", "w6"), 0.5, "s", at_least=False),
+        Mark(of("first_result_s", "w6"), 0.25, "s", at_least=False),
+    ),
+    Bar(
+        "P7",
+        "idle PSS of the whole tree",
+        Mark(of("idle_mb", "w6"), 100, "MB", at_least=False),
+        Mark(of("idle_mb", "w6"), 65, "MB", at_least=False),
+    ),
+    Bar("P8", "peak memory, all items against a tenth", Mark(of("growth", "w4"), 1.05, "×", at_least=False)),
+    Bar("P8", "pulled ahead of a pause", Mark(of("pulled_ahead", "w4"), CREDIT, "items", at_least=False)),
+    Bar("P8", "rate of a long stream", None, Mark(share_of_w1, 0.8, "× W1")),
+    Bar("P9", "killed once, with Retry: delivered", Mark(of("delivered", "w7-once"), DOOMED, "items")),
+    Bar(
+        "P9",
+        "killed, with skip: delivered",
+        Mark(of("delivered", "w7-killed"), DOOMED - BATCH, "items"),
+        Mark(of("delivered", "w7-killed"), DOOMED - 1, "items"),
+    ),
+    Bar("P9", "killed, with skip: a new worker works", Mark(of("replaced_ms", "w7-killed"), 200, "ms", at_least=False)),
+    Bar(
+        "P9",
+        "killed, with skip: time of the run",
+        Mark(of("slowdown", "w7-killed"), 1.3, "× undisturbed", at_least=False),
+    ),
+)
+
+
+def standings(results: Results) -> list[Standing]:
+    """All bars against the results."""
+    return [_standing(bar, results) for bar in BARS]
+
+
+def _standing(bar: Bar, results: Results) -> Standing:
+    marks = [mark for mark in (bar.first, bar.goal) if mark is not None]
+    values = [mark.value(results) for mark in marks]
+    shown = dict.fromkeys(_shown(mark, value) for mark, value in zip(marks, values, strict=True) if value is not None)
+    return Standing(
+        bar.name,
+        bar.what,
+        " / ".join(shown) or "not measured",
+        str(bar.first or "–"),
+        str(bar.goal or "–"),
+        _reached(bar, results),
+    )
+
+
+def _reached(bar: Bar, results: Results) -> str:
+    """The highest mark that is met; "goal" takes no first mark to be met, since the two may be held against others."""
+    answers = {}
+    for name, mark in (("goal", bar.goal), ("first", bar.first)):
+        value = mark.value(results) if mark else None
+        if mark and value is not None:
+            answers[name] = mark.met(value)
+    if not answers:
+        return "not measured"
+    return next((name for name, met in answers.items() if met), "no")
+
+
+def _shown(mark: Mark, value: float) -> str:
+    return f"{value:,.0f} {mark.unit}" if value >= 100 else f"{value:.3g} {mark.unit}"

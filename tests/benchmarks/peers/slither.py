@@ -1,0 +1,71 @@
+"""slither_actors: a stream over a pool, and the same work as a pipe of local, worker and router stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Any
+
+import slither_actors as slither
+from tests.benchmarks.peers.base import How, NotPossible, Peer
+from tests.benchmarks.work.jobs import Job
+
+payload_of = attrgetter("payload")
+
+
+class Stream(Peer):
+    """`system.stream(...)`."""
+
+    def start(self) -> None:
+        self.system = slither.start(pools={"default": self.workers})
+
+    def stop(self) -> None:
+        self.system.stop()
+
+    def dispatch(self, job: Job, items: Iterable[Any], how: How) -> Iterator[Any]:
+        with self.system.stream(
+            items,
+            job.batch,
+            batch_size=how.batch,
+            max_in_flight=how.in_flight,
+            ordering="preserve" if how.ordered else "as_completed",
+            on_error=policy_of(how),
+            timeout_s=how.timeout_s,
+        ) as stream:
+            yield from map(payload_of, stream)
+
+    def sessions(self, calls: list[tuple[str, int]], window: int) -> dict[str, int]:
+        raise NotPossible("this version has no sessions")
+
+
+def policy_of(how: How) -> Any:
+    """The error policy that does what is asked."""
+    if how.retries and hasattr(slither, "Retry"):
+        return slither.Retry(max_attempts=3, then="skip")
+    return "skip" if how.tolerant else "halt"
+
+
+class TextPipe(slither.Pipe):
+    """Tidy a document, analyse it in a worker process, and sort it by its tone."""
+
+    @slither.local
+    def tidy(item: slither.Item) -> str:
+        return " ".join(item.payload.split())
+
+    analyse = slither.worker("tests.benchmarks.work.text:analyse_all", batch_size=50)
+    sort = slither.router(
+        (lambda item: item.payload["sentiment"] > 0, "praise"),
+        (lambda item: item.payload["sentiment"] < 0, "blame"),
+    )
+    outputs = ["praise", "blame"]
+
+
+class TextPipeStream(Stream):
+    """`system.stream_pipe(...)` of the pipe above, whatever the job."""
+
+    def start(self) -> None:
+        self.system = slither.start(pools={"default": self.workers}, pipes=[TextPipe])
+
+    def dispatch(self, job: Job, items: Iterable[Any], how: How) -> Iterator[Any]:
+        with self.system.stream_pipe(TextPipe, items) as stream:
+            yield from map(payload_of, stream)
