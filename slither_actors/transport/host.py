@@ -8,6 +8,7 @@ root dies, or when it is asked to stop, it kills and reaps everything below it a
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -91,6 +92,9 @@ def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, Any]:
     # Imported here, once, so that every actor inherits it by fork; and before Thespian replaces the logging tree,
     # which actors find again through the loggers that were made with it.
     importlib.import_module(root_class.rpartition(".")[0])
+    # What exists now lives as long as the tree: kept out of collections, its pages stay shared with every actor.
+    gc.collect()
+    gc.freeze()
 
     class Capabilities:
         capabilities = {RUN_DIRECTORY: str(directory.path)}  # noqa: RUF012 - Thespian's shape

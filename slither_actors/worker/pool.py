@@ -127,7 +127,10 @@ def pool_spec(name: str, size: int, *more: ChildSpec) -> ChildSpec:
         size: how many workers.
         more: further children, such as the dispatcher for plain calls.
     """
-    workers = [ChildSpec(f"worker-{number}", Code.of(Worker)) for number in range(1, size + 1)]
+    # whoever could want what a worker still runs was stopped before it
+    workers = [
+        ChildSpec(f"worker-{number}", Code.of(Worker), shutdown_s=ORPHAN_GRACE_S) for number in range(1, size + 1)
+    ]
     supervisor = ChildSpec(
         WORKERS, Code.of(WorkerSupervisor), (SupervisorOptions(parallel_start=True), workers), type="supervisor"
     )

@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NAME",
-        help=f"of {', '.join(WORKLOADS)}; w7 means all of its kind",
+        help=f"of {', '.join(WORKLOADS)}; w7 means all three",
     )
     add("--peers", nargs="+", default=[], metavar="NAME", help=f"of {', '.join(PEERS)}")
     add("--heavy", action="store_true", help="also those that bring a cluster: Ray, Dask and xoscar")
@@ -40,9 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="little work, to see that all of it runs; the figures mean nothing")
     add("--json", type=Path, default=Path(tempfile.gettempdir(), "slither-bench.json"), metavar="FILE", help="all runs")
     add("--plot", type=Path, metavar="FILE", help="the ratios as an SVG picture")
-    add(
-        "--markdown", type=Path, metavar="FILE", help="a document with two marker comments to write the results between"
-    )
+    add("--markdown", type=Path, metavar="FILE", help="a document whose marked part becomes the results")
     return made
 
 

@@ -52,9 +52,9 @@ class PeerInfo(NamedTuple):
 
 ITEMS = Metric("items_s", "items/s")
 MEGABYTES = Metric("mb_s", "MB/s")
-DELIVERED = Metric("delivered", "delivered")
+LOST = Metric("lost", "items lost", more_is_better=None)
 FAULTS = (
-    Metric("slowdown", "time of an undisturbed run, ×", more_is_better=None),
+    Metric("slowdown", "time of an undisturbed run, x", more_is_better=None),
     Metric("replaced_ms", "new worker after, ms", more_is_better=None),
 )
 
@@ -69,7 +69,7 @@ WORKLOADS = {
             "text analysis, batches of 50",
             "throughput:text",
             ITEMS,
-            (Metric("of_bare", "of two bare processes at that time, ×", more_is_better=None),),
+            (Metric("of_bare", "of two bare processes at that time, x", more_is_better=None),),
         ),
         Workload("w3", "arrays of 1 MB there and back", "throughput:arrays_back", MEGABYTES),
         Workload("w3-sum", "arrays of 1 MB there, a number back", "throughput:arrays_there", MEGABYTES),
@@ -81,7 +81,7 @@ WORKLOADS = {
             (
                 Metric("pulled_ahead", "pulled ahead of a pause", more_is_better=None),
                 Metric("peak_few_mb", "peak after the first tenth, MB", more_is_better=None),
-                Metric("growth", "peak after all, ×", more_is_better=None),
+                Metric("growth", "peak after all, x", more_is_better=None),
             ),
         ),
         Workload("w5", "uneven sleeps, as completed", "throughput:naps", Metric("of_ideal", "share of the ideal")),
@@ -96,9 +96,9 @@ WORKLOADS = {
                 Metric("stop_s", "stop and exit, s", more_is_better=None),
             ),
         ),
-        Workload("w7-killed", "an item kills every worker that gets it", "faults:killed", DELIVERED, FAULTS),
-        Workload("w7-once", "an item kills its worker once", "faults:killed_once", DELIVERED, FAULTS),
-        Workload("w7-hang", "an item hangs, under a timeout", "faults:hanging", DELIVERED, FAULTS[:1]),
+        Workload("w7-killed", "an item kills every worker that gets it", "faults:killed", LOST, FAULTS),
+        Workload("w7-once", "an item kills its worker once", "faults:killed_once", LOST, FAULTS),
+        Workload("w7-hang", "an item hangs, under a timeout", "faults:hanging", LOST, FAULTS[:1]),
         Workload("w8", "calls of sticky sessions", "sessions:sticky", Metric("calls_s", "calls/s")),
     )
 }

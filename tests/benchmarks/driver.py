@@ -180,7 +180,7 @@ def machine() -> dict[str, str]:
     """What the figures were taken on."""
     model = _lines_with(Path("/proc/cpuinfo"), "model name")
     return {
-        "processor": f"{os.cpu_count()} × {next(model, platform.machine())}",
+        "processor": f"{os.cpu_count()} x {next(model, platform.machine())}",
         "memory": f"{psutil.virtual_memory().total / 1e9:.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",

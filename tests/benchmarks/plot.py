@@ -31,8 +31,6 @@ def svg(results: Results) -> str:
 
 
 def _ratios(workload: Workload, results: Results) -> list[tuple[str, float]]:
-    if workload.metric.key == "delivered":
-        return []
     peers = results.runs.get(workload.name, {})
     return [(peer, ratio) for peer in peers if peer != OURS and (ratio := results.ratio(workload, peer)) is not None]
 
@@ -60,7 +58,7 @@ def _frame(height: int) -> list[str]:
         f"<title>How many times as fast {OURS} is</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         _text(16, 24, f"How many times as fast {OURS} is as each of the others", weight="bold", size=15),
-        _text(16, 44, "Ratios of medians on a logarithmic scale. Right of 1 ×: ahead. Grey: what the machine allows."),
+        _text(16, 44, "Ratios of medians on a logarithmic scale. Right of 1 x: ahead. Grey: what the machine allows."),
     ]
 
 
@@ -70,7 +68,7 @@ def _axis(scale: Scale, height: int) -> list[str]:
         x = scale.x(ratio)
         colour = INK if ratio == 1 else PALE
         parts.append(f'<line x1="{x:.1f}" y1="{TOP + 12}" x2="{x:.1f}" y2="{height - 12}" stroke="{colour}"/>')
-        parts.append(_text(x, TOP + 6, f"{ratio:g} ×", anchor="middle"))
+        parts.append(_text(x, TOP + 6, f"{ratio:g} x", anchor="middle"))
     return parts
 
 

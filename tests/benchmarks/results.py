@@ -39,7 +39,7 @@ class Results:
         """How many times better we are than a peer: above 1 we are ahead, whichever way the metric counts."""
         metric = workload.metric
         ours, theirs = (self.median(workload.name, name, metric.key) for name in (OURS, peer))
-        if not ours or not theirs:
+        if not ours or not theirs or metric.more_is_better is None:
             return None
         return ours / theirs if metric.more_is_better else theirs / ours
 
@@ -49,9 +49,8 @@ class Results:
         runs = self._runs_of(workload, peer)
         for run in runs:
             words.update(_words_of(run))
-        return "; ".join(
-            word if times == len(runs) else f"{word} ({times} of {len(runs)})" for word, times in words.items()
-        )
+        counted = ((word, "" if times == len(runs) else f" ({times} of {len(runs)})") for word, times in words.items())
+        return "; ".join(word + share for word, share in counted)
 
     def noise(self) -> float:
         """The median share of the machine that others took."""

@@ -70,4 +70,4 @@ def figure(value: float | None) -> str:
 
 def times(ratio: float) -> str:
     """A ratio."""
-    return f"{figure(ratio)} ×"
+    return f"{figure(ratio)} x"

@@ -38,8 +38,8 @@ def _fault(trial: Trial, end: str, how: How) -> Result:
         undisturbed_s = drain(peer.dispatch(harmless, range(number), how._replace(timeout_s=None)), number)
         results = peer.dispatch(job_of(Doomed(end, number // 2, folder)), range(number), how)
         began = time.perf_counter()
-        with watched(trial, lambda: {"outcome": "hangs", "delivered": len(seen)}, lambda: len(seen)):
-            facts: Result = {"outcome": _run(results, seen), "delivered": len(seen)}
+        with watched(trial, lambda: {"outcome": "hangs", "lost": number - len(seen)}, lambda: len(seen)):
+            facts: Result = {"outcome": _run(results, seen), "lost": number - len(seen)}
         if facts["outcome"] == "completes":
             facts["slowdown"] = (time.perf_counter() - began) / undisturbed_s
         replaced = replaced_after_s(folder)

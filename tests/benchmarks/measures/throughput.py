@@ -44,11 +44,7 @@ def text(trial: Trial) -> Result:
     with running(trial.peer) as peer:
         took = drain(peer.dispatch(TEXT, work, how), number)
     after = drain(bare.dispatch(TEXT, work, how), number)
-    return {
-        "items_s": number / took,
-        "of_bare": (before + after) / 2 / took,
-        "bare_items_s": 2 * number / (before + after),
-    }
+    return {"items_s": number / took, "of_bare": (before + after) / 2 / took}
 
 
 def arrays_back(trial: Trial) -> Result:
