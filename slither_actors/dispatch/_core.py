@@ -237,6 +237,8 @@ class DispatchCore:
                 run.workers.add(worker.address)
                 self.outbox.append((worker.address, RunBatch(task.number, task.run, job, task.parcels)))
                 progress = True
+                if len(self._runs) > 1:  # to the end of the line
+                    self._runs[run.id] = self._runs.pop(run.id)
         if self._desk.someone_leaves:
             self._return_leases(recalled_only=True)
         self._watch_idleness(now)

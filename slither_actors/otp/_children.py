@@ -13,6 +13,9 @@ from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Caller
 from slither_actors.transport.process import describe_exit
 
+# Begins the reason of a `StartError` that is about the supervisor's own state, and not about the child.
+REFUSAL = "the supervisor says "
+
 
 @attrs.frozen
 class Request:
@@ -54,7 +57,7 @@ def reason_of(exitcode: int | None) -> ExitReason:
 def why(error: ApiError | ExitReason | None) -> str:
     """Why a child did not come up, for the one who asked for it."""
     if isinstance(error, ApiError):
-        return f"the supervisor says {error.value}"
+        return f"{REFUSAL}{error.value}"
     return error.text if error is not None else "it ended at once"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -25,7 +25,7 @@ from slither_actors.system.gateway import Gateway
 from slither_actors.transport.launch import Host, join
 
 # How long a call waits for a process that is being restarted.
-_RESTART_LIMIT_S = 5.0
+RESTART_LIMIT_S = 5.0
 CALL_LIMIT_S = 10.0
 
 # How long the registry, or the end of the whole tree, may lag behind a death.
@@ -57,7 +57,8 @@ class Client:
         self._actor_system: Any = None
         self._gateway_endpoint = gateway
         self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, tick)
-        self._finalizer = weakref.finalize(self, _end_host, host, os.getpid())
+        self._pid = os.getpid()
+        atexit.register(self._at_exit)
 
     def begin(self) -> None:
         """Start listening to the tree."""
@@ -70,13 +71,13 @@ class Client:
 
     # -- asking
 
-    def resolve(self, names: tuple[str, ...]) -> tuple[Ref, ...]:
+    def resolve(self, names: tuple[str, ...], limit_s: float = RESTART_LIMIT_S) -> tuple[Ref, ...]:
         """Who runs under these names; a process that is being restarted is waited for.
 
         Raises:
             NoProcess: it did not come back in time. SystemDown: the system is stopped, or gave up.
         """
-        deadline = time.monotonic() + _RESTART_LIMIT_S
+        deadline = time.monotonic() + limit_s
         while True:
             try:
                 refs: tuple[Ref, ...] = self._ask_registry(Resolve(names))
@@ -135,7 +136,7 @@ class Client:
             about: metadata of the events.
         """
         hooks = RunHooks(self._endpoints.give_back, over, self._last_exit, event, {"system": self._name, **about})
-        deadline = time.monotonic() + _RESTART_LIMIT_S
+        deadline = time.monotonic() + RESTART_LIMIT_S
         while True:
             endpoint = self._endpoints.borrow()
             try:
@@ -176,10 +177,13 @@ class Client:
 
     def stop(self, timeout_s: float) -> None:
         """Stop the tree in order, then everything that is left of it. Can be called again."""
+        if os.getpid() != self._pid:  # a forked child must not end what is its parent's
+            return
         with self._lock:
             if self._stopped:
                 return
             self._stopped = True
+        atexit.unregister(self._at_exit)
         if self._causes is None and self._host.alive:
             with contextlib.suppress(SlitherError):
                 self._gateway_endpoint.post(self._host.root, Shutdown(timeout_s))
@@ -189,7 +193,9 @@ class Client:
         self._endpoints.close()
         if self._actor_system is not None:
             self._actor_system._systemBase.transport.close()
-        self._finalizer.detach()
+
+    def _at_exit(self) -> None:
+        self.stop(HURRIED_S)
 
     def _note_registry(self, address: str) -> None:
         self._registry = address
@@ -207,10 +213,6 @@ class Client:
         return SystemDown(self._name, self._causes or ("the host process died",))
 
     def _refusal(self) -> SlitherError | None:
+        if os.getpid() != self._pid:
+            return SystemDown(self._name, (f"it belongs to process {self._pid}, of which this is a fork",))
         return self._down_error() if self._stopped or self._causes is not None else None
-
-
-def _end_host(host: Host, pid: int) -> None:
-    # a forked child of the service inherits this, and must not end what is its parent's
-    if os.getpid() == pid:
-        host.end(HURRIED_S)

@@ -53,7 +53,7 @@ class System:
         self._pools = pools
         self._run_numbers = itertools.count(1)
         self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle())
-        self._pipes = Pipes(self._client.call, tuple(pools), config.dispatch)
+        self._pipes = Pipes(self._client, tuple(pools), config.dispatch)
         self._client.begin()
 
     def __repr__(self) -> str:
@@ -276,7 +276,7 @@ class System:
             raise
 
     def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: Context) -> RunPlan:
-        refs = self._client.resolve(running.names)
+        refs = self._pipes.refs(running)
         stages = {stage.name: ref for stage, ref in zip(running.definition.stages, refs, strict=True)}
         return run_plan(run_id, running.definition, stages, service, context, self.config.dispatch)
 

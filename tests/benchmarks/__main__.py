@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.bars import standings
 from tests.benchmarks.catalogue import OURS, PEERS, WORKLOADS, chosen_peers, chosen_workloads
-from tests.benchmarks.document import insert, section
+from tests.benchmarks.document import around, insert, section
 from tests.benchmarks.driver import Plan, machine, run_all
 from tests.benchmarks.plot import svg
 from tests.benchmarks.results import Results
@@ -51,7 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         workloads = chosen_workloads(given.workloads)
         peers = chosen_peers(given.peers, heavy=given.heavy)
-    except ValueError as error:
+        if given.markdown:
+            around(given.markdown)  # better now than after an hour
+    except (ValueError, OSError) as error:
         command.error(str(error))
     plan = Plan(workloads, peers, given.repetitions or (1 if given.quick else 5), given.quick)
     began = time.monotonic()
@@ -65,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     }
     for workload in workloads:
         print(f"\n{workload.name.upper()}: {workload.title}\n\n{workload_table(workload, results)}")
+    if plan.quick:
+        print("\nquick: so little work that the figures mean nothing")
     print(f"\nBars\n\n{bar_table(results)}\n\nother programs took {about['others']} of the machine meanwhile (median)")
     write(given, results, about)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.benchmarks.catalogue import OURS
+from tests.benchmarks.catalogue import OURS, PIPE
 from tests.benchmarks.measures.faults import BATCH
 from tests.benchmarks.results import Results
 
@@ -63,7 +63,7 @@ def of(key: str, workload: str, peer: str = OURS) -> Value:
 
 
 def times(key: str, workload: str, *peers: str, peer: str = OURS) -> Value:
-    """A figure as a multiple of the best of other peers'; `None` unless all of those were measured."""
+    """A figure as a multiple of the best of other peers'; `None` where none of those was measured."""
 
     def value(results: Results) -> float | None:
         ours = results.median(workload, peer, key)
@@ -76,7 +76,7 @@ def times(key: str, workload: str, *peers: str, peer: str = OURS) -> Value:
 
 def share_of_w1(results: Results) -> float | None:
     """The rate of a long stream as a multiple of that of a short one."""
-    long, short = results.median("w4", OURS, "items_s"), results.median("w1", OURS, "items_s")
+    long, short = results.median("w4", OURS, "items_s"), results.median("w1-ordered", OURS, "items_s")
     return long / short if long and short else None
 
 
@@ -87,8 +87,8 @@ BARS = (
     Bar(
         "P1",
         "stream, no-op, batches of 64",
-        Mark(times("items_s", "w1", "process_pool"), 1.2, LOOP),
-        Mark(times("items_s", "w1", "mp_pool"), 1.0, "x Pool.imap"),
+        Mark(times("items_s", "w1-ordered", "process_pool"), 1.2, LOOP),
+        Mark(times("items_s", "w1-ordered", "mp_pool"), 1.0, "x Pool.imap"),
     ),
     Bar(
         "P2",
@@ -99,14 +99,14 @@ BARS = (
     Bar(
         "P3",
         "text analysis through a pipe",
-        Mark(of("of_bare", "w2", "slither_pipe"), 0.9, "x two bare processes"),
-        Mark(of("of_bare", "w2", "slither_pipe"), 0.97, "x two bare processes"),
+        Mark(of("of_bare", "w2", PIPE), 0.9, "x two bare processes"),
+        Mark(of("of_bare", "w2", PIPE), 0.97, "x two bare processes"),
     ),
     Bar(
         "P4",
         "1 MB arrays there and back",
-        Mark(times("mb_s", "w3", "ray"), 1.0, "x Ray tasks"),
-        Mark(times("mb_s", "w3", "shared_memory"), 0.8, "x shared memory"),
+        Mark(times("mb_s", "w3-back", "ray"), 1.0, "x Ray tasks"),
+        Mark(times("mb_s", "w3-back", "shared_memory"), 0.8, "x shared memory"),
     ),
     Bar(
         "P7",

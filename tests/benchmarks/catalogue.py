@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 WORKERS = 2
 OURS = "slither_actors"
+PIPE = "slither_pipe"
 
 
 class Metric(NamedTuple):
@@ -61,7 +62,7 @@ FAULTS = (
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("w1", "no-op, batches of 64, in order", "throughput:ordered", ITEMS),
+        Workload("w1-ordered", "no-op, batches of 64, in order", "throughput:ordered", ITEMS),
         Workload("w1-completed", "no-op, batches of 64, as completed", "throughput:completed", ITEMS),
         Workload("w1-single", "no-op, batches of 1, in order", "throughput:single", ITEMS),
         Workload(
@@ -71,7 +72,7 @@ WORKLOADS = {
             ITEMS,
             (Metric("of_bare", "of two bare processes at that time, x", more_is_better=None),),
         ),
-        Workload("w3", "arrays of 1 MB there and back", "throughput:arrays_back", MEGABYTES),
+        Workload("w3-back", "arrays of 1 MB there and back", "throughput:arrays_back", MEGABYTES),
         Workload("w3-sum", "arrays of 1 MB there, a number back", "throughput:arrays_there", MEGABYTES),
         Workload(
             "w4",
@@ -107,9 +108,14 @@ PEERS = {
     peer.name: peer
     for peer in (
         PeerInfo(OURS, "slither_actors stream", "slither:Stream"),
-        PeerInfo("slither_pipe", "slither_actors pipe", "slither:TextPipeStream", frozenset({"w2"})),
+        PeerInfo(PIPE, "slither_actors pipe", "slither:TextPipeStream", frozenset({"w2"})),
         PeerInfo("process_pool", "ProcessPoolExecutor, bounded loop", "executors:Bounded"),
-        PeerInfo("process_pool_map", "ProcessPoolExecutor.map", "executors:Map"),
+        PeerInfo(
+            "process_pool_map",
+            "ProcessPoolExecutor.map",
+            "executors:Map",
+            frozenset(WORKLOADS) - {"w1-completed", "w5", "w7-hang"},
+        ),
         PeerInfo("mp_pool", "multiprocessing.Pool.imap", "pools:MultiprocessingPool"),
         PeerInfo("pebble", "pebble, bounded loop", "executors:Pebble"),
         PeerInfo("mpire", "mpire.imap", "pools:Mpire"),
@@ -121,14 +127,14 @@ PEERS = {
             "raw_pipes",
             "limit: raw socket pairs",
             "raw_pipes:RawPipes",
-            frozenset({"w1", "w1-completed", "w1-single", "w2", "w3", "w3-sum", "w4", "w5", "w6", "w8"}),
+            frozenset(WORKLOADS) - {"w7-killed", "w7-once", "w7-hang"},
             limit=True,
         ),
         PeerInfo(
             "shared_memory",
             "limit: shared memory",
             "limits:SharedMemory",
-            frozenset({"w3", "w3-sum"}),
+            frozenset({"w3-back", "w3-sum"}),
             limit=True,
         ),
         PeerInfo("bare_forks", "limit: bare processes", "limits:BareForks", frozenset({"w2"}), limit=True),

@@ -31,8 +31,8 @@ def _told(about: dict[str, str]) -> str:
     )
 
 
-def insert(document: Path, text: str) -> None:
-    """Put text between the markers of a document, in place of what stands there.
+def around(document: Path) -> tuple[str, str]:
+    """What stands in a document before the part between the markers, and behind it.
 
     Raises:
         ValueError: it does not have each marker once, in this order.
@@ -42,4 +42,14 @@ def insert(document: Path, text: str) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in after:
         raise ValueError(f"{document} needs {BEGIN} and, below it, {END}, each once")
+    return before, after
+
+
+def insert(document: Path, text: str) -> None:
+    """Put text between the markers of a document, in place of what stands there.
+
+    Raises:
+        ValueError: the markers are not there.
+    """
+    before, after = around(document)
     document.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")

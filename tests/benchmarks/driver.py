@@ -49,16 +49,21 @@ def run_all(plan: Plan, told: Callable[[str], None]) -> Runs:
     """
     _adopt_orphans()
     runs: Runs = {}
-    for workload in plan.workloads:
-        taking_part = [peer for peer in plan.peers if peer.takes_part_in(workload.name)]
-        of_peers = runs.setdefault(workload.name, {peer.name: [] for peer in taking_part})
-        for repetition in range(plan.repetitions):
-            for peer in taking_part:
-                if any("status" in run for run in of_peers[peer.name]):
-                    continue
-                told(f"{workload.name} {peer.name} {repetition + 1}/{plan.repetitions}")
-                of_peers[peer.name].append(run_once(workload.name, peer.name, plan))
+    try:
+        for workload in plan.workloads:
+            _run_workload(workload.name, plan, runs.setdefault(workload.name, {}), told)
+    except KeyboardInterrupt:
+        told("interrupted; what was measured so far follows")
     return runs
+
+
+def _run_workload(workload: str, plan: Plan, runs: dict[str, list[Run]], told: Callable[[str], None]) -> None:
+    for repetition in range(plan.repetitions):
+        for peer in (peer.name for peer in plan.peers if peer.takes_part_in(workload)):
+            of_peer = runs.setdefault(peer, [])
+            if not any("status" in run for run in of_peer):
+                told(f"{workload} {peer} {repetition + 1}/{plan.repetitions}")
+                of_peer.append(run_once(workload, peer, plan))
 
 
 def run_once(workload: str, peer: str, plan: Plan) -> Run:
@@ -78,7 +83,8 @@ def run_once(workload: str, peer: str, plan: Plan) -> Run:
         run: Run = json.loads(result.read_text()) if result.exists() else {"status": word or "ended without a result"}
     if "stopping" in run:
         run["stop_s"] = ended - run.pop("stopping")
-    if left:
+    if left and not word and "status" not in run:
+        # an interpreter that had to be ended could not clean up
         run["left_behind"] = left
     if word or run.get("status", "").startswith(("failed", "ended")):
         run |= {"ended": word, "log": said}
@@ -157,12 +163,13 @@ def end_descendants(grace_s: float) -> list[str]:
 
 def _descendants() -> list[psutil.Process]:
     _reap()
-    return psutil.Process().children(recursive=True)
+    found: list[psutil.Process] = psutil.Process().children(recursive=True)
+    return found
 
 
 def _name(process: psutil.Process) -> str:
     try:
-        return process.name()
+        return str(process.name())
     except psutil.Error:
         return str(process.pid)
 

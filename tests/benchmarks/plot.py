@@ -32,15 +32,16 @@ def svg(results: Results) -> str:
 
 def _ratios(workload: Workload, results: Results) -> list[tuple[str, float]]:
     peers = results.runs.get(workload.name, {})
-    return [(peer, ratio) for peer in peers if peer != OURS and (ratio := results.ratio(workload, peer)) is not None]
+    return [(peer, ratio) for peer in peers if (ratio := results.ratio(workload, peer)) is not None]
 
 
 class Scale:
     """Places of ratios on a logarithmic axis: twice as fast is as far to the right as half as fast to the left."""
 
     def __init__(self, ratios: list[float]) -> None:
-        self.least = math.floor(min((math.log2(ratio) for ratio in ratios), default=0) - 0.01)
-        self.most = math.ceil(max((math.log2(ratio) for ratio in ratios), default=0) + 0.01)
+        powers = [0.0, *(math.log2(ratio) for ratio in ratios)]
+        self.least = math.floor(min(powers) - 0.01)
+        self.most = math.ceil(max(powers) + 0.01)
 
     def x(self, ratio: float) -> float:
         share = (math.log2(ratio) - self.least) / (self.most - self.least)
@@ -68,7 +69,7 @@ def _axis(scale: Scale, height: int) -> list[str]:
         x = scale.x(ratio)
         colour = INK if ratio == 1 else PALE
         parts.append(f'<line x1="{x:.1f}" y1="{TOP + 12}" x2="{x:.1f}" y2="{height - 12}" stroke="{colour}"/>')
-        parts.append(_text(x, TOP + 6, f"{ratio:g} x", anchor="middle"))
+        parts.append(_text(x, TOP + 6, f"{ratio:.2g} x", anchor="middle"))
     return parts
 
 

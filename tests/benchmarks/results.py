@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from typing import NamedTuple
 
-from tests.benchmarks.catalogue import OURS, Workload
+from tests.benchmarks.catalogue import OURS, PIPE, Workload
 from tests.benchmarks.driver import Run, Runs
 
 
@@ -36,10 +36,13 @@ class Results:
         return spread.median if spread else None
 
     def ratio(self, workload: Workload, peer: str) -> float | None:
-        """How many times better we are than a peer: above 1 we are ahead, whichever way the metric counts."""
+        """How many times better our stream is than another peer: above 1 we are ahead, whichever way it counts.
+
+        `None` for ourselves, and where there is nothing to divide.
+        """
         metric = workload.metric
         ours, theirs = (self.median(workload.name, name, metric.key) for name in (OURS, peer))
-        if not ours or not theirs or metric.more_is_better is None:
+        if peer in (OURS, PIPE) or not ours or not theirs or metric.more_is_better is None:
             return None
         return ours / theirs if metric.more_is_better else theirs / ours
 

@@ -22,7 +22,7 @@ def workload_table(workload: Workload, results: Results) -> str:
             [
                 PEERS[peer].title,
                 spread(results.spread(workload.name, peer, metric.key)),
-                times(ratio) if ratio is not None and peer != OURS else "",
+                times(ratio) if ratio is not None else "",
                 *(figure(results.median(workload.name, peer, other.key)) for other in workload.others),
                 results.notes(workload.name, peer),
             ]

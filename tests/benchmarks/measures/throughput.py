@@ -41,7 +41,7 @@ def text(trial: Trial) -> Result:
     how = How(batch=50)
     bare = BareForks(trial.peer.workers)
     before = drain(bare.dispatch(TEXT, work, how), number)
-    with running(trial.peer) as peer:
+    with running(trial.peer, TEXT, work[:64]) as peer:
         took = drain(peer.dispatch(TEXT, work, how), number)
     after = drain(bare.dispatch(TEXT, work, how), number)
     return {"items_s": number / took, "of_bare": (before + after) / 2 / took}
@@ -65,8 +65,7 @@ def _arrays(trial: Trial, job: Job, directions: int) -> Result:
     from tests.benchmarks.work.arrays import ARRAY_MB, arrays
 
     number, how = trial.sizes.arrays, How(batch=4)
-    with running(trial.peer, warm_up=0) as peer:
-        drain(peer.dispatch(job, arrays(16), how), 16)
+    with running(trial.peer, job, list(arrays(16))) as peer:
         took = drain(peer.dispatch(job, arrays(number), how), number)
     return {"mb_s": number * ARRAY_MB * directions / took}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tests.benchmarks.peers.base import How, Peer
-from tests.benchmarks.work.jobs import NOOP
+from tests.benchmarks.work.jobs import NOOP, Job
 
 Result = dict[str, Any]
 HANGS = 3
@@ -53,11 +53,11 @@ class Trial(NamedTuple):
 
 
 @contextmanager
-def running(peer: Peer, warm_up: int = 64) -> Iterator[Peer]:
-    """A peer whose workers have all worked already."""
+def running(peer: Peer, job: Job = NOOP, warm_up: Sequence[Any] = range(64)) -> Iterator[Peer]:
+    """A peer whose workers have done some of the job already."""
     peer.start()
     try:
-        drain(peer.dispatch(NOOP, range(warm_up), How(batch=1)), warm_up)
+        drain(peer.dispatch(job, warm_up, How(batch=1)), len(warm_up))
         yield peer
     finally:
         peer.stop()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
-from tests.benchmarks.peers.base import FuturesPeer, How, NotPossible
+from tests.benchmarks.peers.base import FuturesPeer, How
 from tests.benchmarks.work.jobs import Job
 
 
@@ -60,7 +60,5 @@ class Map(Bounded):
     """`ProcessPoolExecutor.map` with a chunk size; it takes the whole input before the first result."""
 
     def dispatch(self, job: Job, items: Iterable[Any], how: How) -> Iterator[Any]:
-        if how.timeout_s is not None:
-            raise NotPossible("map(timeout=) bounds the whole call")
         results: Iterator[Any] = self.pool.map(job.item, items, chunksize=how.batch)
         return results

@@ -7,6 +7,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from tests.benchmarks.peers.base import How, NotPossible, Peer, batches
@@ -32,7 +33,7 @@ class Ray(Peer):
             raise NotPossible("a task has no time limit")
         task = self.ray.remote(job.batch if hasattr(job.batch, "__code__") else lambda batch: job.batch(batch))
         work = batches(items, how.batch)
-        refs = [task.remote(batch) for batch, _ in zip(work, range(how.in_flight), strict=False)]
+        refs = [task.remote(batch) for batch in islice(work, how.in_flight)]
         while refs:
             (ref, *_), _ = ([refs[0]], None) if how.ordered else self.ray.wait(refs, num_returns=1)
             refs.remove(ref)
@@ -42,7 +43,7 @@ class Ray(Peer):
                 if not how.tolerant:
                     raise
                 results = []
-            refs += [task.remote(batch) for batch in [next(work, None)] if batch is not None]
+            refs += [task.remote(batch) for batch in islice(work, 1)]
             yield from results
 
     def sessions(self, calls: list[tuple[str, int]], window: int) -> dict[str, int]:
@@ -86,16 +87,15 @@ class Dask(Peer):
         from distributed import as_completed
 
         work = batches(items, how.batch)
-        futures = deque(self._submit(job, batch) for batch, _ in zip(work, range(how.in_flight), strict=False))
+        futures = deque(self._submit(job, batch) for batch in islice(work, how.in_flight))
         done = as_completed(() if how.ordered else futures)
         while futures:
             future = futures[0] if how.ordered else next(done)
             futures.remove(future)
-            for batch in [next(work, None)]:
-                if batch is not None:
-                    futures.append(self._submit(job, batch))
-                    if not how.ordered:
-                        done.add(futures[-1])
+            for batch in islice(work, 1):
+                futures.append(self._submit(job, batch))
+                if not how.ordered:
+                    done.add(futures[-1])
             try:
                 yield from future.result()
             except Exception:

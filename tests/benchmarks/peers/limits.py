@@ -35,7 +35,7 @@ class BareForks(Peer):
         for pid in pids:
             if os.waitpid(pid, 0)[1]:
                 raise RuntimeError("a bare process failed")
-        return iter(everything)
+        yield from everything
 
 
 class SharedMemory(Peer):
@@ -75,6 +75,7 @@ class SharedMemory(Peer):
                 self.pipes[place].send((task[0], slot, job.batch, self._put(slot, 0, task[1])))
             if not any(load) and not done:
                 return
+            pipe: Any
             for pipe in multiprocessing.connection.wait(self.pipes) if any(load) else []:
                 number, slot, places = pipe.recv()
                 load[self.pipes.index(pipe)] -= 1

@@ -30,7 +30,7 @@ class Stream(Peer):
             max_in_flight=how.in_flight,
             ordering="preserve" if how.ordered else "as_completed",
             on_error=policy_of(how),
-            timeout_s=how.timeout_s,
+            timeout_s=how.timeout_s or 30.0,
         ) as stream:
             yield from map(payload_of, stream)
 

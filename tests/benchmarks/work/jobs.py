@@ -59,18 +59,19 @@ class Counter:
         return self.total
 
 
-class Doomed(NamedTuple):
-    """A function of numbers, one of which is poison. What happens is written below `folder`, since processes die.
+class Doomed:
+    """A function of numbers, one of which is poison. What happens is written below a folder, since processes die.
 
-    Attributes:
+    Args:
         end: what the poison does: "kill" its process each time, "once", or "hang" in it.
         poison: the number.
         folder: where `struck` tells when it struck first, and a file per process when that began to work.
     """
 
-    end: str
-    poison: int
-    folder: str
+    def __init__(self, end: str, poison: int, folder: str) -> None:
+        self.end = end
+        self.poison = poison
+        self.folder = folder
 
     def __call__(self, number: int) -> int:
         announce(self.folder, os.getpid())

@@ -23,6 +23,7 @@ from slither_actors.worker.messages import (
     BatchDone,
     BatchFailed,
     EndRun,
+    LeaseAnswer,
     LeaseGranted,
     LeaseRecalled,
     LeaseRequest,
@@ -149,6 +150,8 @@ class Pool(Node):
             assert isinstance(message.message, Vacate)
         for holder, news in actions:
             self.world.send("pool", holder, news)
+        if isinstance(message, LeaseRequest):
+            self.world.send("pool", sender, LeaseAnswer(message.want))
 
     def restart(self):
         """A new pool: it knows the workers, and nothing of leases."""
@@ -188,6 +191,7 @@ class Worker(Node):
         self.running = 0
         self.done_at = None
         self.jobs = {}
+        self.history = []
 
     def receive(self, message, sender):
         assert isinstance(message, EndRun | Vacate | RunBatch)
@@ -234,6 +238,7 @@ class Worker(Node):
         assert message.run in self.jobs, "a batch of a run that was never introduced"
         self.jobs[message.run].executions.append((message.number, self.ref.address))
         self.running = message.number
+        self.history.append(message.number)
         acts = {item.payload[1] for item in unpack_items(message.parcels)}
         if "crash" in acts:
             self.world.death(self.ref.address)
@@ -276,6 +281,8 @@ class Dispatcher(Node):
             core.close_run(message.run, now)
         elif isinstance(message, LeaseGranted):
             core.granted(message.worker, now)
+        elif isinstance(message, LeaseAnswer):
+            core.answered(message.want, now)
         elif isinstance(message, LeaseRecalled):
             core.recalled(message.worker)
         elif isinstance(message, Down):

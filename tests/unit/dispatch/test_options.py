@@ -28,13 +28,13 @@ def test_none_means_the_configured_default_and_a_given_value_wins():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"batch_size": 0}, "DispatchOptions: batch_size is 0; allowed: a whole number of at least 1"),
-        ({"batch_size": True}, "DispatchOptions: batch_size is True; allowed: a whole number of at least 1"),
-        ({"batch_size": "8"}, "DispatchOptions: batch_size is '8'; allowed: a whole number of at least 1"),
-        ({"max_in_flight": -1}, "DispatchOptions: max_in_flight is -1; allowed: a whole number of at least 1"),
-        ({"max_in_flight": 2.0}, "DispatchOptions: max_in_flight is 2.0; allowed: a whole number of at least 1"),
-        ({"ordering": "asap"}, "DispatchOptions: ordering is 'asap'; allowed: 'preserve', 'as_completed'"),
-        ({"on_error": "skp"}, 'DispatchOptions: on_error is \'skp\'; allowed: "halt", "skip", Halt() or Skip()'),
+        ({"batch_size": 0}, "dispatch: batch_size is 0; allowed: a whole number of at least 1"),
+        ({"batch_size": True}, "dispatch: batch_size is True; allowed: a whole number of at least 1"),
+        ({"batch_size": "8"}, "dispatch: batch_size is '8'; allowed: a whole number of at least 1"),
+        ({"max_in_flight": -1}, "dispatch: max_in_flight is -1; allowed: a whole number of at least 1"),
+        ({"max_in_flight": 2.0}, "dispatch: max_in_flight is 2.0; allowed: a whole number of at least 1"),
+        ({"ordering": "asap"}, "dispatch: ordering is 'asap'; allowed: 'preserve', 'as_completed'"),
+        ({"on_error": "skp"}, 'dispatch: on_error is \'skp\'; allowed: "halt", "skip", Halt() or Skip()'),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(given, text):

@@ -110,9 +110,10 @@ class TestAnswers:
             pass
         assert [item.meta for item in around.arrived["next"]] == [{"source": "mail"}]
 
-    def test_emitting_nothing_ends_the_item_without_a_trace(self):
-        around = play(lambda item: Emit([]), [1, 2])
-        assert (around.arrived["next"], around.ends) == ([], [])
+    def test_an_item_that_becomes_nothing_has_an_end_too(self):
+        around = play(lambda item: Emit([]), [1, 2], policy=Halt())
+        assert around.arrived["next"] == []
+        assert [(kind, item.payload) for kind, item, _ in around.ends] == [("dropped", 1), ("dropped", 2)]
 
     def test_a_generator_may_emit(self):
         assert payloads(play(lambda item: Emit(item.payload + n for n in range(3)), [10]), "next") == [10, 11, 12]

@@ -1,0 +1,345 @@
+"""Whole programs in processes of their own: everything in one file, signals, exits, forks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.running import nothing_left_behind
+from tests.system.waiting import eventually, marked
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).parents[2]
+
+# Everything that a user may define, in the very file that is run.
+DEFINITIONS = """
+import os, sys, threading, time
+import attrs
+import slither_actors as slither
+
+class Payload:
+    def __init__(self, n):
+        self.n = n
+
+def double(payloads):
+    return [Payload(2 * p.n) for p in payloads]
+
+class Tagging(slither.Executor):
+    def execute_batch(self, items, ctx):
+        return [item.with_meta(tag="x") for item in items]
+
+class Adding(slither.Stage):
+    @attrs.frozen
+    class Options:
+        amount: int = 1
+
+    def setup(self, ctx):
+        self.amount = self.options.amount
+
+    def handle_item(self, item, ctx):
+        return Payload(item.payload.n + self.amount)
+
+class Everything(slither.Pipe):
+    @slither.local
+    def wrap(item, ctx):
+        return Payload(item.payload)
+
+    work = slither.worker(double, batch_size=4)
+    tag = slither.worker(Tagging)
+    add = slither.stage(Adding, amount=3)
+    route = slither.router((lambda item: item.payload.n > 10, "big"))
+    outputs = ["big"]
+
+def use(system):
+    outputs = system.run_pipe(Everything, range(10))
+    print([item.payload.n for item in outputs.default], [item.payload.n for item in outputs.big])
+    print([item.payload.n for item in system.dispatch(map(Payload, range(3)), double)])
+"""
+EXPECTED = "[3, 5, 7, 9] [11, 13, 15, 17, 19, 21]\n[0, 2, 4]\n"
+
+ENDLESS = """
+import itertools, os, sys, threading, time
+import slither_actors as slither
+
+def same(payloads):
+    return payloads
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidy(base):
+    with nothing_left_behind(base):
+        yield
+
+
+@pytest.fixture
+def program(base, tmp_path):
+    """Starts a program from text; all programs and what they started are ended afterwards."""
+    started = []
+
+    def start(*parts, cwd=None):
+        file = tmp_path / f"program{len(started)}.py"
+        file.write_text("".join(textwrap.dedent(part) for part in parts))
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+            cwd=cwd or tmp_path,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    eventually(lambda: not marked(str(base)), 3.0, "processes of a program are left")
+
+
+def finish(process, limit_s=15.0):
+    out, err = process.communicate(timeout=limit_s)
+    return process.returncode, out, err
+
+
+def await_line(process, text):
+    """Read lines until one says this."""
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"the program ended: {process.stderr.read()}")
+
+
+def test_everything_may_be_defined_in_the_program_itself_without_a_main_guard(program):
+    process = program(DEFINITIONS, 'with slither.start(pools={"default": 2}) as system:\n    use(system)\n')
+    assert finish(process) == (0, EXPECTED, "")
+
+
+def test_a_system_may_be_started_used_and_stopped_in_any_thread(program):
+    process = program(
+        DEFINITIONS,
+        """
+        box = []
+        def begin():
+            box.append(slither.start(pools={"default": 2}))
+        for target in (begin, lambda: use(box[0]), lambda: use(box[0]), lambda: box[0].stop()):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+        """,
+    )
+    assert finish(process) == (0, 2 * EXPECTED, "")
+
+
+def test_it_works_from_another_working_directory_and_keeps_it(program, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    process = program(
+        DEFINITIONS,
+        """
+        with slither.start(pools={"default": 2}) as system:
+            use(system)
+            print(set(system.call_each(os.getcwd)))
+        """,
+        cwd=elsewhere,
+    )
+    assert finish(process) == (0, EXPECTED + f"{{{str(elsewhere)!r}}}\n", "")
+
+
+def test_a_module_beside_the_program_can_be_imported_by_workers(program, tmp_path):
+    (tmp_path / "beside.py").write_text("def triple(payloads):\n    return [3 * p for p in payloads]\n")
+    process = program(
+        DEFINITIONS,
+        """
+        with slither.start(pools={"default": 1}) as system:
+            print([item.payload for item in system.dispatch([1, 2], "beside:triple")])
+        """,
+        cwd="/",
+    )
+    assert finish(process) == (0, "[3, 6]\n", "")
+
+
+def test_prints_of_workers_go_to_standard_error_and_their_records_to_the_loggers(program):
+    process = program(
+        """
+        import logging, sys
+        import slither_actors as slither
+        logging.basicConfig(level=logging.INFO, format="%(name)s says %(message)s", stream=sys.stdout)
+
+        def talk(payloads):
+            print("printed")
+            logging.getLogger("mine").info("logged")
+            return payloads
+
+        with slither.start(pools={"default": 1}) as system:
+            system.dispatch([1], talk)
+        """
+    )
+    code, out, err = finish(process)
+    assert (code, out, err) == (0, "mine says logged\n", "printed\n")
+
+
+STREAMING = """
+with slither.start(pools={"default": 2}) as system:
+    print("ready")
+    for number, item in enumerate(system.stream(itertools.count(), same, batch_size=4)):
+        if number == 1000:
+            print("streaming")
+"""
+IN_A_PIPE = """
+class P(slither.Pipe):
+    step = slither.local(lambda item: item)
+    work = slither.worker(same)
+
+with slither.start(pools={"default": 2}) as system:
+    for number, item in enumerate(system.stream_pipe(P, itertools.count())):
+        if number == 1000:
+            print("streaming")
+"""
+IN_A_CALL = """
+def wait(payloads):
+    print("streaming", file=sys.stderr)
+    time.sleep(60)
+
+with slither.start(pools={"default": 2}) as system:
+    print("streaming")
+    system.dispatch([1], wait)
+"""
+
+
+@pytest.mark.parametrize("body", [STREAMING, IN_A_PIPE, IN_A_CALL], ids=["stream", "pipe", "call"])
+def test_control_c_ends_the_program_as_python_does_and_everything_with_it(program, base, body):
+    """The terminal signals the whole foreground group."""
+    process = program(ENDLESS, body)
+    await_line(process, "streaming")
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, err = finish(process)
+    assert code in (130, -signal.SIGINT)
+    assert time.monotonic() - began < 5.0
+    assert err.count("Traceback") == 1, f"Python's own, and no soup: {err}"
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    eventually(lambda: not marked(str(base)), 2.0, "processes are left")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("body", [STREAMING, IN_A_CALL], ids=["stream", "call"])
+def test_a_program_that_is_killed_takes_everything_along_within_a_second(program, base, body, how):
+    process = program(ENDLESS, body)
+    await_line(process, "streaming")
+    process.send_signal(how)
+    process.wait(5)
+    eventually(lambda: not marked(str(base)), 1.0, "processes are left")
+    eventually(lambda: not list(base.glob("slither-*")), 1.0, "the run directory is left")
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "sys.exit(0)", "stream = system.stream(itertools.count(), same)\nnext(stream)\n"]
+)
+def test_a_program_may_end_without_stopping_its_system(program, base, ending):
+    process = program(ENDLESS, 'system = slither.start(pools={"default": 2})\nprint("up")\n', ending)
+    assert finish(process) == (0, "up\n", "")
+    eventually(lambda: not marked(str(base)), 1.0, "processes are left")
+    assert not list(base.glob("slither-*"))
+
+
+def test_an_exception_in_the_block_comes_out_and_the_system_is_stopped_in_a_hurry(program, base):
+    process = program(
+        ENDLESS,
+        """
+        def wait(payloads):
+            time.sleep(60)
+        with slither.start(pools={"default": 2}) as system:
+            threading.Thread(target=lambda: system.dispatch([1], wait), daemon=True).start()
+            time.sleep(0.2)
+            began = time.monotonic()
+            try:
+                raise KeyError("mine")
+            except KeyError:
+                system.__exit__(*sys.exc_info())
+                print(time.monotonic() - began < 2.0)
+                os._exit(7)
+        """,
+    )
+    code, out, _ = finish(process)
+    assert (code, out) == (7, "True\n")
+    eventually(lambda: not marked(str(base)), 1.0, "processes are left")
+
+
+CHILDREN = {
+    "_exit": "os._exit(0)",
+    "exit": "sys.exit(0)",
+    "uses it": "signal.alarm(5); print(refused(lambda: system.dispatch([1], same)), flush=True)",
+    "stops it": "system.stop(); os._exit(0)",
+    "dies": "os.kill(os.getpid(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.parametrize("child", list(CHILDREN))
+def test_a_fork_of_the_service_does_not_harm_the_system(program, base, child):
+    process = program(
+        ENDLESS,
+        f"""
+        import signal
+        def refused(call):
+            try:
+                call()
+            except slither.SystemDown as error:
+                return "of which this is a fork" in str(error)
+        system = slither.start(pools={{"default": 2}})
+        stream = system.stream(itertools.count(), same, batch_size=2)
+        next(stream)
+        pid = os.fork()
+        if not pid:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            {CHILDREN[child]}
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print([item.payload for item in system.dispatch(range(3), same)])
+        print([next(stream).payload for _ in range(100)] == list(range(1, 101)))
+        system.stop()
+        print("stopped")
+        """,
+    )
+    code, out, err = finish(process)
+    told = "True\n" if child == "uses it" else ""
+    assert (code, out, err) == (0, told + "[0, 1, 2]\nTrue\nstopped\n", "")
+
+
+def test_two_programs_at_once_do_not_meet(program):
+    both = [program(DEFINITIONS, 'with slither.start(pools={"default": 1}) as s:\n    use(s)\n') for _ in range(2)]
+    assert [finish(process) for process in both] == [(0, EXPECTED, "")] * 2
+
+
+def test_an_error_of_the_workers_function_shows_the_users_own_lines(program):
+    process = program(
+        """
+        import slither_actors as slither
+
+        def broken(payloads):
+            return payloads[0]["missing"]
+
+        with slither.start(pools={"default": 1}) as system:
+            system.dispatch([{}], broken)
+        """
+    )
+    code, _, err = finish(process)
+    assert code == 1
+    assert 'return payloads[0]["missing"]' in err
+    assert "KeyError: 'missing'" in err
+    assert err.rstrip().splitlines()[-1].startswith("slither_actors.errors.DispatchError: batch 1 failed") or (
+        "DispatchError: batch 1 failed" in err
+    )
