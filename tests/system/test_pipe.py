@@ -67,7 +67,7 @@ def test_every_item_arrives_in_the_order_of_the_inputs(run, count):
 
 
 def test_all_stages_run_at_the_same_time(run):
-    outputs = run(pipes.Overlap, [pipes.Stamp(number) for number in range(100)])
+    outputs = run(pipes.Overlap, [pipes.Stamp(number) for number in range(50)])
     times = [stamp for item in outputs.default for stamp in item.payload.times]
     first, work, last = (
         [(begin, end) for name, _, begin, end in times if name == wanted] for wanted in ("first", "work", "last")

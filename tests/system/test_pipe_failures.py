@@ -83,13 +83,13 @@ def test_all_runs_through_a_killed_stage_end_and_others_do_not_notice(system):
     class Other(slither.Pipe):
         work = slither.worker(jobs.same)
 
-    streams, other = [begun(system), begun(system)], system.stream_pipe(Other, range(20_000))
+    streams, other = [begun(system), begun(system)], system.stream_pipe(Other, range(8_000))
     assert next(other).payload == 0
     kill(system, "last")
     for stream in streams:
         with pytest.raises(PipeError):
             list(stream)
-    assert payloads(other) == list(range(1, 20_000))
+    assert payloads(other) == list(range(1, 8_000))
 
 
 def test_a_stage_whose_code_makes_its_process_exit_is_down_too(system):
@@ -128,7 +128,7 @@ def ends_or_goes_on(stream, count):
 def test_when_a_part_of_the_pool_dies_the_run_ends_or_goes_on_and_the_next_one_works(system, victim):
     stream = begun(system)
     old = kill(system, victim)
-    assert ends_or_goes_on(stream, 20_000)
+    assert ends_or_goes_on(stream, 4_000)
     restarted(system, victim, old)
     assert works(system)
     assert len(system.dispatch(range(100), jobs.double)) == 100

@@ -50,7 +50,7 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "BatchTimeout": (errors.BatchTimeout(30, "w-1"), "timeout_s=30 and worker w-1 was killed"),
     "SessionLost": (errors.SessionLost("s-1", "w-1", 2), "session 's-1' is lost with its worker w-1 (epoch 2)"),
     "StageDown": (errors.StageDown("prepare", "exit code 3"), "stage 'prepare' died with exit code 3"),
-    "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "stage 'prepare' gave an answer"),
+    "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "prepare gave an answer"),
     "Cancelled": (errors.Cancelled("the stream was closed"), "cancelled: the stream was closed"),
     "DispatchError": (
         errors.DispatchError(REMOTE, 7, [1, 2]),
