@@ -73,7 +73,7 @@ def read_terminal(fd: int) -> str:
 def test_a_worker_that_is_killed_is_replaced_and_every_document_is_accounted_for(base: Path) -> None:
     with Slither(base, *EXAMPLE) as command:
         command.wait_for_progress()
-        victim = command.named("/worker-1")
+        victim = command.named("worker-1")
         os.kill(victim, signal.SIGKILL)
         code, out, err = command.end()
 
