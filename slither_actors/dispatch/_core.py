@@ -179,6 +179,7 @@ class DispatchCore:
             self._cancelled_task_over(task)
         else:
             run.in_work -= 1
+            task.timed_out = False
             run.waiting.appendleft(task)
 
     def _timeout_of(self, task: Task) -> float | None:

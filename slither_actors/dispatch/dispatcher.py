@@ -112,6 +112,9 @@ class Dispatcher(Server):
         if isinstance(message, RunBatch):
             self._core.undelivered(to, message.number, time.monotonic())
             self._carry_out()
+        elif isinstance(message, Batch | Ask | Complete):  # whoever takes part in the run has left it without a word
+            self._core.close_run(message.run, time.monotonic())
+            self._carry_out()
 
     # -- carrying out
 

@@ -49,6 +49,11 @@ class Endpoint:
         return self._hub.address
 
     @property
+    def pending(self) -> int:
+        """How many messages wait for a peer to read."""
+        return self._hub.pending
+
+    @property
     def closed(self) -> bool:
         return self._hub.closed
 

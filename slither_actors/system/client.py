@@ -109,6 +109,9 @@ class Client:
     @property
     def actor_system(self) -> Any:
         """Thespian's own client, made when it is first wanted."""
+        error = self._refusal()
+        if error is not None:
+            raise error
         with self._lock:
             if self._actor_system is None:
                 self._actor_system = join(self._host.directory)

@@ -44,7 +44,8 @@ class Endpoints:
     def give_back(self, endpoint: Endpoint) -> None:
         with self._lock:
             self._lent.discard(endpoint)
-            if self._closed or self._refuse() is not None:
+            # What still waits for a peer to read would wait for ever: nobody polls an endpoint that idles.
+            if self._closed or endpoint.pending or self._refuse() is not None:
                 endpoint.close()
             elif not endpoint.closed:
                 self._idle.append(endpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from slither_actors.otp.logs import replay
 from slither_actors.otp.messages import Exiting, LogLine, TreeDown, Up
 
 _TICK_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -58,11 +60,11 @@ class Gateway:
                 if received is None:
                     if self._stopping.is_set():
                         return
-                    self._tick()
+                    _contain(self._tick)
                     continue
                 news = received[0]
                 if isinstance(news, LogLine):
-                    replay(news)
+                    _contain(replay, news)
                 elif isinstance(news, Up):
                     self._on_registry(news.ref.address)
                 elif isinstance(news, TreeDown):
@@ -77,3 +79,11 @@ class Gateway:
             self._on_down((str(error),))
         finally:
             self.root_exited.set()
+
+
+def _contain(action: Callable[..., None], *args: object) -> None:
+    """Do it, whatever it raises: a handler of the service, or a pipe that does not stop, must not end the listening."""
+    try:
+        action(*args)
+    except Exception:
+        _log.exception("the gateway goes on after an error")

@@ -85,6 +85,16 @@ def start(
 def _grow(name: str, host: Host, specs: tuple[ChildSpec, ...], sizes: Mapping[str, int], config: Config) -> System:
     """Have the root start the tree, and wait until all of it is up."""
     gateway = Endpoint(host.directory, host.watch, lambda: SystemDown(name, ("the host process died",)))
+    try:
+        registry = _await_tree(name, host, gateway, specs)
+        return System(name, host, gateway, registry, dict(sizes), config)
+    except BaseException:
+        gateway.close()
+        raise
+
+
+def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec, ...]) -> str:
+    """Returns the address of the registry."""
     level = logging.getLogger().getEffectiveLevel()
     surroundings = Surroundings(name, str(host.directory), None, gateway.address, level)
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
@@ -106,7 +116,8 @@ def _grow(name: str, host: Host, specs: tuple[ChildSpec, ...], sizes: Mapping[st
         kept.append(received)
     for note, sender in kept:
         gateway.put_aside(note, sender)
-    return System(name, host, gateway, news.info, dict(sizes), config)
+    registry: str = news.info
+    return registry
 
 
 def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:

@@ -45,6 +45,7 @@ class Host:
     _process: subprocess.Popen[bytes]
     _lifeline: int
     _ended: bool = False
+    _launcher: int = attrs.field(factory=os.getpid)
 
     @property
     def pid(self) -> int:
@@ -57,7 +58,7 @@ class Host:
     def end(self, timeout_s: float) -> None:
         """Make the host end the tree and itself; kill it after `timeout_s`, which takes the tree along. Repeating it
         does no harm; `watch` is closed."""
-        if self._ended:
+        if self._ended or os.getpid() != self._launcher:  # a forked child must not end what is its parent's
             return
         self._ended = True
         with contextlib.suppress(OSError):

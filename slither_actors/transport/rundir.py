@@ -24,6 +24,7 @@ _COOKIE = "cookie"
 _COOKIE_SIZE = 16
 _LOCK = "lock"
 _NEW_LOCK = "lock.new"
+_OWN_NAMES = frozenset({_COOKIE, _LOCK, _NEW_LOCK})
 
 # A directory without a lock file may be one that is being made this moment.
 _BEING_MADE_S = 10.0
@@ -173,12 +174,17 @@ def _look(path: Path) -> tuple[bool, int | None]:
         try:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
-            return time.time() - status.st_mtime > _BEING_MADE_S, None
+            return time.time() - status.st_mtime > _BEING_MADE_S and _is_ours(path), None
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # whoever held it a moment ago may have removed the directory, and somebody else made it again
         return os.path.samestat(os.fstat(lock), os.lstat(path / _LOCK)), lock
     except OSError:  # it is locked, or has gone, or is not for us
         return False, lock
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a directory without a lock holds nothing but what a system leaves there; another's is never removed."""
+    return all(entry.name in _OWN_NAMES or entry.is_socket() or entry.suffix == ".running" for entry in path.iterdir())
 
 
 def _check_length(path: Path) -> None:

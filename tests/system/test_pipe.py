@@ -261,7 +261,7 @@ def test_a_pipe_is_started_kept_and_stopped(system):
 
 def test_pipes_can_be_started_with_the_system(tidy):
     with a_system(pools={"default": 1}, pipes=[pipes.ScorePipe]) as system:
-        assert any("ScorePipe" in name for name in processes(system))
+        eventually(lambda: any("ScorePipe" in name for name in processes(system)), 1.0, "it runs")
         assert len(system.run_pipe(pipes.ScorePipe, ["a"]).default) == 1
 
 

@@ -211,12 +211,17 @@ with slither.start(pools={"default": 2}) as system:
 """
 IN_A_CALL = """
 def wait(payloads):
-    print("streaming", file=sys.stderr)
+    open(payloads[0], "w").close()
     time.sleep(60)
 
-with slither.start(pools={"default": 2}) as system:
+def watch(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
     print("streaming")
-    system.dispatch([1], wait)
+
+with slither.start(pools={"default": 2}) as system:
+    threading.Thread(target=watch, args=[__file__ + ".begun"], daemon=True).start()
+    system.dispatch([__file__ + ".begun"], wait)
 """
 
 

@@ -242,3 +242,14 @@ def test_the_sockets_of_one_process_are_removed_and_no_others(base: Path) -> Non
 
     assert {path.name for path in claimed.path.iterdir()} == {"cookie", "lock", "123.0.ef"}
     claimed.remove()
+
+
+def test_a_directory_with_somebodys_data_is_never_taken_for_a_dead_systems(base: Path) -> None:
+    path = path_of("data")
+    path.mkdir(mode=0o700)
+    (path / "thesis.txt").write_text("years of work")
+    os.utime(path, (0, 0))
+
+    assert path not in stale_directories()
+    assert remove_stale() == []
+    assert (path / "thesis.txt").exists()
