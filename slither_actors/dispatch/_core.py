@@ -149,11 +149,18 @@ class DispatchCore:
         if limit is not None and now + limit < self.earliest:
             self.earliest = now + limit
 
-    def worker_down(self, worker: Ref, running: int, exit_text: str, now: float) -> None:
-        """A worker died. Only the batch it was running is suspect; those behind it go back to the front, unharmed."""
+    def worker_down(self, worker: Ref, running: int | None, exit_text: str, now: float) -> None:
+        """A worker died. Only the batch it was running is suspect; those behind it go back to the front, unharmed.
+
+        `running` is that batch's number, 0 for none. Nobody can tell (`None`) when its supervisor died with it: then
+        the first one counts as begun, since to run a batch twice is worse than to blame an innocent one.
+        """
         for run in self._runs.values():
             run.workers.discard(worker.address)
-        for task in reversed(self._desk.remove(worker.address)):
+        tasks = self._desk.remove(worker.address)
+        if running is None and tasks:
+            running = tasks[0].number
+        for task in reversed(tasks):
             if task.number == running:
                 timeout_s = self._timeout_of(task)
                 error: SlitherError = WorkerCrashed(worker.name, worker.pid, exit_text)

@@ -105,7 +105,7 @@ class Dispatcher(Server):
             self.life.after_arrivals(message.ref.address, lambda: self._worker_down(message))
 
     def _worker_down(self, message: Down) -> None:
-        self._core.worker_down(message.ref, message.finding or 0, message.reason.text, time.monotonic())
+        self._core.worker_down(message.ref, message.finding, message.reason.text, time.monotonic())
         self._carry_out()
 
     def handle_undelivered(self, message: Any, to: str) -> None:

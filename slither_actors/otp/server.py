@@ -146,6 +146,12 @@ class Server(Actor):
         """Send one of this library's messages. Never blocks."""
         self.life.transport.post(to, message)
 
+    def drain(self, limit_s: float) -> None:
+        """Wait until the kernel has taken what was posted, at most `limit_s`; what arrives meanwhile is kept."""
+        hub = self.life.transport.hub
+        if hub.pending:
+            hub.flush(limit_s)
+
     def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
         """Call `action` in this process after `delay_s`; cancel by the returned timer."""
         return self.life.start_timer(delay_s, action)

@@ -28,13 +28,15 @@ from slither_actors.worker.messages import (
 )
 from slither_actors.worker.parcel import Columns, Parcel, pack, unpack
 
+# A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
+_RESULT_LIMIT_S = 30.0
+
 
 @attrs.frozen
 class _Work:
     """A run, as this worker knows it."""
 
     name: str
-    holder: str
     execute: Callable[[Columns, Context], Columns]
     context: Context
 
@@ -49,10 +51,9 @@ class _Work:
 class _Unusable(Exception):
     """The run's executor cannot work here, whatever the batch."""
 
-    def __init__(self, error: BaseException, holder: str) -> None:
-        super().__init__(error, holder)
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
         self.error = error
-        self.holder = holder
 
 
 class Worker(Server):
@@ -60,7 +61,8 @@ class Worker(Server):
 
     def init(self) -> None:
         self._page = Page(self.life.surroundings.directory)
-        self._works: dict[str, _Work | _Unusable] = {}
+        # by dispatcher and run: a run through a pipe may have several dispatchers, each with a function of its own
+        self._works: dict[tuple[str, str], _Work | _Unusable] = {}
 
     @handles(RunBatch)
     def _on_run_batch(self, message: RunBatch, sender: str) -> None:
@@ -70,16 +72,18 @@ class Worker(Server):
             work = self._work(message.run, message.job, sender)
             parcels = tuple([work.run(parcel) for parcel in message.parcels])
         except BaseException as error:
-            self._page.running(0)
             self.post(sender, _failure(message.number, error))
         else:
-            self._page.running(0)
             self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
+        # What the kernel did not take at once must not wait behind the next batch's user code: until it has left, the
+        # batch is not over.
+        self.drain(_RESULT_LIMIT_S)
+        self._page.running(0)
 
     def _work(self, run: str, job: Job | None, sender: str) -> _Work:
         if job is not None:
-            self._works[run] = _prepare(job.executor, job.context, sender)
-        work = self._works[run]
+            self._works[sender, run] = _prepare(job.executor, job.context)
+        work = self._works[sender, run]
         if isinstance(work, _Unusable):
             raise work
         return work
@@ -95,20 +99,20 @@ class Worker(Server):
 
     @handles(EndRun)
     def _on_end_run(self, message: EndRun, sender: str) -> None:
-        self._works.pop(message.run, None)
+        self._works.pop((sender, message.run), None)
 
     @handles(Vacate)
     def _on_vacate(self, message: Vacate, sender: str) -> None:
-        for run in [run for run, work in self._works.items() if work.holder == message.holder]:
-            del self._works[run]
+        for key in [key for key in self._works if key[0] == message.holder]:
+            del self._works[key]
         self.post(sender, Vacated(message.holder))
 
 
-def _prepare(executor: Code, context: Context, holder: str) -> _Work | _Unusable:
+def _prepare(executor: Code, context: Context) -> _Work | _Unusable:
     try:
-        return _Work(executor.name, holder, batch_runner(executor), context.bind({}))
+        return _Work(executor.name, batch_runner(executor), context.bind({}))
     except BaseException as error:
-        return _Unusable(error, holder)
+        return _Unusable(error)
 
 
 def _culprit(name: str, rows: Columns, error: NotPicklable) -> InvalidOutcome:

@@ -126,6 +126,16 @@ def test_items_keep_id_and_meta_through_all_kinds_of_stages(run):
     assert [(item.id, item.payload, item.meta) for item in outputs.out] == [(i.id, i.payload, i.meta) for i in given]
 
 
+def test_worker_stages_that_share_a_pool_do_not_share_their_functions(run):
+    class Twice(slither.Pipe):
+        double = slither.worker(jobs.double, batch_size=3)
+        negate = slither.worker(lambda values: [-value for value in values], batch_size=5)
+        plus = slither.worker(lambda values: [value + 1 for value in values], batch_size=2)
+
+    for _ in range(5):
+        assert payloads(run(Twice, range(300)).default) == [1 - 2 * n for n in range(300)]
+
+
 def test_large_payloads_go_through_every_kind_of_stage(run):
     given = [b"x" * 300_000, "y" * 300_000, bytearray(b"z" * 2_000_000)]
 

@@ -1,6 +1,7 @@
 """The worker's handlers, called by hand: no process, no socket."""
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,13 +31,14 @@ class Bench(Worker):
         self.answers = []
         self._page = Notes()
         self._works = {}
+        self._life = SimpleNamespace(transport=SimpleNamespace(hub=SimpleNamespace(pending=0)))
 
     def post(self, to, message):
         self.answers.append(pickle.loads(pickle.dumps(message)))
 
-    def run(self, payloads, executor=None, run="r", number=1):
+    def run(self, payloads, executor=None, run="r", number=1, sender="dispatcher"):
         job = Job(code_of(executor), Context(run_id=run)) if executor is not None else None
-        self._on_run_batch(RunBatch(number, run, job, (pack_items(Item.wrap_many(payloads)),)), "dispatcher")
+        self._on_run_batch(RunBatch(number, run, job, (pack_items(Item.wrap_many(payloads)),)), sender)
         return self.answers[-1]
 
 
@@ -64,14 +66,28 @@ def test_the_job_is_told_once_and_the_state_lives_as_long_as_the_run(bench):
     bench.run([1], jobs.counted, run="other")
     assert count() == 1, "each run has a state of its own"
     bench._on_end_run(EndRun("r"), "dispatcher")
-    assert list(bench._works) == ["other"]
+    assert list(bench._works) == [("dispatcher", "other")]
     bench._on_end_run(EndRun("never seen"), "dispatcher")
+
+
+def test_two_dispatchers_of_one_run_each_have_a_function_and_a_state_of_their_own(bench):
+    """As two worker stages of one pipe on one pool have."""
+
+    def result(executor, sender):
+        return unpack_items(bench.run([3], executor, sender=sender).parcels)[0].payload
+
+    assert result(jobs.double, "first") == 6
+    assert result(jobs.counted, "second")[1] == 1
+    assert result(None, "first") == 6
+    assert result(None, "second")[1] == 2
+    bench._on_end_run(EndRun("r"), "first")
+    assert result(None, "second")[1] == 3, "the end of one is not the end of the other"
 
 
 def test_the_runs_of_a_dead_dispatcher_are_forgotten_and_those_of_others_kept(bench):
     bench.run([1], jobs.counted, run="theirs")
     bench._on_vacate(Vacate("somebody else"), "pool")
-    assert list(bench._works) == ["theirs"]
+    assert list(bench._works) == [("dispatcher", "theirs")]
     bench._on_vacate(Vacate("dispatcher"), "pool")
     assert list(bench._works) == []
     assert [answer.holder for answer in bench.answers[1:]] == ["somebody else", "dispatcher"]
