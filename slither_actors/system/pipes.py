@@ -165,6 +165,8 @@ class Pipes:
             if not running.up and not running.over:
                 try:
                     self._client.call(PIPES, StartDynamic(self._spec(running)), _START_LIMIT_S)
+                    # the supervisor's answer may overtake its word to the registry
+                    self._client.resolve((f"{PIPES}/{running.child_id}", *running.names), RESTART_LIMIT_S)
                 except BaseException:
                     running.over = True
                     with self._lock:

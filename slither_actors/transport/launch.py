@@ -115,7 +115,7 @@ def launch(name: str, root: str) -> Host:
         "lifeline": lifeline_r,
     }
     try:
-        with os.fdopen(config_w, "w") as pipe, contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError), os.fdopen(config_w, "w") as pipe:
             json.dump(config, pipe)
         status = _await_status(status_r, process)
         watch = os.pidfd_open(process.pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ def say(what: object) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests were started by nohup
     trees: list[Tree] = []
     # the tree must outlive the thread that started it
     starter = threading.Thread(target=lambda: trees.append(Tree.up(sys.argv[1])))

@@ -1,0 +1,181 @@
+"""Which pipes run: started once, whoever asks, and stopped when nobody wants them. The tree is played."""
+
+import gc
+import threading
+import time
+
+import pytest
+
+import slither_actors as slither
+from slither_actors import DispatchConfig, NoProcess, StartError, UnknownPool
+from slither_actors.otp.supervisor import StartDynamic, TerminateDynamic
+from slither_actors.system import pipes as module
+from slither_actors.system.pipes import Pipes
+
+
+class First(slither.Pipe):
+    step = slither.local(lambda item: item)
+
+
+class Second(slither.Pipe):
+    step = slither.local(lambda item: item)
+
+
+class Tree:
+    """In place of the client."""
+
+    def __init__(self):
+        self.children = []
+        self.calls = []
+        self.failures = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def call(self, name, request, timeout_s):
+        assert name == "pipes"
+        if isinstance(request, StartDynamic):
+            self.calls.append(("start", request.spec.id))
+            assert self.gate.wait(5)
+            if self.failures:
+                raise self.failures.pop(0)
+            self.children.append(request.spec.id)
+        else:
+            assert isinstance(request, TerminateDynamic)
+            self.calls.append(("stop", request.child_id))
+            self.children.remove(request.child_id)
+
+    def resolve(self, names, limit_s=0.0):
+        if not all(name.split("/")[1] in self.children for name in names):
+            raise NoProcess(names[0])
+        return tuple(names)
+
+
+@pytest.fixture
+def tree():
+    return Tree()
+
+
+@pytest.fixture
+def pipes(tree):
+    return Pipes(tree, ("default",), DispatchConfig())
+
+
+def test_a_pipe_is_started_by_the_first_run_and_serves_the_next_ones(pipes, tree):
+    first, second = pipes.begin(First), pipes.begin(First)
+    assert first is second
+    assert tree.children == ["First-1"]
+    assert first.names == ("pipes/First-1/step",)
+    assert pipes.statistics() == {"First": {"runs": 2, "kept": False}}
+
+
+def test_many_threads_start_it_once(pipes, tree):
+    tree.gate.clear()
+    threads = [threading.Thread(target=pipes.begin, args=[First]) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    tree.gate.set()
+    for thread in threads:
+        thread.join(5)
+    assert tree.calls == [("start", "First-1")]
+    assert pipes.statistics()["First"]["runs"] == 6
+
+
+def test_none_waits_for_the_start_of_another(pipes, tree):
+    tree.gate.clear()
+    slow = threading.Thread(target=pipes.begin, args=[First])
+    slow.start()
+    while not tree.calls:
+        time.sleep(0.001)
+    assert pipes.statistics()["First"]["runs"] == 1, "figures can be had meanwhile"
+    pipes._running[Second] = running = module.RunningPipe(Second, "Second-9", up=True)
+    assert pipes.begin(Second) is running
+    pipes.end(running)
+    tree.gate.set()
+    slow.join(5)
+
+
+def test_a_failed_start_leaves_nothing_and_the_next_one_tries_again(pipes, tree):
+    tree.failures.append(StartError("pipes/First-1", "no model"))
+    with pytest.raises(StartError, match="no model"):
+        pipes.begin(First)
+    assert pipes.statistics() == {}
+    assert pipes.begin(First).child_id == "First-2"
+    assert pipes.statistics()["First"]["runs"] == 1
+
+
+def test_an_unknown_pool_is_found_before_anything_starts(pipes, tree):
+    class Gpu(slither.Pipe):
+        work = slither.worker("m:f", pool="gpu")
+
+    with pytest.raises(UnknownPool):
+        pipes.begin(Gpu)
+    assert tree.calls == []
+
+
+def test_what_is_kept_stays_and_what_idles_goes(pipes, tree, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_S", 0.0)
+    pipes.start(First)
+    running = pipes.begin(Second)
+    time.sleep(0.001)
+    pipes.stop_idle()
+    assert tree.children == ["First-1", "Second-2"], "one is kept, one is in use"
+    pipes.end(running)
+    time.sleep(0.001)
+    pipes.stop_idle()
+    assert tree.children == ["First-1"]
+    assert pipes.stop(First)
+    assert not pipes.stop(First)
+    assert tree.children == []
+
+
+def test_nothing_idles_before_its_time(pipes, tree):
+    pipes.end(pipes.begin(First))
+    pipes.stop_idle()
+    assert tree.children == ["First-1"]
+
+
+def test_an_idle_pipe_that_cannot_be_stopped_harms_nobody(pipes, tree, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_S", 0.0)
+    pipes.end(pipes.begin(First))
+    tree.call = lambda *args: (_ for _ in ()).throw(NoProcess("pipes"))
+    time.sleep(0.001)
+    pipes.stop_idle()
+
+
+def test_a_pipe_that_was_forgotten_by_its_supervisor_is_started_again(pipes, tree):
+    running = pipes.begin(First)
+    tree.children.clear()
+    assert pipes.refs(running) == running.names
+    assert tree.children == ["First-1"]
+
+
+def test_one_that_is_being_restarted_is_waited_for(pipes, tree):
+    running = pipes.begin(First)
+    tree.children.clear()
+    tree.failures = [StartError("pipes/First-1", "the supervisor says restarting"), NoProcess("pipes")]
+    assert pipes.refs(running) == running.names
+
+
+def test_one_that_cannot_start_again_is_an_error_at_once(pipes, tree):
+    running = pipes.begin(First)
+    tree.children.clear()
+    tree.failures = [StartError("pipes/First-1", "no model")]
+    with pytest.raises(StartError, match="no model"):
+        pipes.refs(running)
+
+
+def test_a_run_may_end_while_the_garbage_collector_runs_within_a_call(pipes):
+    """As an abandoned stream does."""
+
+    class Abandoned:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            pipes.end(running)
+
+    running = pipes.begin(First)
+    Abandoned()
+    with pipes._lock:
+        gc.collect()
+    assert pipes.statistics()["First"]["runs"] == 0
