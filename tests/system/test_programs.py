@@ -261,6 +261,29 @@ def test_a_program_may_end_without_stopping_its_system(program, base, ending):
     assert not list(base.glob("slither-*"))
 
 
+def test_stages_are_torn_down_at_the_end_of_a_program_that_does_not_stop_its_system(program, tmp_path):
+    note = tmp_path / "note"
+    process = program(
+        f"""
+        import slither_actors as slither
+
+        class Noting(slither.Stage):
+            def handle_item(self, item, ctx):
+                return item
+            def teardown(self):
+                open({str(note)!r}, "w").close()
+
+        class P(slither.Pipe):
+            step = slither.stage(Noting)
+
+        system = slither.start(pools={{"default": 1}})
+        print(len(system.run_pipe(P, [1]).default))
+        """
+    )
+    assert finish(process) == (0, "1\n", "")
+    assert note.exists()
+
+
 def test_an_exception_in_the_block_comes_out_and_the_system_is_stopped_in_a_hurry(program, base):
     process = program(
         ENDLESS,

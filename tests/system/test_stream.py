@@ -257,6 +257,9 @@ def test_a_failing_batch_ends_the_stream_after_what_came_before_it(system):
     with pytest.raises(slither.DispatchError) as caught:
         taken.extend(item.payload for item in system.stream(given, jobs.mishaps, batch_size=4))
     assert isinstance(caught.value.reason, slither.RemoteError)
+    assert caught.value.__cause__ is caught.value.reason
+    assert caught.value.partial_results == [], "it has been yielded"
+    assert taken == list(range(len(taken)))
 
 
 def test_a_stream_keeps_the_newest_thousand_ends_and_counts_all(system):
