@@ -267,7 +267,8 @@ class Server(Actor):
 
 
 def _is_thespians(message: Any) -> bool:
-    return type(message).__module__.startswith(("thespian.", "logging"))
+    # the last of these: what the transport has to say about a message that Thespian sent
+    return type(message).__module__.startswith(("thespian.", "logging", "slither_actors.transport.unix"))
 
 
 def _swallow(message: Any, sender: str) -> bool:

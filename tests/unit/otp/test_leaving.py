@@ -1,0 +1,21 @@
+"""A server that is on its way out."""
+
+import pytest
+from thespian.actors import ActorExitRequest, ChildActorExited
+
+from slither_actors.otp.messages import Call
+from slither_actors.otp.server import Server, _swallow
+from slither_actors.transport.hub import Undelivered
+from slither_actors.transport.unix import _Failed
+
+
+@pytest.mark.parametrize("message", [Call(1, "x"), Undelivered("/run/x/1", "x"), "anything"])
+def test_it_hears_nothing_more_of_what_is_ours(message):
+    assert _swallow(message, "/run/x/2")
+
+
+@pytest.mark.parametrize("message", [ActorExitRequest(), ChildActorExited(None), _Failed(None)])
+def test_thespian_still_hears_what_it_waits_for(message):
+    """Without the last one it waits for ever for a child that is dead already, and the stop takes its whole limit."""
+    assert not _swallow(message, "/run/x/2")
+    assert not Server._receive(object.__new__(Server), message, "/run/x/2"), "nor is it lost before"
