@@ -7,9 +7,9 @@ workers, a worker goes round: it is recalled from the holder that has had it lon
 from __future__ import annotations
 
 from slither_actors.otp.ref import Ref
-from slither_actors.worker.messages import LeaseGranted, LeaseRecalled
+from slither_actors.worker.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
 
-Action = tuple[str, LeaseGranted | LeaseRecalled]
+Action = tuple[str, LeaseGranted | LeaseRecalled | LeaseAnswer]
 
 
 class LeaseBook:
@@ -22,6 +22,7 @@ class LeaseBook:
         self._held: dict[Ref, str] = {}  # in the order of the grants
         self._recalled: set[Ref] = set()
         self._wants: dict[str, int] = {}  # in the order of waiting
+        self._unanswered: dict[str, int] = {}
 
     @property
     def workers(self) -> tuple[Ref, ...]:
@@ -52,8 +53,13 @@ class LeaseBook:
         return self._settle()
 
     def request(self, holder: str, want: int) -> list[Action]:
-        """`holder` can use `want` workers in all; 0 means none any more."""
+        """`holder` can use `want` workers in all; 0 means none any more.
+
+        The answer waits for the workers that have yet to be vacated: a holder that is told that nothing more comes puts
+        its batches behind others.
+        """
         self._wants.pop(holder, None)
+        self._unanswered[holder] = want
         if want > 0:
             self._wants[holder] = want
         return self._settle()
@@ -71,6 +77,7 @@ class LeaseBook:
         """The holder is dead; the workers that may still be at work for it, granted to nobody before they are
         `vacated`."""
         self._wants.pop(holder, None)
+        self._unanswered.pop(holder, None)
         left = [worker for worker, who in self._held.items() if who == holder]
         for worker in left:
             del self._held[worker]
@@ -81,6 +88,9 @@ class LeaseBook:
     def _settle(self) -> list[Action]:
         actions = self._grant()
         actions += self._recall()
+        if not self._leaving:
+            actions += [(holder, LeaseAnswer(want)) for holder, want in self._unanswered.items()]
+            self._unanswered.clear()
         return actions
 
     def _grant(self) -> list[Action]:

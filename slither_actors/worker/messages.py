@@ -105,7 +105,7 @@ class LeaseGranted:
 
 @message
 class LeaseAnswer:
-    """From a pool, after what it could grant at once for a request of `want`; more comes when others give it up."""
+    """From a pool, after what it could grant for a request of `want`; more comes when others give it up."""
 
     want: int
 

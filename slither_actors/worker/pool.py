@@ -13,7 +13,6 @@ from slither_actors.otp.supervisor import Supervisor
 from slither_actors.worker._leases import Action, LeaseBook
 from slither_actors.worker._page import take_last
 from slither_actors.worker.messages import (
-    LeaseAnswer,
     LeaseGranted,
     LeaseRecalled,
     LeaseRequest,
@@ -98,7 +97,6 @@ class Pool(Server):
     @handles(LeaseRequest)
     def _on_request(self, message: LeaseRequest, sender: str) -> None:
         self._tell(self._book.request(sender, message.want))
-        self.post(sender, LeaseAnswer(message.want))
 
     @handles(LeaseReturned)
     def _on_returned(self, message: LeaseReturned, sender: str) -> None:

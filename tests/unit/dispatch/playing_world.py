@@ -150,8 +150,6 @@ class Pool(Node):
             assert isinstance(message.message, Vacate)
         for holder, news in actions:
             self.world.send("pool", holder, news)
-        if isinstance(message, LeaseRequest):
-            self.world.send("pool", sender, LeaseAnswer(message.want))
 
     def restart(self):
         """A new pool: it knows the workers, and nothing of leases."""

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from slither_actors.otp.ref import Ref
 from slither_actors.worker._leases import LeaseBook
-from slither_actors.worker.messages import LeaseGranted, LeaseRecalled
+from slither_actors.worker.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
 
 HOLDERS = ("anna", "ben", "cleo", "dora")
 
@@ -26,6 +26,7 @@ class Holders:
         self.leaving = {}
         self.recalled = set()
         self.wants = {}
+        self.unanswered = {}
         self.granted_to = []
 
     def count(self, holder):
@@ -43,6 +44,9 @@ class Holders:
                 assert self.count(holder) < self.wants.get(holder, 0), f"{holder} gets more than it wants"
                 self.held[news.worker] = holder
                 self.granted_to.append(holder)
+            elif isinstance(news, LeaseAnswer):
+                assert not self.leaving, f"{holder} hears that nothing more comes while {self.leaving} may still come"
+                assert self.unanswered.pop(holder) == news.want
             else:
                 assert isinstance(news, LeaseRecalled)
                 assert self.held.get(news.worker) == holder, f"{news.worker} is recalled from one who lacks it"
@@ -68,7 +72,7 @@ class Holders:
         self.take(self.book.worker_down(ref))
 
     def request(self, holder, want):
-        self.wants[holder] = want
+        self.wants[holder] = self.unanswered[holder] = want
         self.take(self.book.request(holder, want))
 
     def give_back(self, ref):
@@ -78,6 +82,7 @@ class Holders:
 
     def die(self, holder):
         self.wants.pop(holder, None)
+        self.unanswered.pop(holder, None)
         had = [ref for ref, who in self.held.items() if who == holder]
         for ref in had:
             del self.held[ref]
@@ -142,6 +147,10 @@ class AnyOrder(RuleBasedStateMachine):
     def no_worker_is_idle_while_somebody_waits(self):
         free = self.holders.alive - self.holders.held.keys() - self.holders.leaving.keys()
         assert not (free and self.holders.short()), f"{free} idle, {self.holders.short()} wait"
+
+    @invariant()
+    def every_request_is_answered_once_all_workers_are_vacated(self):
+        assert self.holders.leaving or not self.holders.unanswered
 
     @invariant()
     def the_book_knows_exactly_the_living(self):
@@ -267,7 +276,8 @@ def test_unknown_names_do_no_harm():
     assert book.holder_down("anna") == []
     assert book.vacated(worker(1), "anna") == []
     assert book.workers == ()
-    assert book.request("anna", 0) == []
+    [(holder, answer)] = book.request("anna", 0)
+    assert (holder, answer.want) == ("anna", 0)
 
 
 def test_workers_are_listed_in_the_order_of_their_numbers():
