@@ -57,6 +57,10 @@ class Endpoint:
     def closed(self) -> bool:
         return self._hub.closed
 
+    def rest(self) -> None:
+        """Give back the memory that was kept for the next large message."""
+        self._hub.segments.release()
+
     def post(self, to: str, payload: Any) -> None:
         """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`."""
         self._hub.send(to, payload)

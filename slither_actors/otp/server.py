@@ -152,6 +152,10 @@ class Server(Actor):
         if hub.pending:
             hub.flush(limit_s)
 
+    def rest(self) -> None:
+        """Give back the memory that was kept for the next large message; nothing large is expected for a while."""
+        self.life.transport.hub.segments.release()
+
     def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
         """Call `action` in this process after `delay_s`; cancel by the returned timer."""
         return self.life.start_timer(delay_s, action)
@@ -306,7 +310,7 @@ class Shell(Server):
             cls.__init__(self, *init.args)
             self._life = life
             transport.receiver = self._receive
-            transport.corks = self.corks
+            transport.corks = transport.hub.segments.relays = self.corks
             info = self.init()
             if info is not LATER:
                 self.started(info)

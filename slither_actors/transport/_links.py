@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import select
 import socket
+import struct
 from collections import deque
 from itertools import islice
 from typing import Any
@@ -15,6 +17,7 @@ import attrs
 from slither_actors._message import message
 from slither_actors.errors import RunDirectoryError, SendQueueFull, TransportError
 from slither_actors.transport import framing
+from slither_actors.transport._segments import LEAST_BYTES, Passage, Segments, receive
 
 # Stands where a message would, beside each part of it but the last. A message may be `None`, so that would not do.
 MORE: Any = object()
@@ -27,6 +30,9 @@ _BACKLOG = 4096
 _CONNECT_LIMIT_S = 5.0
 # More parts than this in one call are refused by some kernels; the rest is queued.
 _GATHER = 64
+_INT = struct.Struct("i")
+# The kernel ends a read behind what came with a descriptor, so there is never more than one.
+_DESCRIPTORS = socket.CMSG_SPACE(_INT.size)
 OUT_OF_DESCRIPTORS = "out of file descriptors; raise the limit (ulimit -n)"
 
 
@@ -57,7 +63,7 @@ class HubStatistics:
 class Outgoing:
     """The connection on which this process writes to one peer."""
 
-    __slots__ = ("_armed", "_epoll", "_limit", "address", "fd", "queue", "queued_bytes", "sock")
+    __slots__ = ("_armed", "_epoll", "_limit", "_passes_segments", "address", "fd", "queue", "queued_bytes", "sock")
 
     def __init__(self, sock: socket.socket, address: str, epoll: select.epoll, limit: int) -> None:
         self._epoll = epoll
@@ -65,12 +71,24 @@ class Outgoing:
         self.sock = sock
         self.fd = sock.fileno()
         self.address = address
-        # parts still to be written; the last part of a message carries the message, to be reported if it never leaves
-        self.queue: deque[tuple[bytes | memoryview, Any]] = deque()
+        # parts still to be written; the last part of a message carries the message, to be reported if it never leaves,
+        # and the first one the segment that goes with it
+        self.queue: deque[tuple[bytes | memoryview, Any, Passage | None]] = deque()
         self.queued_bytes = 0
+        self._passes_segments = False  # whether the peer looks out for descriptors
         self._armed = False
 
-    def hold(self, parts: list[bytes | memoryview], payload: object) -> None:
+    def apart(self, parts: list[Any], segments: Segments) -> tuple[list[Any], Passage | None]:
+        """The same message, with its buffers in a segment if they are large."""
+        if len(parts) == 1:
+            return parts, None
+        size, passage = framing.size_of(parts), None
+        if self._passes_segments and len(parts) > 2 and size > LEAST_BYTES:
+            passage = segments.put(parts[2:])
+        self._passes_segments |= size > framing.KEPT_BUFFER
+        return (framing.apart(parts), passage) if passage else (parts, None)
+
+    def hold(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None = None) -> None:
         """Queue one message, to be written by `flush` together with others.
 
         Raises:
@@ -78,19 +96,19 @@ class Outgoing:
         """
         if self.queued_bytes > self._limit:
             raise SendQueueFull(self.address, self.queued_bytes, self._limit)
-        self._enqueue(parts, payload)
+        self._enqueue(parts, payload, passage)
 
-    def write(self, parts: list[bytes | memoryview], payload: object) -> bool:
+    def write(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None = None) -> bool:
         """Write one message, or queue what the kernel does not take; false if the peer is gone.
 
         Raises:
             SendQueueFull: too much waits already; nothing of the message was written.
         """
         if self.queue:
-            self.hold(parts, payload)
+            self.hold(parts, payload, passage)
             return True
         try:
-            sent = self.sock.send(parts[0]) if len(parts) == 1 else self.sock.sendmsg(parts[:_GATHER])
+            sent = self.sock.send(parts[0]) if len(parts) == 1 else self._send(parts[:_GATHER], passage)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -98,15 +116,26 @@ class Outgoing:
         if len(parts) > 1 or sent < len(parts[0]):
             rest = unsent(parts, sent)
             if rest:
-                self._enqueue(rest, payload)
+                self._enqueue(rest, payload, None if sent else passage)
                 self._arm(True)
         return True
 
-    def _enqueue(self, parts: list[bytes | memoryview], payload: object) -> None:
+    def _send(self, parts: list[bytes | memoryview], passage: Passage | None) -> int:
+        if passage is None:
+            return self.sock.sendmsg(parts)
+        try:
+            return self.sock.sendmsg(parts, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INT.pack(passage.fd))])
+        except OSError as error:
+            if error.errno == errno.ETOOMANYREFS:  # peers must first read some of those that are on their way
+                raise BlockingIOError from None
+            raise
+
+    def _enqueue(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None) -> None:
         for part in parts[:-1]:
-            self.queue.append((part, MORE))
-        self.queue.append((parts[-1], payload))
-        self.queued_bytes += sum(map(len, parts))
+            self.queue.append((part, MORE, passage))
+            passage = None
+        self.queue.append((parts[-1], payload, passage))
+        self.queued_bytes += framing.size_of(parts)
 
     def _arm(self, wanted: bool) -> None:
         """Be told when the kernel takes more, or not any more."""
@@ -117,9 +146,9 @@ class Outgoing:
     def flush(self) -> bool:
         """Write what the kernel takes of the queue, many parts at once; false if the peer is gone."""
         while self.queue:
-            parts = [part for part, _ in islice(self.queue, _GATHER)]
+            passage = self.queue[0][2]
             try:
-                sent = self.sock.sendmsg(parts)
+                sent = self._send(self._next_parts(), passage)
             except BlockingIOError:
                 self._arm(True)
                 return True
@@ -130,12 +159,21 @@ class Outgoing:
         self._arm(False)
         return True
 
+    def _next_parts(self) -> list[bytes | memoryview]:
+        """What one call can write: a descriptor goes with the first byte of a call."""
+        parts: list[bytes | memoryview] = []
+        for part, _, passage in islice(self.queue, _GATHER):
+            if parts and passage is not None:
+                break
+            parts.append(part)
+        return parts
+
     def _drop(self, sent: int) -> None:
         """Take the first `sent` bytes off the queue."""
         while sent:
-            part, last = self.queue[0]
+            part, last, _ = self.queue[0]
             if sent < len(part):
-                self.queue[0] = (memoryview(part)[sent:], last)
+                self.queue[0] = (memoryview(part)[sent:], last, None)
                 return
             sent -= len(part)
             self.queue.popleft()
@@ -153,18 +191,20 @@ class Outgoing:
 class Incoming:
     """The connection on which one peer writes to this process; `peer` is `None` until it has shown the cookie."""
 
-    __slots__ = ("fd", "peer", "reader", "sock")
+    __slots__ = ("_passages", "fd", "peer", "reader", "sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.reader = framing.FrameReader(_GREETING_LIMIT)
         self.peer: str | None = None
+        self._passages: deque[Passage] = deque()  # that came ahead of the frames they belong to
 
     def receive(self, inbox: deque[tuple[Any, str]], cookie: bytes, directory: str) -> bool:
         """Read once, and put what is complete into the inbox; false at the end, or if a stranger shows."""
         try:
-            count = self.sock.recv_into(self.reader.space())
+            space = self.reader.space()
+            count = self._receive_segments(space) if self.reader.large_seen else self.sock.recv_into(space)
         except BlockingIOError:
             return True
         except OSError:
@@ -176,10 +216,17 @@ class Incoming:
                 if self.peer is None:
                     self._greet(bytes(body), cookie, directory)
                 else:
-                    inbox.append((decode(body, buffers), self.peer))
+                    inbox.append((decode(body, buffers, self._passages), self.peer))
         except framing.FramingError:
             return False
         return True
+
+    def _receive_segments(self, space: memoryview) -> int:
+        count, extras, flags, _ = self.sock.recvmsg_into([space], _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        self._passages += [Passage(fd) for _, _, data in extras for (fd,) in _INT.iter_unpack(data)]
+        if flags & socket.MSG_CTRUNC:
+            raise TransportError(OUT_OF_DESCRIPTORS)
+        return count
 
     def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:
         """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
@@ -228,9 +275,11 @@ def dial(to: str, greeting: bytes) -> socket.socket | None:
     return sock
 
 
-def decode(body: memoryview, buffers: list[bytearray]) -> Any:
+def decode(body: memoryview, buffers: list[bytearray] | framing.Apart, passages: deque[Passage]) -> Any:
     """The message of one frame, or `Undecodable`."""
     try:
+        if isinstance(buffers, framing.Apart):
+            return framing.decode(body, receive(passages.popleft(), buffers.sizes))
         return framing.decode(body, buffers)
     except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
         return Undecodable(f"{type(error).__name__}: {error}")

@@ -2,6 +2,11 @@
 
 A frame is a fixed header (body length, number of out-of-band buffers), the length of each buffer, the body (pickle
 protocol 5), then the buffers themselves. All integers are little-endian.
+
+Where the highest bit of the number of buffers is set, they are not in the stream: a descriptor of the memory that
+holds them travels with the first byte of the frame. Looking out for descriptors makes each read slower, so a reader
+does it only after a frame that is larger than its kept buffer. It reads the end of such a frame by itself, hence knows
+before it reads on; and a sender passes no descriptor before it has sent one.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import copyreg
 import io
 import pickle
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from slither_actors._message import from_wire, to_wire
@@ -24,6 +29,8 @@ MAX_PART = 1 << 36
 
 # More buffers than this are pickled in band, so that a frame's lengths always fit into the kept receive buffer.
 MAX_BUFFERS = 1 << 13
+
+_APART = 1 << 31
 
 # Frames up to this size are collected in the kept receive buffer; larger ones are received straight into their own
 # memory, so that their bytes are copied once, by the kernel.
@@ -82,12 +89,25 @@ def _as_it_came(buffer: Any) -> Any:
     return buffer
 
 
+def size_of(parts: Iterable[Any]) -> int:
+    """How many bytes a frame has."""
+    return sum([len(part) for part in parts])
+
+
+def apart(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """The frame of a message whose buffers travel as a descriptor; `parts` is what `encode` made."""
+    head = bytearray(parts[0])
+    body_size, n_buffers = _HEAD.unpack_from(head)
+    _HEAD.pack_into(head, 0, body_size, n_buffers | _APART)
+    return [bytes(head), parts[1]]
+
+
 def encode_bytes(body: bytes) -> bytes:
     """A frame whose body is given as it is (the first frame on a connection)."""
     return _HEAD.pack(len(body), 0) + body
 
 
-def decode(body: memoryview, buffers: list[bytearray]) -> Any:
+def decode(body: memoryview, buffers: Sequence[bytearray | memoryview]) -> Any:
     """The message of one frame; library messages only, user payloads stay opaque inside them.
 
     Out-of-band buffers stay what they were for the sender, so that whoever passes them on does not copy them.
@@ -95,6 +115,18 @@ def decode(body: memoryview, buffers: list[bytearray]) -> Any:
     if not buffers:
         return from_wire(pickle.loads(body))
     return from_wire(pickle.loads(body, buffers=[pickle.PickleBuffer(buffer) for buffer in buffers]))
+
+
+class Apart:
+    """Stands where the buffers of a frame would, which travel as a descriptor: their sizes."""
+
+    __slots__ = ("sizes",)
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        self.sizes = sizes
+
+
+Frame = tuple[memoryview, list[bytearray] | Apart]
 
 
 class FrameReader:
@@ -105,17 +137,21 @@ class FrameReader:
 
     Args:
         max_part: a larger body or buffer is garbage; may be changed between frames.
+
+    Attributes:
+        large_seen: whether descriptors may come from now on.
     """
 
-    __slots__ = ("_buffer", "_end", "_large", "_start", "_targets", "_view", "max_part")
+    __slots__ = ("_buffer", "_end", "_large", "_start", "_targets", "_view", "large_seen", "max_part")
 
     def __init__(self, max_part: int = MAX_PART) -> None:
         self.max_part = max_part
+        self.large_seen = False
         self._buffer = bytearray(KEPT_BUFFER)
         self._view = memoryview(self._buffer)
         self._start = 0
         self._end = 0
-        self._large: tuple[bytearray, list[bytearray]] | None = None
+        self._large: tuple[bytearray, list[bytearray] | Apart] | None = None
         self._targets: list[memoryview] = []
 
     def space(self) -> memoryview:
@@ -129,7 +165,7 @@ class FrameReader:
             self._start, self._end = 0, left
         return self._view[self._end :]
 
-    def advance(self, count: int) -> Iterator[tuple[memoryview, list[bytearray]]]:
+    def advance(self, count: int) -> Iterator[Frame]:
         """Take note of `count` received bytes; yields the frames they complete.
 
         Raises:
@@ -141,6 +177,7 @@ class FrameReader:
         self._end += count
         while self._end - self._start >= _HEAD_SIZE:
             body_size, n_buffers = _HEAD.unpack_from(self._buffer, self._start)
+            is_apart, n_buffers = n_buffers & _APART, n_buffers & ~_APART
             if body_size > self.max_part or n_buffers > MAX_BUFFERS:
                 raise FramingError(f"a frame of {body_size} bytes and {n_buffers} buffers")
             body_at = self._start + _HEAD_SIZE + _LENGTH.size * n_buffers
@@ -150,18 +187,17 @@ class FrameReader:
                 continue
             if body_at > self._end or (n_buffers == 0 and _HEAD_SIZE + body_size <= KEPT_BUFFER):
                 return
-            yield from self._begin_large(body_at, body_size, n_buffers)
+            yield from self._begin_large(body_at, body_size, n_buffers, bool(is_apart))
             if self._targets:
                 return
 
-    def _begin_large(
-        self, body_at: int, body_size: int, n_buffers: int
-    ) -> Iterator[tuple[memoryview, list[bytearray]]]:
+    def _begin_large(self, body_at: int, body_size: int, n_buffers: int, is_apart: bool) -> Iterator[Frame]:
         sizes = struct.unpack_from(f"<{n_buffers}Q", self._buffer, body_at - _LENGTH.size * n_buffers)
         if any(size > self.max_part for size in sizes):
             raise FramingError(f"a frame with a buffer of {max(sizes)} bytes")
-        body, buffers = bytearray(body_size), [bytearray(size) for size in sizes]
-        self._large = (body, buffers)
+        body, buffers = bytearray(body_size), [] if is_apart else [bytearray(size) for size in sizes]
+        self._large = (body, Apart(sizes) if is_apart else buffers)
+        self.large_seen |= body_at - self._start + size_of([body, *buffers]) > KEPT_BUFFER
         self._start = body_at
         targets = [memoryview(part) for part in (body, *buffers) if part]
         for target in targets:
@@ -174,14 +210,14 @@ class FrameReader:
         if not self._targets:
             yield self._take_large()
 
-    def _fill(self, count: int) -> Iterator[tuple[memoryview, list[bytearray]]]:
+    def _fill(self, count: int) -> Iterator[Frame]:
         target = self._targets.pop()
         if count < len(target):
             self._targets.append(target[count:])
         elif not self._targets:
             yield self._take_large()
 
-    def _take_large(self) -> tuple[memoryview, list[bytearray]]:
+    def _take_large(self) -> Frame:
         assert self._large is not None
         body, buffers = self._large
         self._large = None

@@ -33,6 +33,7 @@ from slither_actors.transport._links import (
     dial,
     listen,
 )
+from slither_actors.transport._segments import Segments
 
 _IN = select.EPOLLIN
 _GONE = select.EPOLLHUP | select.EPOLLERR
@@ -67,6 +68,7 @@ class Hub:
         self._queue_limit = queue_limit_bytes
         self.address = str(directory / (name or f"{os.getpid()}.{next(_numbers)}.{secrets.token_hex(4)}"))
         self.inbox: deque[tuple[Any, str]] = deque()
+        self.segments = Segments()
         self.on_hang_up: Callable[[str], None] | None = None
         self.closed = False
         self._lock = threading.RLock()
@@ -104,10 +106,12 @@ class Hub:
             link = self._outgoing.get(to) or self._connect(to)
             if link is None:
                 self._note(Undelivered(to, payload), to)
-            elif self._corked:
-                link.hold(parts, payload)
+                return
+            parts, passage = link.apart(parts, self.segments)
+            if self._corked:
+                link.hold(parts, payload, passage)
                 self._held[to] = link
-            elif not link.write(parts, payload):
+            elif not link.write(parts, payload, passage):
                 self._lose(link)
                 self._note(Undelivered(to, payload), to)
 
@@ -127,7 +131,7 @@ class Hub:
     @property
     def pending(self) -> int:
         """How many messages wait for a peer to read."""
-        return sum(1 for link in list(self._outgoing.values()) for _, last in list(link.queue) if last is not MORE)
+        return sum(1 for link in list(self._outgoing.values()) for _, last, _ in list(link.queue) if last is not MORE)
 
     def queued_bytes(self, to: str) -> int:
         """How much waits for the peer at `to` to read."""
@@ -170,7 +174,7 @@ class Hub:
                 return  # lost already, and its number may be another's by now
             self._outgoing.pop(link.address, None)
             self._forget(link)
-            for _, payload in link.queue:
+            for _, payload, _ in link.queue:
                 if payload is not MORE:
                     self._note(Undelivered(link.address, payload), link.address)
             link.queue.clear()
@@ -314,6 +318,7 @@ class Hub:
         with self._lock:
             if self._epoll.closed:
                 return
+            self.segments.release()
             os.close(self._wake_fd)
             self._wake_fd = -1  # or a late `wake` would write into whatever has the number next
             for link in list(self._by_fd.values()):

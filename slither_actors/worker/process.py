@@ -100,6 +100,8 @@ class Worker(Server):
     @handles(EndRun)
     def _on_end_run(self, message: EndRun, sender: str) -> None:
         self._works.pop((sender, message.run), None)
+        if not self._works:
+            self.rest()
 
     @handles(Vacate)
     def _on_vacate(self, message: Vacate, sender: str) -> None:
