@@ -32,6 +32,7 @@ from slither_actors.otp.messages import (
     Started,
     StartFailed,
 )
+from slither_actors.transport.bases import WhereAreYou
 from slither_actors.transport.hub import Undecodable, Undelivered
 from slither_actors.transport.process import close_inherited, lead_group, reset_signals, set_title
 
@@ -294,13 +295,15 @@ class Shell(Server):
     def receiveMessage(self, msg: Any, sender: Any) -> None:
         if isinstance(msg, Init):
             self._become(msg)
+        elif isinstance(msg, WhereAreYou):
+            Actor.send(self, sender, self._myRef.transport.hub.address)
 
     def _become(self, init: Init) -> None:
         transport = self._myRef.transport
         lead_group()
         set_title(init.name or "root")
         creator = multiprocessing.parent_process()
-        close_inherited({0, 1, 2, *transport.hub.descriptors(), *([creator.sentinel] if creator else [])})
+        close_inherited({0, 1, 2, *transport.descriptors(), *([creator.sentinel] if creator else [])})
         life = Life(self._myRef, init)
         self._life = life
         try:

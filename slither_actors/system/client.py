@@ -22,7 +22,8 @@ from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.system.endpoints import Endpoints
 from slither_actors.system.gateway import Gateway
-from slither_actors.transport.launch import Host, join
+from slither_actors.transport.bases import open_system
+from slither_actors.transport.launch import Host
 
 # How long a call waits for a process that is being restarted.
 RESTART_LIMIT_S = 5.0
@@ -114,7 +115,7 @@ class Client:
             raise error
         with self._lock:
             if self._actor_system is None:
-                self._actor_system = join(self._host.directory)
+                self._actor_system, _ = open_system(self._host.base, self._host.joining)
             return self._actor_system
 
     # -- runs

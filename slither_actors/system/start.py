@@ -23,6 +23,7 @@ from slither_actors.otp.registry import Registry
 from slither_actors.otp.supervisor import REGISTRY, Root, Supervisor
 from slither_actors.system.names import CHILDREN, DISPATCHER, PIPES, POOLS
 from slither_actors.system.system import System
+from slither_actors.transport.bases import BASES
 from slither_actors.transport.launch import Host, launch
 from slither_actors.worker.pool import pool_spec
 
@@ -38,6 +39,7 @@ def start(
     children: Iterable[ChildSpec] = (),
     config: Config | Mapping[str, Any] | None = None,
     base: str = "unix",
+    trusted_network: bool = False,
 ) -> System:
     """Start a system: processes that belong to this one, and die with it.
 
@@ -49,7 +51,10 @@ def start(
         pipes: pipe classes to start at once and keep running.
         children: child specs of your own actors, put under a supervisor of their own.
         config: a `Config`, or nested mappings with some of its keys.
-        base: `"unix"`, the Unix-domain socket transport.
+        base: what Thespian's own messages go over: `"unix"`, sockets of the Unix domain, or `"tcp"`, its TCP base, for
+            actors that must be reached over a network.
+        trusted_network: must be `True` for `base="tcp"`, which listens on all interfaces and unpickles, hence runs,
+            what anybody sends to it.
 
     Returns:
         The handle; use it as a context manager, or call `stop()`.
@@ -60,14 +65,13 @@ def start(
     """
     if not sys.platform.startswith("linux"):
         raise UnsupportedPlatform(sys.platform)
-    if base != "unix":
-        raise InvalidOption("start", "base", shorten(base), '"unix"')
+    _check_base(base, trusted_network)
     settings = Config.of(config)
     sizes = _check_pools(pools)
     chosen = _check_name(name)
     specs = _tree(sizes, tuple(children))
     pipes = tuple(pipes)
-    host = launch(chosen, "slither_actors.otp.server.Shell")
+    host = launch(chosen, "slither_actors.otp.server.Shell", base)
     try:
         system = _grow(chosen, host, specs, sizes, settings)
     except BaseException:
@@ -140,6 +144,18 @@ def _own(child: Any) -> ChildSpec:
     if not isinstance(child, ChildSpec):
         raise InvalidOption("start", "children", shorten(child), "ChildSpec(id, actor class, args)")
     return attrs.evolve(child, start=Code.of(child.start))
+
+
+def _check_base(base: Any, trusted_network: Any) -> None:
+    if base not in BASES:
+        raise InvalidOption("start", "base", shorten(base), " or ".join(f'"{known}"' for known in BASES))
+    if base == "tcp" and trusted_network is not True:
+        raise InvalidOption(
+            "start",
+            "trusted_network",
+            shorten(trusted_network),
+            'True for base="tcp": it listens on all interfaces, and whoever reaches its ports can run code here',
+        )
 
 
 def _check_pools(pools: Any) -> dict[str, int]:

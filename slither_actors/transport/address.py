@@ -6,6 +6,9 @@ from typing import Any
 
 from thespian.actors import ActorAddress
 
+# The capability of a Thespian system that names its run directory.
+RUN_DIRECTORY = "Slither Run Directory"
+
 
 class UnixAddress:
     """What stands inside a Thespian `ActorAddress`: the path of a listening socket."""

@@ -40,8 +40,9 @@ def main(config: dict[str, Any]) -> None:
     """Body of the host process. Exits with 0 after an orderly end, 1 when the start failed.
 
     Args:
-        config: `name`, `root` (path of the root actor's class), `service` (its pid), `status` (descriptor to report
-            on), `lifeline` (descriptor whose end of file means that the service is gone or wants us to stop).
+        config: `name`, `base` (the system base), `root` (path of the root actor's class), `service` (its pid), `status`
+            (descriptor to report on), `lifeline` (descriptor whose end of file means that the service is gone or wants
+            us to stop).
     """
     service = _open_service(config["service"])
     unblock_signals()
@@ -57,12 +58,12 @@ def main(config: dict[str, Any]) -> None:
         try:
             remove_stale()
             directory = RunDirectory.create(config["name"])
-            root, admin, base = _grow(directory, config["root"])
+            joining, root, admin, base = _grow(directory, config["base"], config["root"])
             ends = (service, config["lifeline"], os.pidfd_open(admin), os.pidfd_open(_pid_of(root)))
         except Exception as error:
             _report(config["status"], {"error": _explain(error)})
             raise SystemExit(1) from None
-        _report(config["status"], {"directory": str(directory.path), "root": root, "admin": admin})
+        _report(config["status"], {"joining": joining, "root": root, "admin": admin})
         _guard(directory.path, admin, *ends)
         base.transport.close()
     finally:
@@ -83,11 +84,9 @@ def _open_service(pid: int) -> int:
     return service
 
 
-def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, Any]:
-    """Start the admin and the root; the root's address, the admin's pid, our own base."""
-    from thespian.actors import ActorSystem
-
-    from slither_actors.transport.unix_base import RUN_DIRECTORY, UnixSystemBase
+def _grow(directory: RunDirectory, base: str, root_class: str) -> tuple[dict[str, Any], str, int, Any]:
+    """Start the admin and the root; what it takes to join, the root's address, the admin's pid, our own base."""
+    from slither_actors.transport.bases import fresh_capabilities, hub_address, open_system
 
     # Imported here, once, so that every actor inherits it by fork; and before Thespian replaces the logging tree,
     # which actors find again through the loggers that were made with it.
@@ -96,15 +95,12 @@ def _grow(directory: RunDirectory, root_class: str) -> tuple[str, int, Any]:
     gc.collect()
     gc.freeze()
 
-    class Capabilities:
-        capabilities = {RUN_DIRECTORY: str(directory.path)}  # noqa: RUF012 - Thespian's shape
-
-    base = UnixSystemBase(Capabilities, may_start=True)
-    system = ActorSystem(systemBase=base, capabilities=Capabilities.capabilities, transientUnique=True)
+    joining = fresh_capabilities(base, str(directory.path))
+    system, our_base = open_system(base, joining, may_start=True)
     reap()  # the intermediate process of the admin's double fork
     (admin,) = children()
     root = system.createActor(root_class)
-    return root.addressDetails.path, admin, base
+    return joining, hub_address(system, root), admin, our_base
 
 
 def _pid_of(address: str) -> int:

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import attrs
 
 from slither_actors.errors import StartError
+from slither_actors.transport.address import RUN_DIRECTORY
 from slither_actors.transport.rundir import path_of, remove_if_stale
 
 # The module search path is set before anything is imported, since the library itself may come from it.
@@ -35,10 +35,12 @@ _START_LIMIT_S = 30.0
 class Host:
     """A running host, seen from the service that started it.
 
-    `watch` is a descriptor that becomes readable when the host dies; `root` is the root actor's address.
+    `watch` is a descriptor that becomes readable when the host dies; `root` is the root actor's address; `base` and
+    `joining` are what it takes to join as a Thespian client.
     """
 
-    directory: Path
+    base: str
+    joining: dict[str, Any]
     root: str
     admin: int
     watch: int
@@ -46,6 +48,10 @@ class Host:
     _lifeline: int
     _ended: bool = False
     _launcher: int = attrs.field(factory=os.getpid)
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.joining[RUN_DIRECTORY])
 
     @property
     def pid(self) -> int:
@@ -79,8 +85,8 @@ class Host:
         remove_if_stale(self.directory)
 
 
-def launch(name: str, root: str) -> Host:
-    """Start a host for the system `name`, whose root actor is the class at path `root`.
+def launch(name: str, root: str, base: str = "unix") -> Host:
+    """Start a host for the system `name`, whose root actor is the class at path `root`, on one of `bases.BASES`.
 
     Raises:
         StartError: the host could not be started, or says why it cannot serve.
@@ -109,6 +115,7 @@ def launch(name: str, root: str) -> Host:
     config = {
         "path": [os.fsdecode(entry) or os.getcwd() for entry in sys.path],
         "name": name,
+        "base": base,
         "root": root,
         "service": os.getpid(),
         "status": status_w,
@@ -127,7 +134,7 @@ def launch(name: str, root: str) -> Host:
         if isinstance(error, _StatusError):
             raise StartError("the host process", str(error)) from None
         raise
-    return Host(Path(status["directory"]), status["root"], status["admin"], watch, process, lifeline_w)
+    return Host(base, status["joining"], status["root"], status["admin"], watch, process, lifeline_w)
 
 
 class _StatusError(Exception):
@@ -175,14 +182,3 @@ def _await_status(fd: int, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         process.wait()
         raise _StatusError(status["error"])
     return status
-
-
-def join(directory: Path) -> Any:
-    """A Thespian `ActorSystem` client of the system that runs in `directory`."""
-    from thespian.actors import ActorSystem
-
-    from slither_actors.transport.unix_base import RUN_DIRECTORY, UnixSystemBase
-
-    capabilities = {RUN_DIRECTORY: str(directory)}
-    base = UnixSystemBase(SimpleNamespace(capabilities=capabilities))
-    return ActorSystem(systemBase=base, capabilities=capabilities, transientUnique=True)

@@ -32,11 +32,10 @@ from thespian.system.transport import (
 from thespian.system.transport.wakeupTransportBase import wakeupTransportBase
 
 from slither_actors.transport._room import roomy
-from slither_actors.transport.address import actor_address
+from slither_actors.transport.address import RUN_DIRECTORY, actor_address
 from slither_actors.transport.hub import Hub, Undecodable, Undelivered
 from slither_actors.transport.process import tie_to
 
-RUN_DIRECTORY = "Slither Run Directory"
 _ADMIN = "admin"
 _DRAIN_LIMIT_S = 5.0
 
@@ -90,6 +89,10 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         self._deadline: float | None = None
         self._watched: tuple[int, ...] = ()
         self._addresses: dict[str, Any] = {}
+
+    def descriptors(self) -> list[int]:
+        """All descriptors in use."""
+        return self.hub.descriptors()
 
     # -- addresses
 

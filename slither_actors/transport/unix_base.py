@@ -15,7 +15,7 @@ from thespian.system.multiprocCommon import MultiProcAdmin, detach_child, multip
 from thespian.system.transport import ReceiveEnvelope
 
 from slither_actors.transport.process import set_title
-from slither_actors.transport.unix import RUN_DIRECTORY, UnixEndpoint, UnixTransport
+from slither_actors.transport.unix import UnixEndpoint, UnixTransport
 
 _ADMIN_START_LIMIT = timedelta(seconds=10)
 
@@ -83,6 +83,3 @@ class UnixSystemBase(multiprocessCommon):  # type: ignore[misc]
         response = self.transport.run(None, _ADMIN_START_LIMIT)
         if not isinstance(response, ReceiveEnvelope) or not isinstance(response.message, EndpointConnected):
             raise ActorSystemFailure("the admin process did not start")
-
-
-__all__ = ["RUN_DIRECTORY", "UnixSystemBase"]

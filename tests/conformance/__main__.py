@@ -1,6 +1,6 @@
 """Thespian's own tests against the Unix base, beside its TCP base: passed and failed per module.
 
-    python -m tests.conformance [PATH] [--only test_simpleActor ...]
+    python -m tests.conformance [PATH] [--only test_simpleActor] [--base unix]
 
 PATH is a checkout or an sdist of Thespian; without it, the tests of the installed one are run.
 """
@@ -25,14 +25,15 @@ _TEST_LIMIT_S = 120
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__.splitlines()[0])
     parser.add_argument("path", nargs="?", type=Path, help="a checkout or an sdist; the installed one without it")
-    parser.add_argument("--only", nargs="+", default=["test_*"], metavar="MODULE", help="names of test modules")
+    parser.add_argument("--only", action="append", metavar="MODULE", help="one test module; can be repeated")
     parser.add_argument("--base", choices=tuple(BASES), action="append", help="one base alone")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         suite = _find(given.path, Path(scratch))
-        modules = sorted(file for name in given.only for file in suite.glob(f"{name.removesuffix('.py')}.py"))
+        names = given.only or ["test_*"]
+        modules = sorted(file for name in names for file in suite.glob(f"{name.removesuffix('.py')}.py"))
         if not modules:
-            parser.error(f"no test module in {suite} is called {' or '.join(given.only)}")
+            parser.error(f"no test module in {suite} is called {' or '.join(names)}")
         results = {base: _run(base, modules, Path(scratch)) for base in given.base or BASES}
     _print_table(results)
     ours = results.get("unix", {})
@@ -65,6 +66,8 @@ def _run(base: str, modules: list[Path], scratch: Path) -> dict[str, Counter[str
         "PYTHONPATH": os.pathsep.join([str(root), os.getcwd(), os.environ.get("PYTHONPATH", "")]),
         "THESPLOG_FILE": os.devnull,
     }
+    # a test of Thespian's runs a program and expects its output to be buffered
+    environment.pop("PYTHONUNBUFFERED", None)
     subprocess.run(
         [sys.executable, "-m", "pytest", *options, *map(str, modules)], cwd=scratch, env=environment, check=False
     )
