@@ -80,7 +80,7 @@ def test_an_end_of_ones_own_accord_is_told_with_its_reason(tree: Tree, diary: Pa
     reason = tree.end_of(ref)
     assert (reason.kind, reason.text) == ("normal", "done")
     assert lines(diary) == ["terminate normal"]
-    assert ref.name not in tree.processes()
+    eventually(lambda: ref.name not in tree.processes(), 2.0, "it is forgotten")
 
 
 def test_after_its_end_a_server_handles_nothing_that_had_arrived_before(tree: Tree, diary: Path) -> None:
