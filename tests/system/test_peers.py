@@ -12,7 +12,7 @@ import pytest
 
 from slither_actors.errors import CallTimeout, InvalidOption, NoProcess, NotImportable, NotPicklable
 from slither_actors.otp import ExitReason, Ref
-from slither_actors.otp.messages import LogLine, Shutdown
+from slither_actors.otp.messages import CountChildren, LogLine, Shutdown
 from tests.system.leaves import Leaf, Unreadable
 from tests.system.peers import Add, Refused, Tally
 from tests.system.trees import LIMIT_S, Tree, child, supervisor
@@ -192,11 +192,15 @@ def test_an_actor_that_was_made_by_hand_cannot_call() -> None:
             use()
 
 
-def test_a_start_can_be_followed_by_a_look_at_the_registry_at_once(tree: Tree) -> None:
-    for _ in range(20):
-        ref = tree.start("brief", Tally)
-        assert tree.ref(ref.name) == ref
-        assert ask(tree, ref, "leave") == "leaving"
+def test_an_answer_of_a_supervisor_waits_until_the_registry_knows_what_it_tells(tree: Tree) -> None:
+    guests, registry = tree.ref("guests"), tree.ref("registry")
+    os.kill(registry.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(CallTimeout):
+            ask(tree, guests, CountChildren(), 0.2)
+    finally:
+        os.kill(registry.pid, signal.SIGCONT)
+    assert ask(tree, guests, CountChildren()).specs > 0
 
 
 def test_what_was_forgotten_by_its_supervisor_is_forgotten_by_the_registry(tree: Tree, ben: Ref) -> None:
