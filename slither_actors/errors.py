@@ -11,6 +11,7 @@
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
     - StartError                        something did not start
+    - ChildRefused                      a supervisor refuses what is asked about one of its children
     - SystemDown                        the system is stopped, or has given up
     - UnsupportedPlatform               this operating system lacks what the library needs
     - RunDirectoryError                 the private directory of a system cannot be used
@@ -42,10 +43,10 @@ from slither_actors._describe import shorten as shorten
 
 # fmt: off
 __all__ = [
-    "BatchTimeout", "CallTimeout", "Cancelled", "DefinitionError", "DispatchError", "InvalidOption", "InvalidOutcome",
-    "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
-    "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError", "StageDown",
-    "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "BatchTimeout", "CallTimeout", "Cancelled", "ChildRefused", "DefinitionError", "DispatchError", "InvalidOption",
+    "InvalidOutcome", "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError",
+    "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError",
+    "StageDown", "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -146,6 +147,15 @@ class StartError(SlitherError):
 
     what: str
     reason: str
+
+
+@_error("child {child}: {why} ({hint})")
+class ChildRefused(SlitherError):
+    """A supervisor refuses what is asked about one of its children. ``why`` is OTP's word, such as "not_found"."""
+
+    child: str
+    why: str
+    hint: str
 
 
 @_error()

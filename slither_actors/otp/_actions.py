@@ -87,6 +87,13 @@ class Stopped:
 
 
 @attrs.frozen
+class Forgotten:
+    """For reports: this child is down and its spec is gone."""
+
+    child_id: str
+
+
+@attrs.frozen
 class Reply:
     """The answer to an API call: ``error`` is None where it succeeded.
 
@@ -108,4 +115,16 @@ class Restarted:
     cause: ExitReason
 
 
-Action = StartChild | StopChild | KillChild | RetryLater | Started | StartFailed | GiveUp | Stopped | Reply | Restarted
+Action = (
+    StartChild
+    | StopChild
+    | KillChild
+    | RetryLater
+    | Started
+    | StartFailed
+    | GiveUp
+    | Stopped
+    | Forgotten
+    | Reply
+    | Restarted
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from slither_actors.errors import ChildRefused
 from slither_actors.otp._actions import ApiError
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ChildSpec, ExitReason
@@ -13,8 +14,15 @@ from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Caller
 from slither_actors.transport.process import describe_exit
 
-# Begins the reason of a `StartError` that is about the supervisor's own state, and not about the child.
-REFUSAL = "the supervisor says "
+_HINTS = {
+    ApiError.ALREADY_STARTED: "it runs already",
+    ApiError.ALREADY_PRESENT: "it is stopped, but not forgotten: restart_child starts it, delete_child forgets it",
+    ApiError.RUNNING: "it runs: terminate_child stops it",
+    ApiError.RESTARTING: "it is being restarted: terminate_child ends that",
+    ApiError.NOT_FOUND: "the supervisor has no such child",
+    ApiError.SIMPLE_ONE_FOR_ONE: "a dynamic supervisor forgets children that end: start_child adds a new one",
+    ApiError.SHUTDOWN: "the supervisor is stopping",
+}
 
 
 @attrs.frozen
@@ -23,7 +31,6 @@ class Request:
 
     caller: Caller
     child_id: str
-    forget: bool
 
 
 @attrs.define(eq=False)
@@ -54,11 +61,9 @@ def reason_of(exitcode: int | None) -> ExitReason:
     return ExitReason("killed" if exitcode is not None and exitcode < 0 else "crash", text)
 
 
-def why(error: ApiError | ExitReason | None) -> str:
-    """Why a child did not come up, for the one who asked for it."""
-    if isinstance(error, ApiError):
-        return f"{REFUSAL}{error.value}"
-    return error.text if error is not None else "it ended at once"
+def refusal(child: str, error: ApiError) -> ChildRefused:
+    """What the caller of a supervisor is told."""
+    return ChildRefused(child, error.value, _HINTS[error])
 
 
 def first_line(reason: ExitReason) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -10,11 +11,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from slither_actors.errors import InvalidOption, NoProcess
 from slither_actors.otp._timers import Timer, Timers
-from slither_actors.otp.messages import Init, Surroundings
+from slither_actors.otp.endpoint import Line, checked_target
+from slither_actors.otp.messages import Init, Surroundings, Unwatch, Watch
+from slither_actors.otp.ref import Ref
 
 # How long a dying process may take to get its last words out.
 _LAST_WORDS_S = 1.0
+
+# How long the registry may take to say who runs under a name; it runs no user code.
+_LOOK_UP_S = 5.0
 
 
 class Caller:
@@ -45,6 +52,21 @@ class Tick:
         self.deadline = deadline
 
 
+class Monitor:
+    """A watch over another process; `handle_down` is called once when that ends."""
+
+    __slots__ = ("_life", "_number")
+
+    def __init__(self, life: Life, number: int) -> None:
+        self._life = life
+        self._number = number
+
+    def cancel(self) -> None:
+        """`handle_down` is not called for this one any more. Repeating it does no harm."""
+        if self._life.end_monitor(self._number):
+            self._life.transport.post(self._life.registry, Unwatch(self._number))
+
+
 class Life:
     """One process of the tree, seen from within."""
 
@@ -58,11 +80,46 @@ class Life:
         self.leaving = False
         self._timers = Timers()
         self._armed: list[float] = []  # deadlines of the ticks under way, the next one last
+        self._line = Line(self.transport.hub)
+        self._monitors: set[int] = set()
+        self._numbers = itertools.count(1)
 
     @property
     def address(self) -> str:
         address: str = self.transport.hub.address
         return address
+
+    @property
+    def registry(self) -> str:
+        """The registry's address.
+
+        Raises:
+            NoProcess: this process was started before it.
+        """
+        if self.surroundings.registry is None:
+            raise NoProcess("the registry")
+        return self.surroundings.registry
+
+    def call(self, to: str | Ref, request: Any, timeout_s: float) -> Any:
+        ref = self._line.find(self.registry, to, timeout_s)
+        if ref.address == self.address:
+            raise InvalidOption("call", "to", ref.name, "another process: this one cannot answer while it waits")
+        return self._line.call(ref.address, request, timeout_s, ref.name)
+
+    def cast(self, to: str | Ref, request: Any) -> None:
+        self._line.cast(self.registry, to, request, _LOOK_UP_S)
+
+    def monitor(self, to: str | Ref) -> Monitor:
+        number = next(self._numbers)
+        self.transport.post(self.registry, Watch(number, checked_target(to)))
+        self._monitors.add(number)
+        return Monitor(self, number)
+
+    def end_monitor(self, number: int) -> bool:
+        """Forget a monitor; false if that has happened before."""
+        known = number in self._monitors
+        self._monitors.discard(number)
+        return known
 
     def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
         timer = self._timers.start(time.monotonic() + delay_s, action)

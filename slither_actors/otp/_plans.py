@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from slither_actors.otp._actions import Action, KillChild, Restarted, StartChild, StopChild
+from slither_actors.otp._actions import Action, Forgotten, KillChild, Restarted, StartChild, StopChild
 from slither_actors.otp._roster import Child, Roster, Status
 from slither_actors.otp.child import ExitReason, Restart
 
@@ -132,7 +132,12 @@ class PlanRunner:
             return  # noted before: it was stopped by a plan that was abandoned
         child.status = Status.STOPPED
         if self._dynamic or child.spec.restart is Restart.TEMPORARY:
-            self._roster.remove(child)
+            self.forget(child)
+
+    def forget(self, child: Child) -> None:
+        """Drop the spec of a child that is down."""
+        self._roster.remove(child)
+        self.emit(Forgotten(child.id))
 
     def kill(self, child: Child, status: Status) -> None:
         """Kill a child; ``status`` says what for."""

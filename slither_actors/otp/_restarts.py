@@ -209,7 +209,7 @@ class SupervisorCore:
     def _delete_child(self, child_id: str, ticket: int) -> None:
         child = self._stopped_child(child_id, ticket)
         if child is not None:
-            self._roster.remove(child)
+            self._plans.forget(child)
             self._reply(ticket)
 
     def _terminate_child(self, child_id: str, ticket: int) -> None:
@@ -239,7 +239,7 @@ class SupervisorCore:
         def failed(child: Child, reason: ExitReason) -> None:
             child.status = Status.STOPPED
             if not keep:
-                self._roster.remove(child)
+                self._plans.forget(child)
             self._reply(ticket, error=reason)
 
         def done() -> None:

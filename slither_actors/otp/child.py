@@ -8,11 +8,14 @@
 """
 
 import enum
+import functools
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 import attrs
 
+from slither_actors._code import Code
+from slither_actors._codec import Frame, encode
 from slither_actors._validators import (
     Validator,
     name,
@@ -22,7 +25,7 @@ from slither_actors._validators import (
     optional,
     positive_seconds,
 )
-from slither_actors.errors import InvalidOption, shorten
+from slither_actors.errors import InvalidOption, NotPicklable, shorten
 
 __all__ = ["ChildSpec", "ExitReason", "Restart", "Strategy", "SupervisorOptions", "check_childspecs"]
 
@@ -76,7 +79,7 @@ class Strategy(enum.Enum):
     """Those that were started after it, by the same rules."""
 
 
-def _instance_of(kind: type) -> Validator:
+def instance_of(kind: type) -> Validator:
     """A validator for one class that says in words what is allowed."""
     members = list(kind) if issubclass(kind, enum.Enum) else []
     allowed = ", ".join(map(str, members)) or f"a {kind.__name__}"
@@ -93,19 +96,27 @@ def _something(instance: object, attribute: "attrs.Attribute[Any]", value: objec
         raise InvalidOption(type(instance).__name__, attribute.name, "None", "what the child runs")
 
 
+def _arguments(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, Frame):
+        instance_of(tuple)(instance, attribute, value)
+
+
 @attrs.frozen
 class ChildSpec:
     """One child of a supervisor.
 
     Attributes:
         id: Its name, unique among the children of one supervisor.
-        start: What the child runs; the supervisor hands it on without looking.
-        args: Arguments for ``start``. Those of a temporary child are dropped as soon as it is up.
+        start: What the child runs: a subclass of ``Server``, or its path "module:Class". A spec that has travelled
+            holds it as ``Code``: a supervisor hands it on without looking.
+        args: Arguments for ``start``, a tuple; encoded in a spec that has travelled. Those of a temporary child are
+            dropped as soon as it is up.
         restart: Which exits bring it back.
         type: ``"supervisor"`` for a child that has children of its own.
         shutdown_s: How long a polite stop may take before the child is killed. 0 kills at once, None waits for ever.
             Left out: 5 seconds for a worker, no limit for a supervisor, which needs as long as its children do.
-        start_timeout_s: How long the child may take to come up.
+        start_timeout_s: How long the child may take to come up, None for ever. Left out: 30 seconds for a worker, no
+            limit for a supervisor, whose children have limits of their own.
 
     Raises:
         InvalidOption: A field has a value that is not allowed; the error names it.
@@ -113,21 +124,37 @@ class ChildSpec:
 
     id: str = attrs.field(validator=name)
     start: Any = attrs.field(validator=_something)
-    args: tuple[Any, ...] = attrs.field(default=(), validator=_instance_of(tuple))
-    restart: Restart = attrs.field(default=Restart.PERMANENT, validator=_instance_of(Restart), kw_only=True)
+    args: Any = attrs.field(default=(), validator=_arguments)
+    restart: Restart = attrs.field(default=Restart.PERMANENT, validator=instance_of(Restart), kw_only=True)
     type: Literal["worker", "supervisor"] = attrs.field(
         default="worker", validator=one_of("worker", "supervisor"), kw_only=True
     )
     shutdown_s: float | None = attrs.field(validator=optional(non_negative_seconds), kw_only=True)
-    start_timeout_s: float = attrs.field(default=30.0, validator=positive_seconds, kw_only=True)
+    start_timeout_s: float | None = attrs.field(validator=optional(positive_seconds), kw_only=True)
 
     @shutdown_s.default
     def _usual_shutdown_s(self) -> float | None:
         return None if self.type == "supervisor" else 5.0
 
+    @start_timeout_s.default
+    def _usual_start_timeout_s(self) -> float | None:
+        return None if self.type == "supervisor" else 30.0
+
     def without_args(self) -> Self:
         """The same spec with ``args`` dropped, for a temporary child that is up and will never be started again."""
         return attrs.evolve(self, args=())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Encoded once, and decoded by the child alone: a supervisor on the way need not be able to import any of it.
+        fields = attrs.asdict(self, recurse=False)
+        if not isinstance(self.start, str):
+            fields["start"] = self.start if isinstance(self.start, Code) else Code.of(self.start)
+        if self.args and not isinstance(self.args, Frame):
+            try:
+                fields["args"] = encode(self.args)
+            except NotPicklable as error:
+                raise NotPicklable(f"an argument of child {self.id!r}", error.why) from error
+        return functools.partial(type(self), **fields), ()
 
 
 @attrs.frozen(kw_only=True)
@@ -146,11 +173,11 @@ class SupervisorOptions:
         InvalidOption: A field has a value that is not allowed, or ``dynamic`` meets a group strategy.
     """
 
-    strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=_instance_of(Strategy))
+    strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=instance_of(Strategy))
     intensity: int = attrs.field(default=3, validator=non_negative_int)
     period_s: float = attrs.field(default=5.0, validator=positive_seconds)
-    parallel_start: bool = attrs.field(default=False, validator=_instance_of(bool))
-    dynamic: bool = attrs.field(default=False, validator=_instance_of(bool))
+    parallel_start: bool = attrs.field(default=False, validator=instance_of(bool))
+    dynamic: bool = attrs.field(default=False, validator=instance_of(bool))
 
     def __attrs_post_init__(self) -> None:
         if self.dynamic and self.strategy is not Strategy.ONE_FOR_ONE:

@@ -1,29 +1,183 @@
-"""The service's side of the conversation: calls into the tree from a process that is no actor."""
+"""Calls over a hub: those of an actor over its own, and those of the service, which is no actor, over an endpoint."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from slither_actors._codec import Frame, encode
+from slither_actors._describe import message_of
 from slither_actors._message import message
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError
-from slither_actors.otp.messages import Call, Reply
-from slither_actors.transport.hub import Hub, Undelivered
+from slither_actors.errors import (
+    CallTimeout,
+    InvalidOption,
+    NoProcess,
+    NotImportable,
+    NotPicklable,
+    SlitherError,
+    shorten,
+)
+from slither_actors.otp.messages import Call, Cast, Reply, WhereIs
+from slither_actors.otp.ref import Ref
+from slither_actors.transport.hub import Hub
 
 
 @message
 class HungUp:
-    """In the endpoint's own inbox: the process at `address` closed its end, so it is dying or dead."""
+    """In the inbox of who waits for an answer: the process at `address` closed its end, so it is dying or dead."""
 
     address: str
 
 
-class Endpoint:
+def pack(value: Any, what: str) -> Frame:
+    """User data on its way into a message; what is defined in `__main__` travels by value.
+
+    Raises:
+        NotPicklable: it cannot travel; `what` says what it was.
+    """
+    try:
+        return encode(value)
+    except NotPicklable as error:
+        raise NotPicklable(what, error.why) from error
+
+
+def unpack(value: Any, what: str) -> Any:
+    """User data out of a message.
+
+    Raises:
+        NotImportable: it cannot be rebuilt in this process.
+    """
+    if not isinstance(value, Frame):
+        return value
+    try:
+        return value.decode()
+    except Exception as error:  # rebuilding imports what the value is made of, which may raise anything
+        raise NotImportable(what, f"{type(error).__name__}: {message_of(error)}") from error
+
+
+def checked_target(to: Any) -> str | Ref:
+    """What calls, casts and monitors are aimed at.
+
+    Raises:
+        InvalidOption: it is none of these.
+    """
+    if isinstance(to, Ref) or (isinstance(to, str) and to):
+        return to
+    raise InvalidOption(
+        "a process", "to", shorten(to), 'a registered name, such as "children/tally", a Ref or an address'
+    )
+
+
+class Line:
+    """Asks other processes over a hub, in the thread that owns the hub, and waits for their answers.
+
+    What else arrives meanwhile stays in the inbox, in its order.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._numbers = itertools.count(1)
+
+    def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
+        """The next message and its sender, `None` after `timeout_s`."""
+        inbox = self._hub.inbox
+        if inbox:
+            return inbox.popleft()
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            self._hub.poll(left)
+            if inbox:
+                return inbox.popleft()
+            if self._is_interrupted() or self._hub.closed or (left is not None and left <= 0):
+                return None
+
+    def call(self, to: str, request: Any, timeout_s: float, target: str | None = None) -> Any:
+        """Ask and wait for the answer; a late answer to an earlier question is never taken for it.
+
+        Args:
+            to: address of the process.
+            request: what its `handle_call` understands.
+            timeout_s: how long to wait.
+            target: how errors call the process.
+
+        Raises:
+            CallTimeout: no answer in time. NoProcess: it is gone. SystemDown: everything is gone.
+            NotPicklable, NotImportable: the request or the answer cannot travel.
+            Exception: what the process answered with.
+        """
+        who = target or to
+        call = Call(next(self._numbers), pack(request, f"the request to {who} ({type(request).__name__})"))
+        before, self._hub.on_hang_up = self._hub.on_hang_up, self._note_hang_up
+        self._hub.uncork()
+        aside: list[tuple[Any, str]] = []
+        try:
+            self._hub.send(to, call)
+            answer = self._await(call, to, time.monotonic() + timeout_s, aside)
+        finally:
+            self._hub.on_hang_up = before
+            self._hub.inbox.extendleft(reversed(aside))
+        if answer is None:
+            raise CallTimeout(who, timeout_s)
+        if not isinstance(answer, Reply):
+            raise self._gone(who)
+        value, error = unpack(answer.outcome, f"the answer of {who}")
+        if error is not None:
+            raise error
+        return value
+
+    def _await(self, call: Call, to: str, deadline: float, aside: list[tuple[Any, str]]) -> Any:
+        """The answer, or the news that the process is gone, or `None` at the deadline; others are put aside."""
+        while True:
+            received = self.receive(deadline - time.monotonic())
+            if received is not None:
+                news, sender = received
+                if getattr(news, "original", None) is call or (isinstance(news, HungUp) and sender == to):
+                    return news
+                if not isinstance(news, Reply):
+                    aside.append(received)
+                elif news.number == call.number:
+                    return news
+            if self._hub.closed or time.monotonic() >= deadline:  # others may never stop talking
+                return None
+
+    def find(self, registry: str, to: str | Ref, limit_s: float) -> Ref:
+        """Who is meant: a registered name is looked up, an address stands for itself.
+
+        Raises:
+            NoProcess: nobody runs under this name now. InvalidOption: it is none of these.
+        """
+        to = checked_target(to)
+        if isinstance(to, Ref):
+            return to
+        if to.startswith("/"):
+            return Ref(to, 0, to, 0)
+        found: Ref = self.call(registry, WhereIs(to), limit_s, "the registry")
+        return found
+
+    def cast(self, registry: str, to: str | Ref, request: Any, limit_s: float) -> None:
+        """Send without wanting an answer; the dead are no error."""
+        frame = pack(request, f"the request to {to} ({type(request).__name__})")
+        try:
+            self._hub.send(self.find(registry, to, limit_s).address, Cast(frame))
+        except NoProcess:
+            pass
+
+    def _note_hang_up(self, address: str) -> None:
+        self._hub.inbox.append((HungUp(address), address))
+
+    def _is_interrupted(self) -> bool:
+        return False
+
+    def _gone(self, who: str) -> SlitherError:
+        return NoProcess(who)
+
+
+class Endpoint(Line):
     """An address in the service, used by one thread at a time.
 
     Args:
@@ -33,14 +187,12 @@ class Endpoint:
     """
 
     def __init__(self, directory: Path, host: int, down: Callable[[], SlitherError]) -> None:
-        self._hub = Hub(directory)
+        super().__init__(Hub(directory))
         # Its own copy: an epoll forgets a descriptor whose last copy is closed, and with it the host's death.
         self._host = os.dup(host)
         self._down = down
         self._host_died = False
         self._woken = False
-        self._numbers = itertools.count(1)
-        self._later: deque[tuple[Any, str]] = deque()
         self._hub.watch(self._host, self._note_host_death)
         self._hub.on_hang_up = self._note_hang_up
 
@@ -57,10 +209,6 @@ class Endpoint:
     def closed(self) -> bool:
         return self._hub.closed
 
-    def rest(self) -> None:
-        """Give back the memory that was kept for the next large message."""
-        self._hub.segments.release()
-
     def post(self, to: str, payload: Any) -> None:
         """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`."""
         self._hub.send(to, payload)
@@ -71,63 +219,18 @@ class Endpoint:
         Raises:
             SystemDown: the host is dead, so nothing more will come.
         """
-        if self._later:
-            return self._later.popleft()
-        inbox = self._hub.inbox
-        if inbox:
-            return inbox.popleft()
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            self._hub.poll(left)
-            if inbox:
-                return inbox.popleft()
-            if self._host_died:
-                raise self._down()
-            if self._woken or self._hub.closed or (left is not None and left <= 0):
-                self._woken = False
-                return None
+        return super().receive(timeout_s)
 
-    def call(self, to: str, request: Any, timeout_s: float, target: str | None = None) -> Any:
-        """Ask and wait for the answer; a late answer to an earlier question is never taken for it.
+    def flush(self, limit_s: float) -> bool:
+        """Wait until peers have taken what was sent, at most `limit_s`; whether they have."""
+        self._hub.flush(limit_s)
+        return not self._hub.pending
 
-        Args:
-            to: address of the process.
-            request: what its `handle_call` understands.
-            timeout_s: how long to wait.
-            target: how errors call the process.
-
-        Raises:
-            CallTimeout: no answer in time. NoProcess: it is gone. SystemDown: everything is gone.
-            Exception: what the process answered with.
-        """
-        number = next(self._numbers)
-        who = target or to
-        aside: list[tuple[Any, str]] = []
-        deadline = time.monotonic() + timeout_s
-        self.post(to, Call(number, request))
-        try:
-            while True:
-                received = self.receive(deadline - time.monotonic())
-                if received is None:
-                    if self._hub.closed or time.monotonic() >= deadline:
-                        raise CallTimeout(who, timeout_s)
-                    continue
-                news, sender = received
-                if isinstance(news, Reply):
-                    if news.number == number:
-                        if news.error is not None:
-                            raise news.error
-                        return news.value
-                elif isinstance(news, Undelivered | HungUp) and sender == to:
-                    self._hub.poll(0)  # whether everything is gone
-                    raise self._down() if self._host_died else NoProcess(who)
-                else:
-                    aside.append(received)
-                    if time.monotonic() >= deadline:  # others may never stop talking
-                        raise CallTimeout(who, timeout_s)
-        finally:
-            self._later.extend(aside)
+    def clear(self) -> None:
+        """Forget what has arrived, which was for whoever used this address before, and give back the memory that was
+        kept for large messages."""
+        self._hub.inbox.clear()
+        self._hub.segments.release()
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call `callback` within `receive` when `fd` becomes readable."""
@@ -156,9 +259,16 @@ class Endpoint:
             self._hub.close()
             os.close(self._host)
 
-    def _note_hang_up(self, address: str) -> None:
-        self._hub.inbox.append((HungUp(address), address))
-
     def _note_host_death(self) -> None:
         self._hub.unwatch(self._host)
         self._host_died = True
+
+    def _is_interrupted(self) -> bool:
+        if self._host_died:
+            raise self._down()
+        woken, self._woken = self._woken, False
+        return woken
+
+    def _gone(self, who: str) -> SlitherError:
+        self._hub.poll(0)  # whether everything is gone
+        return self._down() if self._host_died else super()._gone(who)

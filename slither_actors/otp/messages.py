@@ -8,7 +8,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._message import message
-from slither_actors.otp.child import ExitReason
+from slither_actors.otp.child import ChildSpec, ExitReason, instance_of
 from slither_actors.otp.ref import Ref
 
 
@@ -38,7 +38,7 @@ class Init:
     name: str
     incarnation: int
     code: Code
-    args: tuple[Any, ...]
+    args: Any
     parent: str
     surroundings: Surroundings
 
@@ -80,7 +80,7 @@ class Shutdown:
 
 @message
 class Call:
-    """A request that wants a `Reply` with the same number."""
+    """A request, encoded, that wants a `Reply` with the same number."""
 
     number: int
     request: Any
@@ -88,11 +88,25 @@ class Call:
 
 @message
 class Reply:
-    """The answer to a `Call`: `value`, or `error` where that is not `None`."""
+    """The answer to a `Call`, encoded: a value and an error, of which one is `None`."""
 
     number: int
-    value: Any
-    error: Exception | None
+    outcome: Any
+
+
+@message
+class Cast:
+    """A request, encoded, that wants no answer."""
+
+    request: Any
+
+
+@message
+class Forward:
+    """To the registry: send this on. It arrives when the registry knows all that the sender had told it before."""
+
+    to: str
+    message: Any
 
 
 @message
@@ -110,6 +124,38 @@ class Down:
     ref: Ref
     reason: ExitReason
     finding: Any = None
+
+
+@message
+class Forgotten:
+    """To the registry: the supervisor of the process of this name, which is dead, will not start it again."""
+
+    name: str
+
+
+@message
+class Watch:
+    """To the registry: send me `WatchEnded` with this number when the process at `to` (a name, a `Ref` or an address)
+    ends, or at once if there is none."""
+
+    number: int
+    to: str | Ref
+
+
+@message
+class Unwatch:
+    """To the registry: forget my `Watch` of this number."""
+
+    number: int
+
+
+@message
+class WatchEnded:
+    """From the registry: what this watch was over is dead."""
+
+    number: int
+    ref: Ref
+    reason: ExitReason
 
 
 @message
@@ -136,6 +182,52 @@ class Resolve:
 @message
 class ListProcesses:
     """Call to the registry: all it knows, as a tuple of `ProcessInfo`."""
+
+
+@message
+class StartChild:
+    """Call to a supervisor: add this child and start it. The reply is its `Ref`, or `StartError`."""
+
+    spec: ChildSpec = attrs.field(validator=instance_of(ChildSpec))
+
+
+@message
+class TerminateChild:
+    """Call to a supervisor: stop this child, or end the attempts to restart it. Its spec stays, unless the child is
+    temporary or the supervisor dynamic."""
+
+    child_id: str = attrs.field(validator=instance_of(str))
+
+
+@message
+class RestartChild:
+    """Call to a supervisor: start this child, which is stopped. The reply is its `Ref`, or `StartError`."""
+
+    child_id: str = attrs.field(validator=instance_of(str))
+
+
+@message
+class DeleteChild:
+    """Call to a supervisor: forget the spec of this child, which is stopped."""
+
+    child_id: str = attrs.field(validator=instance_of(str))
+
+
+@message
+class WhichChildren:
+    """Call to a supervisor: its children, newest first, as a tuple of `ChildInfo`."""
+
+
+@message
+class CountChildren:
+    """Call to a supervisor: its `ChildCounts`."""
+
+
+@message
+class GetChildSpec:
+    """Call to a supervisor: the `ChildSpec` of this child."""
+
+    child_id: str = attrs.field(validator=instance_of(str))
 
 
 @message

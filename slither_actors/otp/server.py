@@ -9,32 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from slither_actors.errors import NoProcess, NotPicklable, SlitherError
-from slither_actors.otp._life import Caller, Life, Settled, Tick
+from slither_actors.errors import NoProcess, SlitherError
+from slither_actors.otp._life import Caller, Life, Monitor, Settled, Tick
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
-from slither_actors.otp.logs import forward_logs
-from slither_actors.otp.messages import (
-    Call,
-    Down,
-    Exiting,
-    Init,
-    LogLine,
-    Reply,
-    Shutdown,
-    Started,
-    StartFailed,
-)
-from slither_actors.transport.bases import WhereAreYou
+from slither_actors.otp.endpoint import HungUp, pack, unpack
+from slither_actors.otp.messages import Call, Cast, Exiting, LogLine, Reply, Shutdown, Started, WatchEnded
+from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered
-from slither_actors.transport.process import close_inherited, lead_group, reset_signals, set_title
 
 if TYPE_CHECKING:
 
@@ -111,6 +99,14 @@ class Server(Actor):
         the reply too; anything else is a crash."""
         raise NoProcess(f"{self.name} (it does not answer {type(request).__name__})")
 
+    def handle_cast(self, request: Any) -> None:
+        """Called for a cast. What it raises is a crash."""
+        _log.warning("%s ignores a cast of %s", self.name, type(request).__name__)
+
+    def handle_down(self, ref: Ref, reason: ExitReason) -> None:
+        """Called once for each `monitor` when what it watches is dead; of kind "unknown" if it was dead before."""
+        _log.warning("%s ignores the end of %s", self.name, ref)
+
     def handle_info(self, message: Any, sender: str) -> None:
         """Called for a message that nothing else handles."""
         _log.warning("%s ignores a %s", self.name, type(message).__name__)
@@ -142,6 +138,40 @@ class Server(Actor):
     def address(self) -> str:
         """Where messages to this process go."""
         return self.life.address
+
+    def call(self, to: str | Ref, request: Any, timeout_s: float = 5.0) -> Any:
+        """Ask another process and wait for the answer; what arrives meanwhile is handled afterwards.
+
+        From this server's own thread only. What was cast to the process before is handled before.
+
+        Args:
+            to: a registered name such as `"children/tally"`, a `Ref` or an address.
+            request: what its `handle_call` understands.
+            timeout_s: how long to wait.
+
+        Raises:
+            NoProcess: nobody is registered under the name, or the process is dead or dies before it answers.
+            CallTimeout: no answer in time; the call may still be carried out.
+            InvalidOption: it would be a call to itself. NotPicklable: the request or the answer cannot travel.
+            SlitherError: what the process answered with.
+        """
+        return self.life.call(to, request, timeout_s)
+
+    def cast(self, to: str | Ref, request: Any) -> None:
+        """Have `handle_cast` of another process called. Waits for nobody; a process that is dead is no error.
+
+        Raises:
+            NotPicklable: the request cannot travel.
+        """
+        self.life.cast(to, request)
+
+    def monitor(self, to: str | Ref) -> Monitor:
+        """Have `handle_down` called once when another process of the tree ends, however it ends.
+
+        A name means the process that runs under it now: who is restarted is monitored anew. Several monitors of one
+        process each lead to one call.
+        """
+        return self.life.monitor(to)
 
     def post(self, to: str, message: Any) -> None:
         """Send one of this library's messages. Never blocks."""
@@ -218,10 +248,17 @@ class Server(Actor):
     def _receive_other(self, message: Any, sender: str) -> bool:
         if isinstance(message, Call):
             self._contain(self._answer, message, sender)
+        elif isinstance(message, Cast):
+            self._contain(self._take_cast, message, sender)
+        elif isinstance(message, WatchEnded):
+            if self.life.end_monitor(message.number):
+                self._contain(self.handle_down, message.ref, message.reason)
         elif isinstance(message, Undelivered):
             # a handler that logs would bring the next one about, for ever
-            if not isinstance(message.original, LogLine):
+            if not isinstance(message.original, LogLine | Call | Cast):
                 self._contain(self.handle_undelivered, message.original, message.to)
+        elif isinstance(message, Reply | HungUp):
+            pass  # for a call that waits no longer
         elif isinstance(message, Undecodable):
             _log.error("%s: a message from %s cannot be read: %s", self.name, sender, message.error)
         elif isinstance(message, Settled):
@@ -237,7 +274,7 @@ class Server(Actor):
     def _answer(self, call: Call, sender: str) -> None:
         caller = Caller(sender, call.number)
         try:
-            value = self.handle_call(call.request, caller)
+            value = self.handle_call(unpack(call.request, f"the request to {self.name}"), caller)
         except SlitherError as error:
             self.reply(caller, error=error)
         else:
@@ -248,10 +285,21 @@ class Server(Actor):
         """Answer a call for which `handle_call` returned `LATER`. An answer that cannot be pickled becomes the error
         that says so."""
         try:
-            self.post(caller.address, Reply(caller.number, value, error))
-        except Exception as failure:
-            what = f"the answer of {self.name} ({type(error if error is not None else value).__name__})"
-            self.post(caller.address, Reply(caller.number, None, NotPicklable(what, str(failure))))
+            outcome = pack((value, error), f"the answer of {self.name} ({type(error or value).__name__})")
+        except SlitherError as failure:
+            outcome = pack((None, failure), "an error")
+        self._send_reply(caller.address, Reply(caller.number, outcome))
+
+    def _send_reply(self, to: str, reply: Reply) -> None:
+        self.post(to, reply)
+
+    def _take_cast(self, cast: Cast, sender: str) -> None:
+        try:
+            request = unpack(cast.request, "its request")
+        except SlitherError as error:
+            _log.error("%s: a cast from %s is lost: %s", self.name, sender, error)
+        else:
+            self.handle_cast(request)
 
     def _contain(self, action: Callable[..., Any], *args: Any) -> None:
         try:
@@ -281,47 +329,4 @@ def _swallow(message: Any, sender: str) -> bool:
     return not _is_thespians(message)
 
 
-class Shell(Server):
-    """What Thespian starts: it adopts, in its own process, the class that `Init` names.
-
-    So a class from `__main__` works, a heavy import dirties no supervisor, and an import that fails is a reported
-    failure to start.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        reset_signals()
-
-    def receiveMessage(self, msg: Any, sender: Any) -> None:
-        if isinstance(msg, Init):
-            self._become(msg)
-        elif isinstance(msg, WhereAreYou):
-            Actor.send(self, sender, self._myRef.transport.hub.address)
-
-    def _become(self, init: Init) -> None:
-        transport = self._myRef.transport
-        lead_group()
-        set_title(init.name or "root")
-        creator = multiprocessing.parent_process()
-        close_inherited({0, 1, 2, *transport.descriptors(), *([creator.sentinel] if creator else [])})
-        life = Life(self._myRef, init)
-        self._life = life
-        try:
-            forward_logs(transport.hub, init.name, init.surroundings)
-            cls = init.code.load()
-            self.__class__ = cls
-            cls.__init__(self, *init.args)
-            self._life = life
-            transport.receiver = self._receive
-            transport.corks = transport.hub.segments.relays = self.corks
-            info = self.init()
-            if info is not LATER:
-                self.started(info)
-        except BaseException as error:
-            text = str(error) if isinstance(error, SlitherError) else "".join(traceback.format_exception(error))
-            with contextlib.suppress(Exception):
-                transport.post(init.parent, StartFailed(init.name, init.incarnation, text))
-            life.leave()
-
-
-__all__ = ["LATER", "Caller", "Down", "Server", "Shell", "handles"]
+__all__ = ["LATER", "Caller", "Monitor", "Server", "handles"]

@@ -13,45 +13,39 @@ import attrs
 from thespian.actors import ChildActorExited
 
 from slither_actors._code import Code
-from slither_actors.errors import StartError
+from slither_actors.errors import SlitherError, StartError
 from slither_actors.otp import _actions as act
-from slither_actors.otp._children import Process, Request, first_line, reason_of, why
+from slither_actors.otp._children import Process, Request, first_line, reason_of, refusal
 from slither_actors.otp._restarts import SupervisorCore
 from slither_actors.otp.child import ChildSpec, ExitReason, SupervisorOptions
 from slither_actors.otp.messages import (
+    CountChildren,
+    DeleteChild,
     Down,
     Exiting,
+    Forgotten,
+    Forward,
+    GetChildSpec,
     Init,
     KillProcess,
+    Reply,
+    RestartChild,
     Shutdown,
+    StartChild,
     Started,
     StartFailed,
     Surroundings,
-    TreeDown,
+    TerminateChild,
     Up,
+    WhichChildren,
 )
 from slither_actors.otp.ref import Ref
-from slither_actors.otp.server import LATER, Caller, Server, Shell, handles
+from slither_actors.otp.server import LATER, Caller, Server, handles
+from slither_actors.otp.shell import Shell
 from slither_actors.transport.process import kill_group, kill_leftovers
 from slither_actors.transport.rundir import remove_sockets
 
 _log = logging.getLogger(__name__)
-
-REGISTRY = "registry"
-
-
-@attrs.frozen
-class StartDynamic:
-    """Call to a supervisor: add this child and start it. The reply is its `Ref`."""
-
-    spec: ChildSpec
-
-
-@attrs.frozen
-class TerminateDynamic:
-    """Call to a supervisor: stop this child and forget its spec. The reply is `None`."""
-
-    child_id: str
 
 
 class Supervisor(Server):
@@ -146,16 +140,36 @@ class Supervisor(Server):
             super().handle_info(message, sender)
 
     def handle_call(self, request: Any, caller: Caller) -> Any:
-        now = time.monotonic()
-        if isinstance(request, StartDynamic):
-            token = Request(caller, request.spec.id, forget=False)
-            self._act(self._core.start_child(request.spec, now, token))
-            return LATER
-        if isinstance(request, TerminateDynamic):
-            token = Request(caller, request.child_id, forget=True)
-            self._act(self._core.terminate_child(request.child_id, now, token))
-            return LATER
-        return super().handle_call(request, caller)
+        core, now = self._core, time.monotonic()
+        match request:
+            case StartChild(spec):
+                self._act(core.start_child(spec, now, Request(caller, spec.id)))
+            case TerminateChild(child_id):
+                self._act(core.terminate_child(child_id, now, Request(caller, child_id)))
+            case RestartChild(child_id):
+                self._act(core.restart_child(child_id, now, Request(caller, child_id)))
+            case DeleteChild(child_id):
+                self._act(core.delete_child(child_id, Request(caller, child_id)))
+            case GetChildSpec(child_id):
+                found = core.get_childspec(child_id)
+                if isinstance(found, act.ApiError):
+                    raise refusal(self._child_name(child_id), found)
+                return found
+            case WhichChildren():
+                return core.which_children()
+            case CountChildren():
+                return core.count_children()
+            case _:
+                return super().handle_call(request, caller)
+        return LATER
+
+    def _send_reply(self, to: str, reply: Reply) -> None:
+        # by way of the registry, so that whoever has the answer finds there what it tells of
+        registry = self.surroundings.registry
+        if registry is None:
+            self.post(to, reply)
+        else:
+            self.post(registry, Forward(to, reply))
 
     # -- what the core wants done
 
@@ -166,28 +180,30 @@ class Supervisor(Server):
     def _do_start(self, action: act.StartChild) -> None:
         spec, key = action.spec, (action.child_id, action.incarnation)
         name = self._child_name(spec.id)
+        try:
+            code = spec.start if isinstance(spec.start, Code) else Code.of(spec.start)
+        except SlitherError as error:
+            self._could_not_fork(spec, action.incarnation, str(error))
+            return
         siblings = {id(info.childProc) for info in getattr(self._myRef, "_child_procs", ())}
         local = self.createActor(Shell)
         handle = self._myRef._child_procs[-1].childProc if hasattr(self._myRef, "_child_procs") else None
         if handle is None or id(handle) in siblings:  # Thespian says nothing when the fork fails
-            self._could_not_fork(spec, action.incarnation)
+            text = "no process could be made; is a limit reached (ulimit -u)?"
+            self._could_not_fork(spec, action.incarnation, text)
             return
         process = self._processes[key] = Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
         self.life.transport.hub.watch(process.watch, lambda: self._died(process))
-        process.timer = self.start_timer(
-            spec.start_timeout_s,
-            lambda: self._start_failed(process, f"not up after {spec.start_timeout_s:g} s"),
-        )
-        code = spec.start if isinstance(spec.start, Code) else Code.of(spec.start)
+        limit = spec.start_timeout_s
+        if limit is not None:
+            text = f"not up after {limit:g} s (its start_timeout_s)"
+            process.timer = self.start_timer(limit, lambda: self._start_failed(process, text))
         init = Init(name, action.incarnation, code, spec.args, self.address, self.surroundings)
         # Thespian keeps it until the shell has an address
         super(Server, self).send(local, init)
 
-    def _could_not_fork(self, spec: ChildSpec, incarnation: int) -> None:
-        reason, now = (
-            ExitReason("start_failed", "no process could be made; is a limit reached (ulimit -u)?"),
-            time.monotonic(),
-        )
+    def _could_not_fork(self, spec: ChildSpec, incarnation: int, text: str) -> None:
+        reason, now = ExitReason("start_failed", text), time.monotonic()
         self.start_timer(0.0, lambda: self._act(self._core.child_exited(spec.id, incarnation, reason, now)))
 
     def _do_stop(self, action: act.StopChild) -> None:
@@ -225,7 +241,9 @@ class Supervisor(Server):
 
     def _do_start_failed(self, action: act.StartFailed) -> None:
         life = self.life
-        error = f"{self._child_name(action.child_id)}: {action.reason.text or action.reason.kind}"
+        name, error = self._child_name(action.child_id), action.reason.text or action.reason.kind
+        if not error.startswith(f"{name}/"):  # else it names one further down already
+            error = f"{name}: {error}"
         self.post(life.parent, StartFailed(life.name, life.incarnation, error))
         life.leave()
 
@@ -241,18 +259,21 @@ class Supervisor(Server):
     def _do_reply(self, action: act.Reply) -> None:
         request = action.token
         assert isinstance(request, Request)
-        if request.forget:
-            self.reply(request.caller)
-            # the answer to this one is nobody's, but other calls may have waited for it
-            more = self._core.delete_child(request.child_id, None)
-            self._act(one for one in more if not (isinstance(one, act.Reply) and one.token is None))
-            return
+        name, caller = self._child_name(request.child_id), request.caller
         process = self._processes.get((request.child_id, action.value or 0))
-        if process is not None and process.ref is not None:
-            self.reply(request.caller, process.ref)
+        if isinstance(action.error, act.ApiError):
+            self.reply(caller, error=refusal(name, action.error))
+        elif isinstance(action.error, ExitReason):
+            self.reply(caller, error=StartError(name, action.error.text or action.error.kind))
+        elif action.value is None:
+            self.reply(caller)
+        elif process is not None and process.ref is not None:
+            self.reply(caller, process.ref)
         else:
-            name = self._child_name(request.child_id)
-            self.reply(request.caller, error=StartError(name, why(action.error)))
+            self.reply(caller, error=StartError(name, "it ended at once"))
+
+    def _do_forgotten(self, action: act.Forgotten) -> None:
+        self._tell_registry(Forgotten(self._child_name(action.child_id)))
 
     def _do_restarted(self, action: act.Restarted) -> None:
         _log.warning("%s was restarted: %s", self._child_name(action.child_id), first_line(action.cause))
@@ -266,6 +287,7 @@ class Supervisor(Server):
         act.StartFailed: _do_start_failed,
         act.GiveUp: _do_give_up,
         act.Stopped: _do_stopped,
+        act.Forgotten: _do_forgotten,
         act.Reply: _do_reply,
         act.Restarted: _do_restarted,
     }
@@ -302,30 +324,7 @@ class Supervisor(Server):
     def _find(self, name: str, incarnation: int) -> Process | None:
         return self._processes.get((name.rpartition("/")[2], incarnation))
 
-    def _tell_registry(self, news: Up | Down) -> None:
+    def _tell_registry(self, news: Up | Down | Forgotten) -> None:
         registry = self.surroundings.registry
-        if registry is not None and registry != news.ref.address:
+        if registry is not None and (isinstance(news, Forgotten) or registry != news.ref.address):
             self.post(registry, news)
-
-
-class Root(Supervisor):
-    """The top of the tree. Its first child is the registry, of which all later ones are told."""
-
-    def child_up(self, ref: Ref, info: Any) -> None:
-        if ref.name == REGISTRY:
-            self.surroundings = attrs.evolve(self.surroundings, registry=ref.address)
-            self._tell_registry(Up(self.ref, "supervisor"))
-            self.post(ref.address, Up(ref, "worker"))
-            if self.surroundings.gateway is not None:
-                self.post(self.surroundings.gateway, Up(ref, "worker"))  # a restarted one has a new address
-
-    @property
-    def ref(self) -> Ref:
-        return Ref("root", self.life.incarnation, self.address, os.getpid())
-
-    def start_info(self) -> Any:
-        return self.surroundings.registry
-
-    def gave_up(self, causes: Sequence[str]) -> None:
-        if self.surroundings.gateway is not None:
-            self.post(self.surroundings.gateway, TreeDown(tuple(causes)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -24,6 +25,7 @@ class StageDeclaration:
     kind: str
     then: str | None = None
     on_error: Any = None
+    start_timeout_s: float = 30.0
 
 
 @attrs.frozen(kw_only=True)
@@ -159,13 +161,22 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
     return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)
 
 
-def stage(cls: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> CustomDeclaration:
+def stage(
+    cls: Any,
+    /,
+    *,
+    then: str | None = None,
+    on_error: Any = None,
+    start_timeout_s: float = 30.0,
+    **options: Any,
+) -> CustomDeclaration:
     """Declare a stage of your own class.
 
     Args:
         cls: a subclass of `Stage`.
         then: a later stage or an output to go on to, instead of the next stage.
         on_error: error policy of this stage.
+        start_timeout_s: how many seconds its `setup` may take.
         options: those of the class's `Options`, checked now.
 
     Raises:
@@ -176,10 +187,15 @@ def stage(cls: Any, /, *, then: str | None = None, on_error: Any = None, **optio
     # Not when the class is made: a class that travels by value is made empty, and filled afterwards.
     if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
         raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
+    limit: Any = start_timeout_s
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
+        raise InvalidOption("stage", "start_timeout_s", shorten(limit), "a finite number of seconds above 0")
     try:
         cls.make_options(options)
     except InvalidOption:
         raise
     except Exception as error:
         raise DefinitionError(f"stage {cls.__name__}", f"its options are refused: {error}") from error
-    return CustomDeclaration(kind="stage", stage=cls, options=options, then=then, on_error=on_error)
+    return CustomDeclaration(
+        kind="stage", stage=cls, options=options, then=then, on_error=on_error, start_timeout_s=start_timeout_s
+    )

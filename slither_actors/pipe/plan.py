@@ -36,6 +36,11 @@ def pipe_spec(child_id: str, definition: PipeDefinition, code: Code, config: Dis
     return ChildSpec(child_id, Code.of(Supervisor), (options, tuple(children)), type="supervisor")
 
 
+def start_limit_s(definition: PipeDefinition) -> float:
+    """How long the stages of a pipe, which start side by side, may take to come up."""
+    return max(stage.declaration.start_timeout_s for stage in definition.stages)
+
+
 def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code, config: DispatchConfig) -> ChildSpec:
     declaration = stage.declaration
     if isinstance(declaration, WorkerDeclaration):
@@ -44,7 +49,8 @@ def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code, config
     options = declaration.options if isinstance(declaration, CustomDeclaration) else {}
     setting = StageSetting(definition.name, stage.name, code, options)
     if isinstance(declaration, CustomDeclaration):
-        return ChildSpec(stage.name, Code.of(declaration.stage), (setting,))
+        start = Code.of(declaration.stage)
+        return ChildSpec(stage.name, start, (setting,), start_timeout_s=declaration.start_timeout_s)
     kind = LocalStage if isinstance(declaration, LocalDeclaration) else RouterStage
     return ChildSpec(stage.name, Code.of(kind), (setting,))
 

@@ -18,7 +18,7 @@ from slither_actors.dispatch.source import Source
 from slither_actors.errors import CallTimeout, NoProcess, SlitherError, SystemDown
 from slither_actors.otp._children import first_line
 from slither_actors.otp.endpoint import Endpoint
-from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
+from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown, WhereIs
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.system.endpoints import Endpoints
 from slither_actors.system.gateway import Gateway
@@ -31,6 +31,9 @@ CALL_LIMIT_S = 10.0
 
 # How long the registry, or the end of the whole tree, may lag behind a death.
 _NEWS_LIMIT_S = 1.0
+
+# How long what is left after an orderly stop may take to be killed.
+_KILLING_S = 1.0
 
 # How long an orderly stop may take when somebody is in a hurry.
 HURRIED_S = 0.5
@@ -51,8 +54,10 @@ class Client:
         self._name = name
         self._host = host
         self._registry = registry
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may stop the system wherever the thread is
         self._stopped = False
+        self._stopper = 0
+        self._over = threading.Event()
         self._causes: tuple[str, ...] | None = None
         self._endpoints = Endpoints(lambda: Endpoint(host.directory, host.watch, self._down_error), self._refusal)
         self._actor_system: Any = None
@@ -93,6 +98,27 @@ class Client:
         (ref,) = self.resolve((name,))
         with self._endpoints.lent() as endpoint:
             return endpoint.call(ref.address, request, timeout_s, name)
+
+    def ask(self, to: str | Ref, request: Any, timeout_s: float) -> Any:
+        """Ask a process; one that is being restarted is not waited for."""
+        with self._endpoints.lent() as endpoint:
+            ref = endpoint.find(self._registry, to, timeout_s)
+            return endpoint.call(ref.address, request, timeout_s, ref.name)
+
+    def cast(self, to: str | Ref, request: Any) -> None:
+        """Send without wanting an answer; the dead are no error."""
+        with self._endpoints.lent() as endpoint:
+            endpoint.cast(self._registry, to, request, CALL_LIMIT_S)
+            if not endpoint.flush(CALL_LIMIT_S):  # nobody polls an endpoint that idles
+                raise CallTimeout(str(to), CALL_LIMIT_S)
+
+    def whereis(self, name: str) -> Ref | None:
+        """Who runs under this name now."""
+        try:
+            found: Ref = self._ask_registry(WhereIs(name))
+        except NoProcess:
+            return None
+        return found
 
     def processes(self) -> tuple[ProcessInfo, ...]:
         """All that the registry knows."""
@@ -173,30 +199,42 @@ class Client:
                 if known is None:
                     return "an orderly stop"
                 if known.ref != ref or not known.alive:
-                    return first_line(known.last_exit) if known.last_exit is not None else "an orderly stop"
+                    reason = known.last_exit
+                    return "an orderly stop" if reason is None or reason.is_normal else first_line(reason)
             time.sleep(0.005)
         return "an unknown exit"
 
     # -- the end
 
     def stop(self, timeout_s: float) -> None:
-        """Stop the tree in order, then everything that is left of it. Can be called again."""
+        """Stop the tree in order, then everything that is left of it; at the end of it all calls have returned."""
         if os.getpid() != self._pid:  # a forked child must not end what is its parent's
             return
         with self._lock:
-            if self._stopped:
-                return
-            self._stopped = True
+            first, self._stopped = not self._stopped, True
+            if first:
+                self._stopper = threading.get_ident()
+        if first:
+            try:
+                self._stop(time.monotonic() + timeout_s + _KILLING_S, timeout_s)
+            finally:
+                self._over.set()
+        elif threading.get_ident() not in (self._stopper, self._gateway.thread):  # those would wait for themselves
+            self._over.wait()
+
+    def _stop(self, deadline: float, timeout_s: float) -> None:
         atexit.unregister(self._at_exit)
-        if self._causes is None and self._host.alive:
-            with contextlib.suppress(SlitherError):
-                self._gateway_endpoint.post(self._host.root, Shutdown(timeout_s))
-                self._gateway.root_exited.wait(timeout_s)
-        self._gateway.stop()
-        self._host.end(timeout_s)
-        self._endpoints.close()
-        if self._actor_system is not None:
-            self._actor_system._systemBase.transport.close()
+        try:
+            if self._causes is None and self._host.alive:
+                with contextlib.suppress(SlitherError):
+                    self._gateway_endpoint.post(self._host.root, Shutdown(timeout_s))
+                    self._gateway.root_exited.wait(timeout_s)
+        finally:  # also if the wait is interrupted
+            self._gateway.stop(max(0.1, (deadline - time.monotonic()) / 2))
+            self._host.end(max(0.1, deadline - time.monotonic()))
+            self._endpoints.close()
+            if self._actor_system is not None:
+                self._actor_system._systemBase.transport.close()
 
     def _at_exit(self) -> None:
         self.stop(HURRIED_S)

@@ -44,12 +44,17 @@ class Gateway:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Read what is left, then end the thread and close the endpoint."""
+    @property
+    def thread(self) -> int | None:
+        """The listening thread's identifier."""
+        return self._thread.ident
+
+    def stop(self, limit_s: float) -> None:
+        """Read what is left, then end the thread, at most `limit_s` later, and close the endpoint."""
         self._stopping.set()
         self._endpoint.wake()
         if threading.current_thread() is not self._thread:
-            self._thread.join(5.0)
+            self._thread.join(limit_s)
         self._endpoint.close()
 
     def _run(self) -> None:

@@ -12,22 +12,22 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors.config import DispatchConfig
-from slither_actors.errors import InvalidOption, NoProcess, SlitherError, StartError, UnknownPool, shorten
-from slither_actors.otp._children import REFUSAL
-from slither_actors.otp.child import ChildSpec
+from slither_actors.errors import ChildRefused, InvalidOption, NoProcess, SlitherError, UnknownPool, shorten
+from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.otp.ref import Ref
-from slither_actors.otp.supervisor import StartDynamic, TerminateDynamic
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import Pipe, PipeType
-from slither_actors.pipe.plan import pipe_spec
+from slither_actors.pipe.plan import pipe_spec, start_limit_s
 from slither_actors.system.client import RESTART_LIMIT_S, Client
 from slither_actors.system.names import PIPES
 
 # A pipe that was started by a run stops after this long without one.
 IDLE_S = 30.0
 
-_START_LIMIT_S = 60.0
+# The supervisor of all pipes may be busy with others beside the limits of the stages.
+_START_SLACK_S = 30.0
+_STOP_LIMIT_S = 60.0
 _LONGEST_NAME = 40
 
 # How long a stage that is not there is waited for before somebody looks why.
@@ -148,12 +148,11 @@ class Pipes:
             if running.over:
                 return
             try:
-                self._client.call(PIPES, StartDynamic(self._spec(running)), _START_LIMIT_S)
+                self._start(running)
             except NoProcess:
                 pass  # the supervisor itself is being restarted
-            except StartError as error:
-                if not error.reason.startswith(REFUSAL):  # they are there, and being restarted
-                    raise
+            except ChildRefused:
+                pass  # they are there, and being restarted
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         with self._lock:
@@ -164,7 +163,7 @@ class Pipes:
         with running.starting:
             if not running.up and not running.over:
                 try:
-                    self._client.call(PIPES, StartDynamic(self._spec(running)), _START_LIMIT_S)
+                    self._start(running)
                     # the supervisor's answer may overtake its word to the registry
                     self._client.resolve((f"{PIPES}/{running.child_id}", *running.names), RESTART_LIMIT_S)
                 except BaseException:
@@ -176,11 +175,13 @@ class Pipes:
                 running.up = True
             return not running.over
 
-    def _spec(self, running: RunningPipe) -> ChildSpec:
+    def _start(self, running: RunningPipe) -> None:
         code = Code.of(running.pipe)
         if code.path is None:
             code = Code.of_value(running.definition, code.name)
-        return pipe_spec(running.child_id, running.definition, code, self._config)
+        spec = pipe_spec(running.child_id, running.definition, code, self._config)
+        # each stage has a limit of its own, which names it
+        self._client.call(PIPES, StartChild(spec), start_limit_s(running.definition) + _START_SLACK_S)
 
     def _check_pools(self, definition: PipeDefinition) -> None:
         for stage in definition.stages:
@@ -194,7 +195,7 @@ class Pipes:
             running.over = True
             if running.up:
                 running.up = False
-                self._client.call(PIPES, TerminateDynamic(running.child_id), _START_LIMIT_S)
+                self._client.call(PIPES, TerminateChild(running.child_id), _STOP_LIMIT_S)
 
 
 def checked(pipe: Any) -> PipeType:

@@ -31,6 +31,7 @@ from slither_actors.system._runs import (
     pipe_failure,
     tree_of,
 )
+from slither_actors.system.actors import ActorCalls
 from slither_actors.system.client import CALL_LIMIT_S, HURRIED_S, Client
 from slither_actors.system.each import call_each
 from slither_actors.system.names import DISPATCHER, POOLS
@@ -42,7 +43,7 @@ from slither_actors.worker.messages import ListWorkers
 from slither_actors.worker.pool import LEASES
 
 
-class System:
+class System(ActorCalls):
     """A running system, as `start` returns it. A context manager: leaving the block stops the system."""
 
     def __init__(
@@ -306,10 +307,11 @@ class System:
     # -- the end
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop the tree in order, then everything that is left of it. Can be called again.
+        """Stop the tree in order, then everything that is left of it. Can be called again; other threads that call it
+        meanwhile wait for the same end.
 
         Args:
-            timeout_s: how long the orderly stop may take; after it the rest is killed.
+            timeout_s: how long the orderly stop may take; after it the rest is killed, within a second.
         """
         self._client.stop(timeout_s)
 

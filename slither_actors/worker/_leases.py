@@ -23,6 +23,7 @@ class LeaseBook:
         self._recalled: set[Ref] = set()
         self._wants: dict[str, int] = {}  # in the order of waiting
         self._unanswered: dict[str, int] = {}
+        self._holders: set[str] = set()
 
     @property
     def workers(self) -> tuple[Ref, ...]:
@@ -58,6 +59,7 @@ class LeaseBook:
         The answer waits for the workers that have yet to be vacated: a holder that is told that nothing more comes puts
         its batches behind others.
         """
+        self._holders.add(holder)
         self._wants.pop(holder, None)
         self._unanswered[holder] = want
         if want > 0:
@@ -73,9 +75,14 @@ class LeaseBook:
                 self._wants[holder] = self._wants.pop(holder)
         return self._settle()
 
+    def knows(self, holder: str) -> bool:
+        """Whether a worker may know of runs of this holder: it has asked for workers, and is not known to be dead."""
+        return holder in self._holders
+
     def holder_down(self, holder: str) -> list[Ref]:
         """The holder is dead; the workers that may still be at work for it, granted to nobody before they are
         `vacated`."""
+        self._holders.discard(holder)
         self._wants.pop(holder, None)
         self._unanswered.pop(holder, None)
         left = [worker for worker, who in self._held.items() if who == holder]

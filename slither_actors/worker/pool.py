@@ -77,6 +77,8 @@ class Pool(Server):
             self._holder_down(message.ref.address)
 
     def _holder_down(self, holder: str) -> None:
+        if not self._book.knows(holder):
+            return
         left = self._book.holder_down(holder)
         for worker in self._book.workers:  # also those that it had once, which know its runs
             self.post(worker.address, Vacate(holder))

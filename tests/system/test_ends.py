@@ -80,7 +80,7 @@ def test_an_end_of_ones_own_accord_is_told_with_its_reason(tree: Tree, diary: Pa
     reason = tree.end_of(ref)
     assert (reason.kind, reason.text) == ("normal", "done")
     assert lines(diary) == ["terminate normal"]
-    assert ref.name not in tree.processes()
+    eventually(lambda: ref.name not in tree.processes(), 2.0, "it is forgotten")
 
 
 def test_after_its_end_a_server_handles_nothing_that_had_arrived_before(tree: Tree, diary: Path) -> None:
@@ -168,11 +168,11 @@ def test_a_class_that_cannot_be_imported_is_a_failed_start(tree: Tree) -> None:
     import attrs
 
     from slither_actors._code import Code
-    from slither_actors.otp.supervisor import StartDynamic
+    from slither_actors.otp.messages import StartChild
 
     spec = attrs.evolve(child("missing", Leaf, restart=Restart.TEMPORARY), start=Code.of("no_such_module:Leaf"))
     with pytest.raises(StartError, match="no module 'no_such_module'"):
-        tree.endpoint.call(tree.ref("guests").address, StartDynamic(spec), LIMIT_S)
+        tree.endpoint.call(tree.ref("guests").address, StartChild(spec), LIMIT_S)
 
 
 def test_a_tree_whose_child_does_not_come_up_says_which_and_why_and_is_gone(base: Path) -> None:

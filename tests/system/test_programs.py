@@ -128,6 +128,55 @@ def test_everything_may_be_defined_in_the_program_itself_without_a_main_guard(pr
     assert finish(process) == (0, EXPECTED, "")
 
 
+def test_actors_their_arguments_requests_answers_and_errors_may_be_defined_in_the_program_itself(program):
+    process = program(
+        DEFINITIONS,
+        """
+        from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions
+
+        class TooMuch(slither.SlitherError):
+            pass
+
+        class Counter(Server):
+            def __init__(self, start):
+                self.total = start.n
+
+            def handle_call(self, request, caller):
+                if request.n > 10:
+                    raise TooMuch("no more")
+                return Payload(self.total + request.n)
+
+            def handle_cast(self, request):
+                self.total += request.n
+
+        class Adding(slither.Stage):
+            @attrs.frozen
+            class Options:
+                more: Payload
+
+            def handle_item(self, item, ctx):
+                return item.payload + self.options.more.n
+
+        class Sum(slither.Pipe):
+            add = slither.stage(Adding, more=Payload(3))
+
+        inner = (SupervisorOptions(), (ChildSpec("count", Counter, (Payload(1),)),))
+        children = [ChildSpec("inner", Supervisor, inner, type="supervisor")]
+        with slither.start(pools={"default": 1}, children=children) as system:
+            system.supervisor("children/inner").start_child(ChildSpec("more", Counter, (Payload(5),)))
+            for name in ("count", "more"):
+                system.cast(f"children/inner/{name}", Payload(2))
+                print(system.call(f"children/inner/{name}", Payload(3)).n)
+            try:
+                system.call("children/inner/count", Payload(11))
+            except TooMuch as error:
+                print(error)
+            print([item.payload for item in system.run_pipe(Sum, [1]).default])
+        """,
+    )
+    assert finish(process) == (0, "6\n10\nno more\n[4]\n", "")
+
+
 def test_a_system_may_be_started_used_and_stopped_in_any_thread(program):
     process = program(
         DEFINITIONS,

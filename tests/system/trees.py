@@ -20,6 +20,7 @@ from slither_actors.otp.messages import (
     Init,
     ListProcesses,
     Shutdown,
+    StartChild,
     Started,
     StartFailed,
     Subscribe,
@@ -28,7 +29,8 @@ from slither_actors.otp.messages import (
 )
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.otp.registry import Registry
-from slither_actors.otp.supervisor import Root, StartDynamic, Supervisor
+from slither_actors.otp.root import Root
+from slither_actors.otp.supervisor import Supervisor
 from slither_actors.transport.launch import Host, launch
 from tests.system.leaves import Leaf
 
@@ -58,7 +60,7 @@ class Tree:
 
     def __init__(self, name: str, children: tuple[ChildSpec, ...] | None = None, **options: Any) -> None:
         self.name = name
-        self.host: Host = launch(name, "slither_actors.otp.server.Shell")
+        self.host: Host = launch(name, "slither_actors.otp.shell.Shell")
         self.endpoint = Endpoint(self.host.directory, self.host.watch, lambda: SystemDown(name, ()))
         self.received: list[Any] = []
         self._guests = itertools.count()
@@ -126,7 +128,7 @@ class Tree:
         """Start a guest under a name like this one; when it dies it is not started again."""
         unique = f"{name}{next(self._guests)}"
         spec = attrs.evolve(child(unique, cls, *args), **{"restart": Restart.TEMPORARY} | options)
-        return self.endpoint.call(self.ref("guests").address, StartDynamic(spec), LIMIT_S)  # type: ignore[no-any-return]
+        return self.endpoint.call(self.ref("guests").address, StartChild(spec), LIMIT_S)  # type: ignore[no-any-return]
 
     def end_of(self, ref: Ref) -> ExitReason:
         """Why a process ended, as soon as that is told."""

@@ -12,6 +12,7 @@ import attrs
 
 from slither_actors.otp._actions import (
     Action,
+    Forgotten,
     GiveUp,
     KillChild,
     Reply,
@@ -101,6 +102,7 @@ class PlayingShell:
         self.living: dict[str, Process] = {}
         self.log: list[tuple[str, str]] = []
         self.restarted: list[Restarted] = []
+        self.forgotten: list[str] = []
         self.is_up = False
         self.is_dead = False
         self.end: StartFailed | GiveUp | Stopped | None = None
@@ -225,6 +227,9 @@ class PlayingShell:
                 self._kill_child(child_id, incarnation)
             case Restarted():
                 self.restarted.append(action)
+            case Forgotten(child_id):
+                assert child_id not in self.living
+                self.forgotten.append(child_id)
             case RetryLater():
                 assert not self.retries
                 self.retries += 1

@@ -1,10 +1,13 @@
 """Specs and options check themselves. Numbers in docstrings: the conformance list of OTP's supervisor suite."""
 
 import pickle
+import threading
 
+import attrs
 import pytest
 
-from slither_actors.errors import InvalidOption
+from slither_actors._code import Code
+from slither_actors.errors import InvalidOption, NotPicklable
 from slither_actors.otp._restarts import SupervisorCore
 from slither_actors.otp.child import (
     ChildSpec,
@@ -20,7 +23,8 @@ def test_defaults_of_a_spec_are_filled_in_and_can_be_read_back_from_the_supervis
     """10"""
     spec = ChildSpec("a", "start", type="worker")
     assert (spec.args, spec.restart, spec.shutdown_s, spec.start_timeout_s) == ((), Restart.PERMANENT, 5.0, 30.0)
-    assert ChildSpec("a", "start", type="supervisor").shutdown_s is None
+    above = ChildSpec("a", "start", type="supervisor")
+    assert (above.shutdown_s, above.start_timeout_s) == (None, None)
     given = ChildSpec("b", "start", ("x",), type="supervisor", shutdown_s=0, restart=Restart.TRANSIENT)
     assert given.shutdown_s == 0
     core = SupervisorCore(SupervisorOptions(), (spec, given))
@@ -62,7 +66,7 @@ def test_something_that_is_no_spec_is_refused_as_a_child():
         ("shutdown_s", float("inf")),
         ("shutdown_s", "5"),
         ("start_timeout_s", 0),
-        ("start_timeout_s", None),
+        ("start_timeout_s", float("inf")),
     ],
 )
 def test_a_faulty_value_of_a_spec_is_refused_by_the_name_of_its_field(option, value):
@@ -161,9 +165,28 @@ def test_an_exit_reason_of_no_known_kind_is_refused():
     "value",
     [
         ExitReason("crash", "ValueError"),
-        ChildSpec("a", "s", (1, 2), restart=Restart.TEMPORARY),
+        ChildSpec("a", "s", restart=Restart.TEMPORARY),
         SupervisorOptions(strategy=Strategy.REST_FOR_ONE),
     ],
 )
 def test_declarations_survive_pickling(value):
     assert pickle.loads(pickle.dumps(value)) == value
+
+
+class Actor:
+    """What a child runs."""
+
+
+def test_what_a_child_runs_and_its_arguments_travel_in_a_form_that_supervisors_need_not_import():
+    spec = ChildSpec("a", Actor, (Actor, 2), shutdown_s=1.0)
+    once = pickle.loads(pickle.dumps(spec))
+    twice = pickle.loads(pickle.dumps(once))
+    for travelled in (once, twice):
+        assert travelled.start == Code.of(Actor)
+        assert travelled.args.decode() == (Actor, 2)
+        assert attrs.evolve(travelled, start=Actor, args=(Actor, 2)) == spec
+
+
+def test_an_argument_that_cannot_travel_is_told_with_the_child():
+    with pytest.raises(NotPicklable, match="an argument of child 'a' cannot be sent"):
+        pickle.dumps(ChildSpec("a", Actor, (threading.Lock(),)))

@@ -241,6 +241,18 @@ def test_calls_during_a_group_restart_wait_and_are_carried_out_in_their_order(st
     assert set(shell.living) == {"a", "b", "c"}
 
 
+def test_a_child_is_reported_forgotten_when_its_spec_is_gone_and_not_before():
+    shell = PlayingShell([worker("a"), worker("b", restart=Restart.TEMPORARY), worker("c")]).start()
+    shell.exits("a")
+    shell.terminate_child("c")
+    assert shell.forgotten == []
+    shell.exits("b")
+    shell.delete_child("c")
+    shell.broken["d"] = 1
+    shell.start_child(worker("d"))
+    assert shell.forgotten == ["b", "c", "d"]
+
+
 def test_under_one_for_one_a_slow_start_holds_up_nobody_else():
     shell = PlayingShell(workers("abc")).start()
     shell.slow = {"a"}

@@ -55,6 +55,12 @@ def test_a_wrong_value_is_refused_by_the_validator_when_the_pipe_is_defined():
         slither.stage(Scale, factor=0)
 
 
+@pytest.mark.parametrize("limit", [0, -1, None, True, float("inf"), "5"])
+def test_a_start_limit_that_is_none_is_refused_when_the_pipe_is_defined(limit):
+    with pytest.raises(InvalidOption, match=r"start_timeout_s is .*; allowed: a finite number of seconds above 0"):
+        slither.stage(Scale, start_timeout_s=limit)
+
+
 def test_any_other_error_of_the_options_names_the_stage():
     class Fussy(Scale):
         @attrs.frozen

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import slither_actors as slither
-from slither_actors import DispatchConfig, NoProcess, StartError, UnknownPool
-from slither_actors.otp.supervisor import StartDynamic, TerminateDynamic
+from slither_actors import ChildRefused, DispatchConfig, NoProcess, StartError, UnknownPool
+from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.system import pipes as module
 from slither_actors.system.pipes import Pipes
 
@@ -33,14 +33,14 @@ class Tree:
 
     def call(self, name, request, timeout_s):
         assert name == "pipes"
-        if isinstance(request, StartDynamic):
+        if isinstance(request, StartChild):
             self.calls.append(("start", request.spec.id))
             assert self.gate.wait(5)
             if self.failures:
                 raise self.failures.pop(0)
             self.children.append(request.spec.id)
         else:
-            assert isinstance(request, TerminateDynamic)
+            assert isinstance(request, TerminateChild)
             self.calls.append(("stop", request.child_id))
             self.children.remove(request.child_id)
 
@@ -152,7 +152,7 @@ def test_a_pipe_that_was_forgotten_by_its_supervisor_is_started_again(pipes, tre
 def test_one_that_is_being_restarted_is_waited_for(pipes, tree):
     running = pipes.begin(First)
     tree.children.clear()
-    tree.failures = [StartError("pipes/First-1", "the supervisor says restarting"), NoProcess("pipes")]
+    tree.failures = [ChildRefused("pipes/First-1", "restarting", ""), NoProcess("pipes")]
     assert pipes.refs(running) == running.names
 
 

@@ -1,0 +1,88 @@
+"""`SupervisorHandle`: the calls that every supervisor answers, as methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from slither_actors.otp._roster import ChildCounts, ChildInfo
+from slither_actors.otp.child import ChildSpec
+from slither_actors.otp.endpoint import unpack
+from slither_actors.otp.messages import (
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
+from slither_actors.otp.ref import Ref
+
+
+class SupervisorHandle:
+    """A supervisor, seen from elsewhere. All methods wait for its answer.
+
+    Args:
+        to: its registered name, such as `"children"`, its `Ref` or its address.
+        call: asks a process: `System.call`, or within an actor its own `call`.
+        timeout_s: how long to wait. Starts and stops have limits of their own, in the specs of the children.
+
+    Raises:
+        ChildRefused: the supervisor refuses; `why` says with OTP's word what is in the way.
+        NoProcess, CallTimeout: it is not there, or does not answer. `InvalidOption`: an argument is none of the kind.
+    """
+
+    def __init__(self, to: str | Ref, call: Callable[[str | Ref, Any, float], Any], timeout_s: float = 60.0) -> None:
+        self._to = to
+        self._call = call
+        self._timeout_s = timeout_s
+
+    def start_child(self, spec: ChildSpec) -> Ref:
+        """Add a child and start it; a child that does not come up is not added.
+
+        Raises:
+            StartError: it did not come up. ChildRefused: "already_started", "already_present".
+            NotPicklable: what it runs, or an argument, cannot travel.
+        """
+        ref: Ref = self._ask(StartChild(spec))
+        return ref
+
+    def terminate_child(self, child_id: str) -> None:
+        """Stop a child, or end the attempts to restart it. Its spec stays for `restart_child`, unless the child is
+        temporary or the supervisor dynamic. ChildRefused: "not_found"."""
+        self._ask(TerminateChild(child_id))
+
+    def restart_child(self, child_id: str) -> Ref:
+        """Start a child that is stopped.
+
+        Raises:
+            StartError: it did not come up, and stays stopped.
+            ChildRefused: "running", "restarting", "not_found", "simple_one_for_one".
+        """
+        ref: Ref = self._ask(RestartChild(child_id))
+        return ref
+
+    def delete_child(self, child_id: str) -> None:
+        """Forget a child that is stopped. ChildRefused: "running", "restarting", "not_found", "simple_one_for_one"."""
+        self._ask(DeleteChild(child_id))
+
+    def which_children(self) -> tuple[ChildInfo, ...]:
+        """All children, newest first, and what each is doing."""
+        children: tuple[ChildInfo, ...] = self._ask(WhichChildren())
+        return children
+
+    def count_children(self) -> ChildCounts:
+        """How many specs, living processes, supervisors and workers there are."""
+        counts: ChildCounts = self._ask(CountChildren())
+        return counts
+
+    def get_childspec(self, child_id: str) -> ChildSpec:
+        """The spec of a child; its `start` in the form that travels. ChildRefused: "not_found"."""
+        spec: ChildSpec = self._ask(GetChildSpec(child_id))
+        return attrs.evolve(spec, args=unpack(spec.args, f"an argument of child {child_id!r}"))
+
+    def _ask(self, request: Any) -> Any:
+        return self._call(self._to, request, self._timeout_s)
