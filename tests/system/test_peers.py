@@ -192,7 +192,7 @@ def test_an_actor_that_was_made_by_hand_cannot_call() -> None:
             use()
 
 
-def test_an_answer_of_a_supervisor_waits_until_the_registry_knows_what_it_tells(tree: Tree) -> None:
+def test_an_answer_of_a_supervisor_waits_until_the_registry_knows_what_it_tells(tree: Tree, ben: Ref) -> None:
     guests, registry = tree.ref("guests"), tree.ref("registry")
     os.kill(registry.pid, signal.SIGSTOP)
     try:
