@@ -12,7 +12,6 @@ from slither_actors.dispatch.strategy import FixedBatch
 from slither_actors.errors import (
     BatchTimeout,
     CallTimeout,
-    Cancelled,
     DefinitionError,
     DispatchError,
     InvalidOption,
@@ -48,7 +47,6 @@ __all__ = [
     "BridgeConfig",
     "Call",
     "CallTimeout",
-    "Cancelled",
     "Config",
     "Context",
     "DefinitionError",

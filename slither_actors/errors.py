@@ -15,17 +15,14 @@
     - UnsupportedPlatform               this operating system lacks what the library needs
     - RunDirectoryError                 the private directory of a system cannot be used
     - TransportError                    a message cannot be sent
-      - MessageTooLarge
-      - SendQueueFull
+      - SendQueueFull                   a peer does not read as fast as it is written to
     - ItemError                         what can befall an item or a batch; policies look at these
       - RemoteError                     your function raised, in another process
       - ResultCountMismatch             your function gave more or fewer results than it got items
       - WorkerCrashed                   the worker died under the batch
       - BatchTimeout                    the batch took longer than ``timeout_s``
-      - SessionLost                     the worker that held the session is gone
       - StageDown                       the stage died while it held the item
       - InvalidOutcome                  a stage answered something that means nothing
-      - Cancelled                       the run was ended before this item's turn
     - DispatchError                     a dispatch was halted; carries what was finished
     - PipeError                         a run of a pipe was halted; carries what was finished
 """
@@ -42,10 +39,10 @@ from slither_actors._describe import shorten as shorten
 
 # fmt: off
 __all__ = [
-    "BatchTimeout", "CallTimeout", "Cancelled", "DefinitionError", "DispatchError", "InvalidOption", "InvalidOutcome",
-    "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
-    "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError", "StageDown",
-    "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "BatchTimeout", "CallTimeout", "DefinitionError", "DispatchError", "InvalidOption", "InvalidOutcome", "ItemError",
+    "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError", "ResultCountMismatch",
+    "RunDirectoryError", "SendQueueFull", "SlitherError", "StageDown", "StartError", "SystemDown", "TransportError",
+    "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -178,14 +175,6 @@ class TransportError(SlitherError):
     """A message cannot be sent; nothing of it arrived."""
 
 
-@_error("a message of {size:,} bytes is over the limit of {limit:,}: use smaller batches or payloads")
-class MessageTooLarge(TransportError):
-    """One message is over the limit of the transport."""
-
-    size: int
-    limit: int
-
-
 @_error(
     "{queued_bytes:,} bytes wait for {peer}, which does not read them (limit {limit:,}): "
     "send less before you have its answers"
@@ -268,15 +257,6 @@ class BatchTimeout(ItemError):
     worker: str
 
 
-@_error("session {session_id!r} is lost with its worker {worker} (epoch {epoch}): begin a new session")
-class SessionLost(ItemError):
-    """The worker that held a session is gone, and the session's state with it. Begin a new session."""
-
-    session_id: str
-    worker: str
-    epoch: int
-
-
 @_error("stage {name!r} died with {exit} while it held the item")
 class StageDown(ItemError):
     """A stage process died while it held the item."""
@@ -291,13 +271,6 @@ class InvalidOutcome(ItemError):
 
     stage: str
     problem: str
-
-
-@_error("cancelled: {why}")
-class Cancelled(ItemError):
-    """The run was ended before this item's turn came."""
-
-    why: str
 
 
 @_error()

@@ -283,7 +283,7 @@ class DispatchCore:
             return
         run.in_work -= 1
         if isinstance(run.options.on_error, Skip) and not fatal:
-            ends = Ends("skipped", task.parcels, error, self._stage, task.attempts + 1)
+            ends = Ends("skipped", task.parcels, error, self._stage, 1)
             run.result(task, (), (ends,))
             self._flush(run)
         else:

@@ -19,10 +19,6 @@ def _policy(value: Any) -> Policy:
     return as_policy(value, "DispatchOptions")
 
 
-def _strategy(value: Any) -> FixedBatch | None:
-    return None if value is None else as_strategy(value, 1)
-
-
 @attrs.frozen(kw_only=True)
 class DispatchOptions:
     """How items are batched, how many batches may be out, and what a failure means."""
@@ -49,7 +45,7 @@ class DispatchOptions:
     )
     strategy: FixedBatch | None = attrs.field(
         default=None,
-        converter=_strategy,
+        converter=as_strategy,
         metadata={"doc": "How items are cut into batches; by default `FixedBatch(batch_size)`."},
     )
 

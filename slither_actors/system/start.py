@@ -96,7 +96,7 @@ def _grow(name: str, host: Host, specs: tuple[ChildSpec, ...], sizes: Mapping[st
 def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec, ...]) -> str:
     """Returns the address of the registry."""
     level = logging.getLogger().getEffectiveLevel()
-    surroundings = Surroundings(name, str(host.directory), None, gateway.address, level)
+    surroundings = Surroundings(str(host.directory), None, gateway.address, level)
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
     gateway.post(host.root, Init("", 1, Code.of(Root), (options, specs), gateway.address, surroundings))
     deadline = time.monotonic() + _START_LIMIT_S

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slither_actors._codec import LARGE, Frame, by_value, encode, from_json, to_json
-from slither_actors.errors import Cancelled, NotPicklable
+from slither_actors.errors import NotPicklable, StageDown
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -190,7 +190,7 @@ class Named:
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (datetime.date(2024, 2, 29), "2024-02-29"),
         (math.nan, None),
-        (Cancelled("closed"), "Cancelled: cancelled: closed"),
+        (StageDown("sort", "SIGKILL"), "StageDown: stage 'sort' died with SIGKILL while it held the item"),
         ([KeyError("k"), Outer], ["KeyError: 'k'", str(Outer)]),
         (1 << 80, str(1 << 80)),
         (
