@@ -8,9 +8,9 @@ import attrs
 
 from slither_actors._validators import check_known, name, one_of, positive_int, positive_seconds
 from slither_actors.config import DispatchConfig
-from slither_actors.dispatch.policy import Halt, Policy, as_policy
 from slither_actors.dispatch.strategy import FixedBatch, as_strategy
 from slither_actors.errors import InvalidOption
+from slither_actors.policy import Halt, Policy, as_policy
 
 Ordering = Literal["preserve", "as_completed"]
 
@@ -62,7 +62,7 @@ class DispatchOptions:
             InvalidOption: an unknown name, or a value that is not allowed.
         """
         check_known(where, given, [field.name for field in attrs.fields(cls)])
-        configured = {
+        configured: dict[str, Any] = {
             "batch_size": defaults.default_batch_size,
             "max_in_flight": defaults.default_max_in_flight,
             "ordering": defaults.default_ordering,

@@ -13,11 +13,11 @@ import attrs
 from slither_actors._validators import check_known
 from slither_actors.config import DispatchConfig
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.policy import Policy, as_policy
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
 from slither_actors.pipe.declarations import RouterDeclaration, StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.outputs import Outputs
+from slither_actors.policy import Policy, as_policy
 
 _STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _WORKER_OPTIONS = ("pool", "batch_size", "max_in_flight", "ordering", "timeout_s", "strategy")

@@ -13,7 +13,6 @@ from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
-from slither_actors.dispatch.policy import Policy
 from slither_actors.dispatch.run import Halted, Run, RunPlan
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import FixedBatch
@@ -22,6 +21,7 @@ from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.plan import run_plan
+from slither_actors.policy import Policy
 from slither_actors.system._runs import (
     by_output,
     checked_context,

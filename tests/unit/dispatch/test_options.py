@@ -3,7 +3,7 @@
 import pytest
 
 from slither_actors import DispatchConfig, DispatchOptions, FixedBatch, Halt, InvalidOption, Skip
-from slither_actors.dispatch.policy import as_policy
+from slither_actors.policy import as_policy
 
 DEFAULTS = DispatchConfig()
 
