@@ -81,7 +81,7 @@ class Pipes:
 
     def begin(self, pipe: Any, *, keep: bool = False) -> RunningPipe:
         """A run of `pipe` begins; starts its processes if need be, and keeps them if wanted."""
-        self._check_pools(checked(pipe).definition)
+        check_pipe(pipe, self._pools, self._config)
         while True:
             with self._lock:
                 running = self._running.get(pipe)
@@ -182,19 +182,28 @@ class Pipes:
             code = Code.of_value(running.definition, code.name)
         return pipe_spec(running.child_id, running.definition, code, self._config)
 
-    def _check_pools(self, definition: PipeDefinition) -> None:
-        for stage in definition.stages:
-            if isinstance(stage.declaration, WorkerDeclaration):
-                pool = definition.dispatch_options(stage, self._config).pool
-                if pool not in self._pools:
-                    raise UnknownPool(pool, self._pools)
-
     def _terminate(self, running: RunningPipe) -> None:
         with running.starting:
             running.over = True
             if running.up:
                 running.up = False
                 self._client.call(PIPES, TerminateDynamic(running.child_id), _START_LIMIT_S)
+
+
+def check_pipe(pipe: Any, pools: tuple[str, ...], config: DispatchConfig) -> None:
+    """Refuse what cannot run in a system with these pools.
+
+    Raises:
+        InvalidOption: it is no subclass of `Pipe`. UnknownPool: a stage wants a pool that is not there.
+    """
+    definition = checked(pipe).definition
+    for stage in definition.stages:
+        if isinstance(stage.declaration, WorkerDeclaration):
+            pool = definition.dispatch_options(stage, config).pool
+            if pool not in pools:
+                error = UnknownPool(pool, pools)
+                error.add_note(f"stage {stage.name} of pipe {definition.name} wants it")
+                raise error
 
 
 def checked(pipe: Any) -> PipeType:

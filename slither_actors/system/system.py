@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from slither_actors import telemetry
+from slither_actors._validators import check_limit
 from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
@@ -28,6 +29,7 @@ from slither_actors.system._runs import (
     dispatch_failure,
     dispatch_plan,
     given_options,
+    pipe_context,
     pipe_failure,
     tree_of,
 )
@@ -168,11 +170,12 @@ class System:
         Raises:
             RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
         """
-        self._check_pool(pool)
-        code = code_of(executor, once=True)
+        options = DispatchOptions.of({"pool": pool, "timeout_s": timeout_s}, self.config.dispatch, "call_each")
+        self._check_pool(options.pool)
+        code = code_of(executor, "call_each", once=True)
         workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
         with self._client.endpoint() as endpoint:
-            return call_each(endpoint, workers, code, checked_context(context), timeout_s)
+            return call_each(endpoint, workers, code, checked_context(context), options.timeout_s)
 
     def _dispatch_run(
         self,
@@ -185,7 +188,7 @@ class System:
     ) -> Run:
         options = DispatchOptions.of(dict(given), self.config.dispatch, where)
         self._check_pool(options.pool)
-        code = code_of(executor)
+        code = code_of(executor, where)
         source = Source(items, where)
         run_id = self._run_id()
         context = checked_context(context, run_id)
@@ -260,7 +263,7 @@ class System:
         metadata: Mapping[str, Any] | None,
     ) -> Run:
         run_id = self._run_id()
-        context = Context(pipe.definition.name, None, session_id, run_id, dict(metadata or {}))
+        context = pipe_context(pipe.definition.name, session_id, run_id, metadata)
         running = self._pipes.begin(pipe)
         try:
             return self._client.open(
@@ -310,7 +313,11 @@ class System:
 
         Args:
             timeout_s: how long the orderly stop may take; after it the rest is killed.
+
+        Raises:
+            InvalidOption: `timeout_s` is no finite number of seconds; nothing is stopped.
         """
+        check_limit("stop", "timeout_s", timeout_s)
         self._client.stop(timeout_s)
 
     def __enter__(self) -> Self:

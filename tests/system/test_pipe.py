@@ -311,6 +311,17 @@ def test_a_pool_that_does_not_exist_is_told_before_anything_starts(system):
     assert not any("Gpu" in name for name in processes(system))
 
 
+def test_a_wrong_session_metadata_or_function_is_told_before_anything_starts(system):
+    class Fresh(slither.Pipe):
+        work = slither.worker(jobs.same)
+
+    for call in (system.run_pipe, system.stream_pipe):
+        for options in ({"session_id": 5}, {"metadata": [1]}, {"on_end": 5}):
+            with pytest.raises(InvalidOption, match=next(iter(options))):
+                call(Fresh, [1], **options)
+    assert not any("Fresh" in name for name in processes(system))
+
+
 def test_inputs_that_cannot_be_iterated_are_refused(system):
     with pytest.raises(InvalidOption, match="run_pipe: items is 5"):
         system.run_pipe(pipes.ScorePipe, 5)
