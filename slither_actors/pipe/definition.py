@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from slither_actors._validators import check_known
-from slither_actors.config import DispatchConfig
+from slither_actors.config import NO_STORES, DispatchConfig
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
@@ -70,7 +70,9 @@ class PipeDefinition:
         return DispatchOptions.of(given, config, f"{self.name}.{stage.name}")
 
 
-def define(name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any) -> PipeDefinition:
+def define(
+    name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any, stores: Any
+) -> PipeDefinition:
     """Check a pipe and put it into its final form.
 
     Args:
@@ -78,12 +80,15 @@ def define(name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on
         declared: stages by name, in order.
         outputs: what the class says about outputs.
         on_error: what the class says about errors.
+        stores: what the class says about stores.
 
     Raises:
         DefinitionError: something does not fit; the error names pipe, stage, what was got and what is allowed.
     """
     if not declared:
         raise DefinitionError(f"pipe {name}", "it has no stage", "local, worker, router and stage declare one")
+    if isinstance(stores, str) or not isinstance(stores, Iterable) or list(stores):
+        raise DefinitionError(f"pipe {name}, stores", f"got {shorten(stores)}", NO_STORES)
     output_names = _check_outputs(name, outputs, declared)
     policies = _check_policies(name, on_error, declared)
     names = list(declared)
