@@ -203,6 +203,14 @@ def test_what_cannot_work_is_one_clear_error_and_the_system_goes_on(system, make
     assert payloads(system.dispatch([1], jobs.double)) == [2]
 
 
+def package():
+    return slither.__file__
+
+
+def test_workers_import_the_package_that_the_service_imported(system):
+    assert set(system.call_each(package)) == {slither.__file__}
+
+
 def test_an_unknown_option_is_refused(system):
     with pytest.raises((InvalidOption, TypeError), match="batchsize"):
         system.dispatch([1], jobs.same, batchsize=8)

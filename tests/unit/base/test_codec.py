@@ -150,7 +150,7 @@ class Point:
     def double(self): return self.x * 2
 print(base64.b64encode(pickle.dumps(encode([Point(21)]))).decode())
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
     (point,) = pickle.loads(base64.b64decode(done.stdout)).decode()
     assert point.double() == 42
     # Here Point has no name to be found by; going back it must travel by value again.

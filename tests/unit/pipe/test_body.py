@@ -166,5 +166,7 @@ pipe = pickle.load(sys.stdin.buffer)
 print(pipe.definition.stage("step").declaration.function(Item.wrap(4)))
 """
     blob = cloudpickle.dumps(Local, protocol=5)
-    done = subprocess.run([sys.executable, "-c", script], input=blob, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], input=blob, capture_output=True, timeout=20, check=False
+    )
     assert (done.stdout, done.stderr) == (b"8\n", b"")
