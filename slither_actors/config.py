@@ -7,7 +7,7 @@ import attrs
 
 from slither_actors import _validators as check
 from slither_actors.errors import InvalidOption, shorten
-from slither_actors.policy import Policy, as_policy
+from slither_actors.policy import AnyPolicy, as_policy
 
 _T = TypeVar("_T")
 
@@ -33,7 +33,7 @@ class DispatchConfig:
         validator=check.one_of("preserve", "as_completed"),
         metadata={"doc": "Results in the order of their inputs, or as they come."},
     )
-    default_on_error: Policy | str = attrs.field(
+    default_on_error: AnyPolicy = attrs.field(
         default="halt",
         validator=_error_policy,
         metadata={"doc": "What happens to the items of a failed batch, and of a failed stage of a pipe."},

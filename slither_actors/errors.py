@@ -29,13 +29,14 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Self, TypeVar, dataclass_transform
+from typing import Self, TypeVar, dataclass_transform
 
 import attrs
 
 from slither_actors._describe import kinds_of as kinds_of
 from slither_actors._describe import message_of, traceback_of
 from slither_actors._describe import shorten as shorten
+from slither_actors.item import Item
 
 # fmt: off
 __all__ = [
@@ -280,9 +281,9 @@ class DispatchError(SlitherError):
     ``reason`` is what happened, ``partial_results`` the items that were finished when the failure was known.
     """
 
-    reason: Exception
+    reason: SlitherError
     batch_ref: int
-    partial_results: list[Any]
+    partial_results: list[Item]
 
     def __attrs_post_init__(self) -> None:
         self.__cause__ = self.reason  # pickle drops the cause; so it is back wherever the error is rebuilt
@@ -300,8 +301,8 @@ class PipeError(SlitherError):
 
     pipe: str
     stage: str
-    reason: Exception
-    partial_results: dict[str, list[Any]]
+    reason: SlitherError
+    partial_results: dict[str, list[Item]]
 
     def __attrs_post_init__(self) -> None:
         self.__cause__ = self.reason  # as in DispatchError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import attrs
 
@@ -17,6 +17,17 @@ Ordering = Literal["preserve", "as_completed"]
 
 def _policy(value: Any) -> Policy:
     return as_policy(value, "DispatchOptions")
+
+
+class WorkerOptions(TypedDict, total=False):
+    """What a worker stage says of a dispatch, for type checkers; its `on_error` is an option of all stages."""
+
+    pool: str
+    batch_size: int
+    max_in_flight: int
+    ordering: Ordering
+    timeout_s: float
+    strategy: FixedBatch | None
 
 
 @attrs.frozen(kw_only=True)

@@ -9,13 +9,14 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError
 from slither_actors.pipe.declarations import StageDeclaration
 from slither_actors.pipe.stage import Stage
 from slither_actors.worker.executor import Call, Executor
 
 OPTIONS = ("outputs", "on_error", "stores")
-_OF_STAGES = ("batch_size", "many", "max_in_flight", "ordering", "pool", "strategy", "then", "timeout_s")
+_OF_STAGES = frozenset({*WorkerOptions.__annotations__, "then", "many"})
 
 # Two names are taken for one with a slip of the pen from here on: `output` is, `out` is not.
 _NEAR = 0.8

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import attrs
 
 from slither_actors._code import Code
 from slither_actors._signature import accepts, method_of, parameters_of, required
 from slither_actors._validators import check_known
+from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
+from slither_actors.item import Item
 from slither_actors.pipe.stage import Stage
-from slither_actors.worker.executor import code_of
+from slither_actors.policy import AnyPolicy
+from slither_actors.worker.executor import AnyExecutor, code_of
 
 _FLOW_OPTIONS = ("then", "on_error")
 _HOOKS = {"setup": ("ctx",), "handle_item": ("item", "ctx"), "handle_batch": ("items", "ctx"), "teardown": ()}
@@ -58,7 +61,7 @@ class CustomDeclaration(StageDeclaration):
 def local(function: Callable[..., Any], /) -> LocalDeclaration: ...
 @overload
 def local(
-    *, many: bool = False, then: str | None = None, on_error: Any = None
+    *, many: bool = False, then: str | None = None, on_error: AnyPolicy | None = None
 ) -> Callable[[Callable[..., Any]], LocalDeclaration]: ...
 def local(function: Any = None, /, **options: Any) -> Any:
     """Declare a stage that runs a function for each item, in a process of its own beside the workers.
@@ -99,7 +102,14 @@ def takes_context(function: Callable[..., Any]) -> bool:
     return any(p.default is p.empty or p.name == "ctx" for p in positional[1:2])
 
 
-def worker(executor: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> WorkerDeclaration:
+def worker(
+    executor: AnyExecutor,
+    /,
+    *,
+    then: str | None = None,
+    on_error: AnyPolicy | None = None,
+    **options: Unpack[WorkerOptions],
+) -> WorkerDeclaration:
     """Declare a stage that runs batches on a worker pool.
 
     Args:
@@ -112,10 +122,12 @@ def worker(executor: Any, /, *, then: str | None = None, on_error: Any = None, *
         InvalidOption: the executor is none, or its parameters do not fit.
     """
     code = code_of(executor, "worker")
-    return WorkerDeclaration(kind="worker", executor=code, options=options, then=then, on_error=on_error)
+    return WorkerDeclaration(kind="worker", executor=code, options={**options}, then=then, on_error=on_error)
 
 
-def router(*routes: Any, then: str | None = None, on_error: Any = None) -> RouterDeclaration:
+def router(
+    *routes: tuple[Callable[[Item], object], str], then: str | None = None, on_error: AnyPolicy | None = None
+) -> RouterDeclaration:
     """Declare a stage that sends each item to the destination of the first predicate that is true of it.
 
     An item that no predicate takes goes on to the next stage, or to the output "default" behind the last one.
@@ -129,6 +141,7 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
     Raises:
         InvalidOption: something is not such a pair.
     """
+    route: Any  # not every caller asks a type checker
     for number, route in enumerate(routes, 1):
         is_pair = isinstance(route, tuple) and len(route) == 2
         if not is_pair or not callable(route[0]) or not isinstance(route[1], str) or not accepts(route[0], 1):
@@ -139,7 +152,9 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
     return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)
 
 
-def stage(cls: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> CustomDeclaration:
+def stage(
+    cls: type[Stage], /, *, then: str | None = None, on_error: AnyPolicy | None = None, **options: Any
+) -> CustomDeclaration:
     """Declare a stage of your own class.
 
     Args:
@@ -151,8 +166,9 @@ def stage(cls: Any, /, *, then: str | None = None, on_error: Any = None, **optio
     Raises:
         InvalidOption: it is no stage class. DefinitionError: its options do not fit.
     """
-    if not (isinstance(cls, type) and issubclass(cls, Stage)):
-        raise InvalidOption("stage", "class", shorten(cls), "a subclass of Stage")
+    given: Any = cls  # not every caller asks a type checker
+    if not (isinstance(given, type) and issubclass(given, Stage)):
+        raise InvalidOption("stage", "class", shorten(given), "a subclass of Stage")
     # Not when the class is made: a class that travels by value is made empty, and filled afterwards.
     if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
         raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")

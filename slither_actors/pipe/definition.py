@@ -12,7 +12,7 @@ import attrs
 
 from slither_actors._validators import check_known
 from slither_actors.config import NO_STORES, DispatchConfig
-from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch.options import DispatchOptions, WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
 from slither_actors.pipe.declarations import RouterDeclaration, StageDeclaration, WorkerDeclaration
@@ -20,7 +20,6 @@ from slither_actors.pipe.outputs import Outputs
 from slither_actors.policy import Policy, as_policy
 
 _STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_WORKER_OPTIONS = ("pool", "batch_size", "max_in_flight", "ordering", "timeout_s", "strategy")
 
 
 @attrs.frozen
@@ -159,7 +158,7 @@ def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable:
         if declaration.on_error is not None:
             as_policy(declaration.on_error, where)
         if isinstance(declaration, WorkerDeclaration):
-            check_known(where, declaration.options, _WORKER_OPTIONS)
+            check_known(where, declaration.options, WorkerOptions.__annotations__)
             DispatchOptions.of(declaration.options, DispatchConfig(), where)
     except InvalidOption as error:
         raise DefinitionError(where, f"option {error.option} is {error.got}", error.allowed) from None

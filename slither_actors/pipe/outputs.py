@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from slither_actors.dispatch.ends import EndLog, WithEnds
 from slither_actors.item import Item
@@ -25,8 +24,8 @@ class Outputs(WithEnds, Mapping[str, list[Item]]):
     def __len__(self) -> int:
         return len(self._by_output)
 
-    def __getattr__(self, name: str) -> Any:
-        by_output = self.__dict__.get("_by_output", {})
+    def __getattr__(self, name: str) -> list[Item]:
+        by_output: dict[str, list[Item]] = self.__dict__.get("_by_output", {})
         if name in by_output:
             return by_output[name]
         raise AttributeError(f"there is no output {name!r}; this pipe has: {', '.join(by_output)}")

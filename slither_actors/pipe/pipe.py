@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from slither_actors.errors import DefinitionError
 from slither_actors.pipe._body import OPTIONS, check_body
 from slither_actors.pipe.declarations import StageDeclaration
 from slither_actors.pipe.definition import PipeDefinition, define
+from slither_actors.policy import AnyPolicy
 
 
 class _Body(dict[str, Any]):
@@ -66,9 +67,9 @@ class Pipe(metaclass=PipeType):
         definition: all of it as checked, plain data.
     """
 
-    outputs: ClassVar[list[str]] = []
-    on_error: ClassVar[Any] = {}
-    stores: ClassVar[list[Any]] = []
+    outputs: ClassVar[Sequence[str]] = []
+    on_error: ClassVar[Mapping[str, AnyPolicy] | str] = {}
+    stores: ClassVar[Sequence[Any]] = []
 
 
 _RESERVED = frozenset({*OPTIONS, "definition"})

@@ -22,6 +22,7 @@ from slither_actors.otp.messages import Init, Started, StartFailed, Surroundings
 from slither_actors.otp.registry import Registry
 from slither_actors.otp.server import Server
 from slither_actors.otp.supervisor import REGISTRY, Root, Supervisor
+from slither_actors.pipe.pipe import Pipe
 from slither_actors.system.names import CHILDREN, DISPATCHER, PIPES, POOLS
 from slither_actors.system.pipes import check_pipe
 from slither_actors.system.system import System
@@ -37,7 +38,7 @@ def start(
     name: str | None = None,
     stores: Iterable[Any] = (),
     pools: Mapping[str, int] | None = None,
-    pipes: Iterable[Any] = (),
+    pipes: Iterable[type[Pipe]] = (),
     children: Iterable[ChildSpec] = (),
     config: Config | Mapping[str, Any] | None = None,
     base: str = "unix",

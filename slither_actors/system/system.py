@@ -6,7 +6,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from slither_actors import telemetry
 from slither_actors._validators import check_limit
@@ -21,8 +21,9 @@ from slither_actors.errors import UnknownPool
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
+from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.plan import run_plan
-from slither_actors.policy import Policy
+from slither_actors.policy import AnyPolicy
 from slither_actors.system._runs import (
     by_output,
     checked_context,
@@ -39,7 +40,7 @@ from slither_actors.system.names import DISPATCHER, POOLS
 from slither_actors.system.pipes import Pipes, RunningPipe, checked
 from slither_actors.system.results import Results, Stream
 from slither_actors.transport.launch import Host
-from slither_actors.worker.executor import code_of
+from slither_actors.worker.executor import AnyExecutor, code_of
 from slither_actors.worker.messages import ListWorkers
 from slither_actors.worker.pool import LEASES
 
@@ -66,18 +67,18 @@ class System:
     def dispatch(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         *,
         pool: str = "default",
         strategy: FixedBatch | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
         ordering: Ordering | None = None,
-        on_error: Policy | str | None = None,
+        on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> Results:
         """Run items through a worker pool in batches, and wait for all.
 
@@ -110,18 +111,18 @@ class System:
     def stream(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         *,
         pool: str = "default",
         strategy: FixedBatch | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
         ordering: Ordering | None = None,
-        on_error: Policy | str | None = None,
+        on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> Stream:
         """Like `dispatch`, lazily: `items` may be endless, and is pulled only as results are taken.
 
@@ -135,7 +136,7 @@ class System:
     def call_batch(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         *,
         pool: str = "default",
         timeout_s: float = 30.0,
@@ -160,7 +161,7 @@ class System:
         return _collect(run, lambda halt, items: halt.error)
 
     def call_each(
-        self, executor: Any, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
+        self, executor: AnyExecutor, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
     ) -> list[Any]:
         """Call a function once on every worker of a pool: for statistics, or to warm up. It takes nothing, or `ctx`.
 
@@ -180,7 +181,7 @@ class System:
     def _dispatch_run(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         context: Context | None,
         ends: EndLog,
         given: Mapping[str, Any],
@@ -203,7 +204,7 @@ class System:
 
     def run_pipe(
         self,
-        pipe: Any,
+        pipe: type[Pipe],
         inputs: Iterable[Any],
         *,
         session_id: str | None = None,
@@ -229,7 +230,7 @@ class System:
 
     def stream_pipe(
         self,
-        pipe: Any,
+        pipe: type[Pipe],
         inputs: Iterable[Any],
         *,
         session_id: str | None = None,
@@ -242,7 +243,7 @@ class System:
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
-    def start_pipe(self, pipe: Any) -> None:
+    def start_pipe(self, pipe: type[Pipe]) -> None:
         """Start the processes of a pipe and keep them running between runs.
 
         Raises:
@@ -250,13 +251,13 @@ class System:
         """
         self._pipes.start(pipe)
 
-    def stop_pipe(self, pipe: Any) -> None:
+    def stop_pipe(self, pipe: type[Pipe]) -> None:
         """Stop the processes of a pipe. Runs that are open through it end with an error."""
         self._pipes.stop(pipe)
 
     def _pipe_run(
         self,
-        pipe: Any,
+        pipe: type[Pipe],
         source: Source,
         ends: EndLog,
         session_id: str | None,

@@ -55,6 +55,10 @@ class Call:
     target: Any
 
 
+AnyExecutor = str | Callable[..., Any] | Call | type[Executor]
+"""What users may give as an executor."""
+
+
 def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Code:
     """Any form of executor that users may give, ready to travel; checked as far as this process can.
 
