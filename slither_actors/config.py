@@ -69,7 +69,11 @@ def _bridge(value: BridgeConfig | Mapping[str, Any]) -> BridgeConfig:
 class Config:
     """The defaults of a system. Each section is an object of its class, or a mapping of its options."""
 
-    stores: tuple[()] = attrs.field(default=(), converter=_no_stores, metadata={"doc": "Stores to start."})
+    stores: tuple[()] = attrs.field(
+        default=(),
+        converter=_no_stores,
+        metadata={"doc": "Stores to start; not part of this version, so it must be empty."},
+    )
     dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
     bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)
 

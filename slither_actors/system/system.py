@@ -213,6 +213,13 @@ class System:
     ) -> Outputs:
         """Run inputs through a pipe, and wait for all.
 
+        Args:
+            pipe: the class.
+            inputs: payloads or `Item`s.
+            session_id: what user code finds in `ctx.session_id`; it binds the run to no worker.
+            metadata: what user code finds in `ctx.metadata`.
+            on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
+
         Returns:
             The items by output, in input order, and the ends.
 
