@@ -48,12 +48,6 @@ def non_negative_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value
     _check(instance, attribute, value, _is_number(value) and value >= 0, "a finite number of seconds, at least 0")
 
 
-def check_limit(where: str, option: str, value: Any) -> None:
-    """Refuse what is no finite time span, for an argument that belongs to no class of options."""
-    if not (_is_number(value) and value >= 0):
-        raise InvalidOption(where, option, shorten(value), "a finite number of seconds, at least 0")
-
-
 def name(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """A name fit for an attribute, a file and a log line."""
     holds = isinstance(value, str) and _NAME.fullmatch(value) is not None

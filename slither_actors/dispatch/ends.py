@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from slither_actors.dispatch.messages import Ends
-from slither_actors.errors import InvalidOption, shorten
 from slither_actors.item import Item
 from slither_actors.worker.parcel import unpack_items
 
@@ -35,14 +34,9 @@ class EndLog:
     Args:
         keep: how many of each to keep; `None` keeps all.
         on_end: called with each item and the name of its end, in the thread that consumes the results.
-
-    Raises:
-        InvalidOption: `on_end` is no function.
     """
 
     def __init__(self, keep: int | None = None, on_end: OnEnd | None = None) -> None:
-        if on_end is not None and not callable(on_end):
-            raise InvalidOption("run", "on_end", shorten(on_end), "None, or a function of (item, end)")
         self.skipped = EndedItems(keep=keep)
         self.dropped = EndedItems(keep=keep)
         self.dead = EndedItems(keep=keep)

@@ -108,13 +108,9 @@ def given_options(
     return {**unknown, **known}
 
 
-def pipe_context(pipe: str, session_id: Any, run_id: str, metadata: Any) -> Context:
-    """What user code of a pipe is told of a run."""
+def check_session(session_id: Any) -> None:
     if session_id is not None and not (isinstance(session_id, str) and session_id):
-        raise InvalidOption(f"pipe {pipe}", "session_id", shorten(session_id), "None, or a text that is not empty")
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise InvalidOption(f"pipe {pipe}", "metadata", shorten(metadata), "None, or a mapping")
-    return Context(pipe, None, session_id, run_id, dict(metadata or {}))
+        raise InvalidOption("pipe run", "session_id", shorten(session_id), "None, or a text that is not empty")
 
 
 def checked_context(context: Any, run_id: str | None = None) -> Context:

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Never, Self
 
 from slither_actors import telemetry
-from slither_actors._validators import check_limit
 from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
@@ -26,11 +25,11 @@ from slither_actors.pipe.plan import run_plan
 from slither_actors.policy import AnyPolicy
 from slither_actors.system._runs import (
     by_output,
+    check_session,
     checked_context,
     dispatch_failure,
     dispatch_plan,
     given_options,
-    pipe_context,
     pipe_failure,
     tree_of,
 )
@@ -171,17 +170,16 @@ class System:
         Raises:
             RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
         """
-        options = DispatchOptions.of({"pool": pool, "timeout_s": timeout_s}, self.config.dispatch, "call_each")
-        self._check_pool(options.pool)
+        self._check_pool(pool)
         code = code_of(executor, "call_each", once=True)
         workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
         with self._client.endpoint() as endpoint:
-            return call_each(endpoint, workers, code, checked_context(context), options.timeout_s)
+            return call_each(endpoint, workers, code, checked_context(context), timeout_s)
 
     def _dispatch_run(
         self,
         items: Iterable[Any],
-        executor: AnyExecutor,
+        executor: Any,
         context: Context | None,
         ends: EndLog,
         given: Mapping[str, Any],
@@ -214,8 +212,6 @@ class System:
         """Run inputs through a pipe, and wait for all.
 
         Args:
-            pipe: the class.
-            inputs: payloads or `Item`s.
             session_id: what user code finds in `ctx.session_id`; it binds the run to no worker.
             metadata: what user code finds in `ctx.metadata`.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
@@ -270,8 +266,9 @@ class System:
         session_id: str | None,
         metadata: Mapping[str, Any] | None,
     ) -> Run:
+        check_session(session_id)
         run_id = self._run_id()
-        context = pipe_context(pipe.definition.name, session_id, run_id, metadata)
+        context = Context(pipe.definition.name, None, session_id, run_id, dict(metadata or {}))
         running = self._pipes.begin(pipe)
         try:
             return self._client.open(
@@ -321,11 +318,7 @@ class System:
 
         Args:
             timeout_s: how long the orderly stop may take; after it the rest is killed.
-
-        Raises:
-            InvalidOption: `timeout_s` is no finite number of seconds; nothing is stopped.
         """
-        check_limit("stop", "timeout_s", timeout_s)
         self._client.stop(timeout_s)
 
     def __enter__(self) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -183,15 +182,9 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(system):
         (lambda s: s.call_batch([1], jobs.same, timeout_s=-1), InvalidOption, "timeout_s is -1"),
         (lambda s: s.stream([1], jobs.two_parameters), InvalidOption, "(payloads, other)"),
         (lambda s: s.stream([1], 3), InvalidOption, "stream: executor is 3"),
-        (lambda s: s.stream([1], jobs.same, on_end=3), InvalidOption, "on_end is 3"),
         (lambda s: s.call_batch([1], jobs.two_parameters), InvalidOption, "(payloads, other)"),
         (lambda s: s.call_each(jobs.same), InvalidOption, "no parameter, or one named ctx"),
         (lambda s: s.call_each(f"{JOBS}:same"), InvalidOption, "no parameter, or one named ctx"),
-        (lambda s: s.call_each(os.getpid, timeout_s="8"), InvalidOption, "call_each: timeout_s is '8'"),
-        (lambda s: s.call_each(os.getpid, timeout_s=math.nan), InvalidOption, "call_each: timeout_s is nan"),
-        (lambda s: s.call_each(os.getpid, pool=["gpu"]), InvalidOption, "call_each: pool is ['gpu']"),
-        (lambda s: s.stop(timeout_s="8"), InvalidOption, "stop: timeout_s is '8'; allowed: a finite number of seconds"),
-        (lambda s: s.stop(timeout_s=-1), InvalidOption, "stop: timeout_s is -1"),
         (lambda s: s.call_each(os.getpid, pool="gpu"), UnknownPool, "gpu"),
         (lambda s: s.call_each("os:no_such_function"), NotImportable, "no_such_function"),
     ],

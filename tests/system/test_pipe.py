@@ -311,15 +311,16 @@ def test_a_pool_that_does_not_exist_is_told_before_anything_starts(system):
     assert not any("Gpu" in name for name in processes(system))
 
 
-def test_a_wrong_session_metadata_or_function_is_told_before_anything_starts(system):
-    class Fresh(slither.Pipe):
-        work = slither.worker(jobs.same)
+def test_a_session_is_told_to_user_code_and_a_wrong_one_is_refused_before_anything_starts(system):
+    class Told(slither.Pipe):
+        step = slither.local(lambda item, ctx: (ctx.session_id, ctx.metadata))
 
     for call in (system.run_pipe, system.stream_pipe):
-        for options in ({"session_id": 5}, {"metadata": [1]}, {"on_end": 5}):
-            with pytest.raises(InvalidOption, match=next(iter(options))):
-                call(Fresh, [1], **options)
-    assert not any("Fresh" in name for name in processes(system))
+        with pytest.raises(InvalidOption, match="session_id is 5"):
+            call(Told, [1], session_id=5)
+    assert not any("Told" in name for name in processes(system))
+    (told,) = system.run_pipe(Told, [1], session_id="s-1", metadata={"a": 1}).default
+    assert told.payload == ("s-1", {"a": 1})
 
 
 def test_inputs_that_cannot_be_iterated_are_refused(system):

@@ -9,9 +9,8 @@ import pytest
 
 import slither_actors as slither
 from slither_actors import InvalidOption, UnknownPool
-from slither_actors.dispatch.ends import EndLog
 from slither_actors.otp import ChildSpec, Server
-from slither_actors.system._runs import pipe_context
+from slither_actors.system._runs import check_session
 
 NAN = float("nan")
 
@@ -106,22 +105,5 @@ def test_what_is_right_gets_as_far_as_the_host() -> None:
 
 @pytest.mark.parametrize("wrong", [0, True, 8, "", NAN, ["a"]])
 def test_a_session_is_named_by_a_text(wrong: object) -> None:
-    with pytest.raises(InvalidOption, match=r"pipe P: session_id is .*; allowed: None, or a text"):
-        pipe_context("P", wrong, "1", None)
-
-
-@pytest.mark.parametrize("wrong", [0, True, "8", NAN, [("a", 1)]])
-def test_metadata_are_a_mapping(wrong: object) -> None:
-    with pytest.raises(InvalidOption, match=r"pipe P: metadata is .*; allowed: None, or a mapping"):
-        pipe_context("P", None, "1", wrong)
-
-
-def test_user_code_reads_the_session_and_the_metadata_as_they_were_given() -> None:
-    context = pipe_context("P", "s-1", "7", {"a": 1})
-    assert (context.pipe, context.session_id, context.run_id, context.metadata) == ("P", "s-1", "7", {"a": 1})
-
-
-@pytest.mark.parametrize("wrong", [0, True, "8", NAN])
-def test_what_is_told_of_ends_is_a_function(wrong: object) -> None:
-    with pytest.raises(InvalidOption, match=r"run: on_end is .*; allowed: None, or a function of \(item, end\)"):
-        EndLog(on_end=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidOption, match=r"pipe run: session_id is .*; allowed: None, or a text that is not empty"):
+        check_session(wrong)
