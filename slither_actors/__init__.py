@@ -7,12 +7,10 @@ from slither_actors import errors, telemetry
 from slither_actors.config import BridgeConfig, Config, DispatchConfig
 from slither_actors.context import Context
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.policy import Halt, Skip
 from slither_actors.dispatch.strategy import FixedBatch
 from slither_actors.errors import (
     BatchTimeout,
     CallTimeout,
-    Cancelled,
     ChildRefused,
     DefinitionError,
     DispatchError,
@@ -38,6 +36,7 @@ from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.stage import Stage
+from slither_actors.policy import Halt, Skip
 from slither_actors.system import System, start
 from slither_actors.system.results import Results, Stream
 from slither_actors.worker.executor import Call, Executor
@@ -49,7 +48,6 @@ __all__ = [
     "BridgeConfig",
     "Call",
     "CallTimeout",
-    "Cancelled",
     "ChildRefused",
     "Config",
     "Context",

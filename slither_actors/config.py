@@ -7,15 +7,15 @@ import attrs
 
 from slither_actors import _validators as check
 from slither_actors.errors import InvalidOption, shorten
+from slither_actors.policy import AnyPolicy, as_policy
 
 _T = TypeVar("_T")
 
+NO_STORES = "[], since stores are not part of this version"
+
 
 def _error_policy(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if isinstance(value, str):  # a policy object is checked by its own class
-        check.one_of("halt", "skip")(instance, attribute, value)
-    elif value is None:
-        raise InvalidOption(type(instance).__name__, attribute.name, "None", "'halt', 'skip' or a policy object")
+    as_policy(value, type(instance).__name__, attribute.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -33,26 +33,28 @@ class DispatchConfig:
         validator=check.one_of("preserve", "as_completed"),
         metadata={"doc": "Results in the order of their inputs, or as they come."},
     )
-    default_on_error: Any = attrs.field(
-        default="halt", validator=_error_policy, metadata={"doc": '"halt", "skip" or a policy object.'}
+    default_on_error: AnyPolicy = attrs.field(
+        default="halt",
+        validator=_error_policy,
+        metadata={"doc": "What happens to the items of a failed batch, and of a failed stage of a pipe."},
     )
 
 
 @attrs.frozen(kw_only=True)
 class BridgeConfig:
-    """What a view does where its declaration says nothing."""
+    """What a view does where its declaration says nothing. For views, which are not part of this version."""
 
     default_scope: str = attrs.field(
         default="session",
         validator=check.one_of("session", "global"),
-        metadata={"doc": "A view ends with the session, or lives as long as the system."},
+        metadata={"doc": "For views, which are not part of this version."},
     )
 
 
-def _stores(value: Iterable[Any]) -> tuple[Any, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InvalidOption("Config", "stores", shorten(value), "a list of Store classes")
-    return tuple(value)
+def _no_stores(value: Any) -> tuple[()]:
+    if isinstance(value, str) or not isinstance(value, Iterable) or list(value):
+        raise InvalidOption("Config", "stores", shorten(value), NO_STORES)
+    return ()
 
 
 def _dispatch(value: DispatchConfig | Mapping[str, Any]) -> DispatchConfig:
@@ -67,8 +69,10 @@ def _bridge(value: BridgeConfig | Mapping[str, Any]) -> BridgeConfig:
 class Config:
     """The defaults of a system. Each section is an object of its class, or a mapping of its options."""
 
-    stores: tuple[Any, ...] = attrs.field(
-        default=(), converter=_stores, metadata={"doc": "Stores to start, beside those given to start()."}
+    stores: tuple[()] = attrs.field(
+        default=(),
+        converter=_no_stores,
+        metadata={"doc": "Stores to start; not part of this version, so it must be empty."},
     )
     dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
     bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)

@@ -12,7 +12,7 @@ class Context:
     Attributes:
         pipe: Name of the pipe.
         stage: Name of the stage.
-        session_id: The session, if the caller gave one.
+        session_id: What the caller gave as `session_id`. It is passed on, and binds the run to no worker.
         run_id: The run.
         metadata: What the caller attached to the run.
     """
@@ -26,7 +26,7 @@ class Context:
 
     @property
     def state(self) -> dict[str, Any]:
-        """A dict of this process that lives as long as the session, or as the run where there is no session.
+        """A dict of this process that lives as long as the run.
 
         It stays behind when the context travels. A context that no process has bound has an empty one of its own.
         """

@@ -16,37 +16,35 @@
     - UnsupportedPlatform               this operating system lacks what the library needs
     - RunDirectoryError                 the private directory of a system cannot be used
     - TransportError                    a message cannot be sent
-      - MessageTooLarge
-      - SendQueueFull
+      - SendQueueFull                   a peer does not read as fast as it is written to
     - ItemError                         what can befall an item or a batch; policies look at these
       - RemoteError                     your function raised, in another process
       - ResultCountMismatch             your function gave more or fewer results than it got items
       - WorkerCrashed                   the worker died under the batch
       - BatchTimeout                    the batch took longer than ``timeout_s``
-      - SessionLost                     the worker that held the session is gone
       - StageDown                       the stage died while it held the item
       - InvalidOutcome                  a stage answered something that means nothing
-      - Cancelled                       the run was ended before this item's turn
     - DispatchError                     a dispatch was halted; carries what was finished
     - PipeError                         a run of a pipe was halted; carries what was finished
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, Self, TypeVar, dataclass_transform
+from typing import Self, TypeVar, dataclass_transform
 
 import attrs
 
 from slither_actors._describe import kinds_of as kinds_of
 from slither_actors._describe import message_of, traceback_of
 from slither_actors._describe import shorten as shorten
+from slither_actors.item import Item
 
 # fmt: off
 __all__ = [
-    "BatchTimeout", "CallTimeout", "Cancelled", "ChildRefused", "DefinitionError", "DispatchError", "InvalidOption",
-    "InvalidOutcome", "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError",
-    "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError",
-    "StageDown", "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "BatchTimeout", "CallTimeout", "ChildRefused", "DefinitionError", "DispatchError", "InvalidOption",
+    "InvalidOutcome", "ItemError", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
+    "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SlitherError", "StageDown", "StartError",
+    "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -188,14 +186,6 @@ class TransportError(SlitherError):
     """A message cannot be sent; nothing of it arrived."""
 
 
-@_error("a message of {size:,} bytes is over the limit of {limit:,}: use smaller batches or payloads")
-class MessageTooLarge(TransportError):
-    """One message is over the limit of the transport."""
-
-    size: int
-    limit: int
-
-
 @_error(
     "{queued_bytes:,} bytes wait for {peer}, which does not read them (limit {limit:,}): "
     "send less before you have its answers"
@@ -278,15 +268,6 @@ class BatchTimeout(ItemError):
     worker: str
 
 
-@_error("session {session_id!r} is lost with its worker {worker} (epoch {epoch}): begin a new session")
-class SessionLost(ItemError):
-    """The worker that held a session is gone, and the session's state with it. Begin a new session."""
-
-    session_id: str
-    worker: str
-    epoch: int
-
-
 @_error("stage {name!r} died with {exit} while it held the item")
 class StageDown(ItemError):
     """A stage process died while it held the item."""
@@ -303,13 +284,6 @@ class InvalidOutcome(ItemError):
     problem: str
 
 
-@_error("cancelled: {why}")
-class Cancelled(ItemError):
-    """The run was ended before this item's turn came."""
-
-    why: str
-
-
 @_error()
 class DispatchError(SlitherError):
     """A dispatch was halted by its error policy.
@@ -317,9 +291,9 @@ class DispatchError(SlitherError):
     ``reason`` is what happened, ``partial_results`` the items that were finished when the failure was known.
     """
 
-    reason: Exception
+    reason: SlitherError
     batch_ref: int
-    partial_results: list[Any]
+    partial_results: list[Item]
 
     def __attrs_post_init__(self) -> None:
         self.__cause__ = self.reason  # pickle drops the cause; so it is back wherever the error is rebuilt
@@ -337,8 +311,8 @@ class PipeError(SlitherError):
 
     pipe: str
     stage: str
-    reason: Exception
-    partial_results: dict[str, list[Any]]
+    reason: SlitherError
+    partial_results: dict[str, list[Item]]
 
     def __attrs_post_init__(self) -> None:
         self.__cause__ = self.reason  # as in DispatchError

@@ -12,10 +12,10 @@ DEFAULT_ROUTE = "default"
 
 Columns = tuple[
     Sequence[int],
-    list[Any],
-    list[dict[str, Any]] | None,
-    list[str] | None,
-    list[int | None] | None,
+    Sequence[Any],
+    Sequence[dict[str, Any]] | None,
+    Sequence[str] | None,
+    Sequence[int | None] | None,
 ]
 """Items by column: ids, payloads, metas, routes, parents. None stands for a column of defaults."""
 

@@ -1,6 +1,18 @@
-"""The repository root behind everything else on the path: processes that tests start import the tests' helpers."""
+"""The tests import the package as it is installed, or else the checkout; so do the processes that they start.
 
+The repository root stands behind everything else on the path, since it holds the package too. Processes learn the same
+places from their environment. One that is started with `-m` or `-c` takes `-P` beside it: the working folder, which is
+the checkout, would stand in front otherwise.
+"""
+
+import os
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))
+ROOT = str(Path(__file__).parents[1])
+sys.path.append(ROOT)
+
+import slither_actors  # noqa: E402 - from the place that the line above leaves to it
+
+PACKAGE = str(Path(slither_actors.__file__).parents[1])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, ROOT, os.environ.get("PYTHONPATH")]))

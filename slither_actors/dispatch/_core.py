@@ -12,10 +12,10 @@ from typing import Any
 from slither_actors.dispatch._desk import Desk, Task
 from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
 from slither_actors.dispatch.messages import Ends, Failed
-from slither_actors.dispatch.policy import Skip
 from slither_actors.errors import BatchTimeout, SlitherError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
+from slither_actors.policy import Skip
 from slither_actors.worker.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
 from slither_actors.worker.parcel import Parcel
 
@@ -283,7 +283,7 @@ class DispatchCore:
             return
         run.in_work -= 1
         if isinstance(run.options.on_error, Skip) and not fatal:
-            ends = Ends("skipped", task.parcels, error, self._stage, task.attempts + 1)
+            ends = Ends("skipped", task.parcels, error, self._stage, 1)
             run.result(task, (), (ends,))
             self._flush(run)
         else:

@@ -15,17 +15,13 @@ SLOTS = 2
 
 @attrs.define(eq=False)
 class Task:
-    """One batch on its way through a dispatcher.
-
-    `index` is its place in the order of arrival within the run; `deadline` is set while a worker runs it.
-    """
+    """One batch on its way through a dispatcher. `index` is its place in the order of arrival within the run."""
 
     number: int
     run: str
     index: int
     parcels: tuple[Parcel, ...]
     owner: object
-    attempts: int = 0
     timed_out: bool = False
 
 

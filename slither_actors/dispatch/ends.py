@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from slither_actors.dispatch.messages import Ends
 from slither_actors.item import Item
 from slither_actors.worker.parcel import unpack_items
 
-OnEnd = Callable[[Item, str], Any]
+OnEnd = Callable[[Item, str], object]
 KINDS = ("skipped", "dropped", "dead")
 
 # What a stream keeps of each kind, so that an endless one does not fill the memory.
@@ -55,3 +54,24 @@ class EndLog:
             log.note(marked)
             if self._on_end is not None:
                 self._on_end(marked, ends.kind)
+
+
+class WithEnds:
+    """Base of results: the items that are not among them."""
+
+    _ends: EndLog
+
+    @property
+    def skipped(self) -> EndedItems:
+        """Items that an error policy took out."""
+        return self._ends.skipped
+
+    @property
+    def dropped(self) -> EndedItems:
+        """Items that a handler dropped."""
+        return self._ends.dropped
+
+    @property
+    def dead(self) -> EndedItems:
+        """Items that were given up."""
+        return self._ends.dead

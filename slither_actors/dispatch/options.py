@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import attrs
 
 from slither_actors._validators import check_known, name, one_of, positive_int, positive_seconds
 from slither_actors.config import DispatchConfig
-from slither_actors.dispatch.policy import Halt, Policy, as_policy
 from slither_actors.dispatch.strategy import FixedBatch, as_strategy
 from slither_actors.errors import InvalidOption
+from slither_actors.policy import Halt, Policy, as_policy
 
 Ordering = Literal["preserve", "as_completed"]
 
@@ -19,8 +19,15 @@ def _policy(value: Any) -> Policy:
     return as_policy(value, "DispatchOptions")
 
 
-def _strategy(value: Any) -> FixedBatch | None:
-    return None if value is None else as_strategy(value, 1)
+class WorkerOptions(TypedDict, total=False):
+    """What a worker stage says of a dispatch, for type checkers; its `on_error` is an option of all stages."""
+
+    pool: str
+    batch_size: int
+    max_in_flight: int
+    ordering: Ordering
+    timeout_s: float
+    strategy: FixedBatch | None
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +56,7 @@ class DispatchOptions:
     )
     strategy: FixedBatch | None = attrs.field(
         default=None,
-        converter=_strategy,
+        converter=as_strategy,
         metadata={"doc": "How items are cut into batches; by default `FixedBatch(batch_size)`."},
     )
 
@@ -66,7 +73,7 @@ class DispatchOptions:
             InvalidOption: an unknown name, or a value that is not allowed.
         """
         check_known(where, given, [field.name for field in attrs.fields(cls)])
-        configured = {
+        configured: dict[str, Any] = {
             "batch_size": defaults.default_batch_size,
             "max_in_flight": defaults.default_max_in_flight,
             "ordering": defaults.default_ordering,

@@ -17,14 +17,12 @@ class FixedBatch:
     size: int = attrs.field(validator=positive_int)
 
 
-def as_strategy(strategy: Any, batch_size: int) -> FixedBatch:
-    """The strategy that a user named, by default batches of `batch_size`.
+def as_strategy(strategy: Any) -> FixedBatch | None:
+    """The strategy that a user named, `None` where none was.
 
     Raises:
         InvalidOption: it is no strategy.
     """
-    if strategy is None:
-        return FixedBatch(batch_size)
-    if isinstance(strategy, FixedBatch):
+    if strategy is None or isinstance(strategy, FixedBatch):
         return strategy
     raise InvalidOption("dispatch", "strategy", shorten(strategy), "None or FixedBatch(size)")

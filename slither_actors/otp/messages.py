@@ -17,14 +17,12 @@ class Surroundings:
     """What every process of a system is told at its start.
 
     Attributes:
-        system: the system's name.
         directory: its run directory.
         registry: address of the registry; `None` in the few processes that are started before it.
         gateway: address in the service where log records and reports go.
         log_level: records below this level stay in the process.
     """
 
-    system: str
     directory: str
     registry: str | None
     gateway: str | None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._signature import accepts, method_of, parameters_of, required
 from slither_actors._validators import check_known
+from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
+from slither_actors.item import Item
 from slither_actors.pipe.stage import Stage
-from slither_actors.worker.executor import code_of
+from slither_actors.policy import AnyPolicy
+from slither_actors.worker.executor import AnyExecutor, code_of
 
 _FLOW_OPTIONS = ("then", "on_error")
+_HOOKS = {"setup": ("ctx",), "handle_item": ("item", "ctx"), "handle_batch": ("items", "ctx"), "teardown": ()}
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +63,7 @@ class CustomDeclaration(StageDeclaration):
 def local(function: Callable[..., Any], /) -> LocalDeclaration: ...
 @overload
 def local(
-    *, many: bool = False, then: str | None = None, on_error: Any = None
+    *, many: bool = False, then: str | None = None, on_error: AnyPolicy | None = None
 ) -> Callable[[Callable[..., Any]], LocalDeclaration]: ...
 def local(function: Any = None, /, **options: Any) -> Any:
     """Declare a stage that runs a function for each item, in a process of its own beside the workers.
@@ -84,45 +88,30 @@ def local(function: Any = None, /, **options: Any) -> Any:
 
 
 def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
-    if not callable(function) or not fits(function, 2):
+    if not callable(function) or not (accepts(function, 1) or accepts(function, 2)):
         raise InvalidOption("local", "function", shorten(function), "a function of (item, ctx) or (item)")
     if not isinstance(many, bool):
         raise InvalidOption("local", "many", shorten(many), "True or False")
     return LocalDeclaration(kind="local", function=function, many=many, **flow)
 
 
-def fits(function: Callable[..., Any], most: int) -> bool:
-    """Whether a function can be called with one positional argument, or with up to `most` that it insists on."""
-    parameters = _parameters(function)
-    if parameters is None:
-        return True
-    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
-        return False
-    positional = _positional(parameters)
-    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return (takes_any or bool(positional)) and sum(p.default is p.empty for p in positional) <= most
-
-
 def takes_context(function: Callable[..., Any]) -> bool:
     """Whether the second argument is for the context: a parameter without a default, or one that is called `ctx`."""
-    parameters = _parameters(function)
-    if parameters is None or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+    parameters = parameters_of(function) or []
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return True
-    return any(p.default is p.empty or p.name == "ctx" for p in _positional(parameters)[1:2])
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return any(p.default is p.empty or p.name == "ctx" for p in positional[1:2])
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # builtins do not always tell
-        return None
-
-
-def _positional(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
-    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-
-
-def worker(executor: Any, /, *, then: str | None = None, on_error: Any = None, **options: Any) -> WorkerDeclaration:
+def worker(
+    executor: AnyExecutor,
+    /,
+    *,
+    then: str | None = None,
+    on_error: AnyPolicy | None = None,
+    **options: Unpack[WorkerOptions],
+) -> WorkerDeclaration:
     """Declare a stage that runs batches on a worker pool.
 
     Args:
@@ -134,10 +123,13 @@ def worker(executor: Any, /, *, then: str | None = None, on_error: Any = None, *
     Raises:
         InvalidOption: the executor is none, or its parameters do not fit.
     """
-    return WorkerDeclaration(kind="worker", executor=code_of(executor), options=options, then=then, on_error=on_error)
+    code = code_of(executor, "worker")
+    return WorkerDeclaration(kind="worker", executor=code, options={**options}, then=then, on_error=on_error)
 
 
-def router(*routes: Any, then: str | None = None, on_error: Any = None) -> RouterDeclaration:
+def router(
+    *routes: tuple[Callable[[Item], object], str], then: str | None = None, on_error: AnyPolicy | None = None
+) -> RouterDeclaration:
     """Declare a stage that sends each item to the destination of the first predicate that is true of it.
 
     An item that no predicate takes goes on to the next stage, or to the output "default" behind the last one.
@@ -151,9 +143,10 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
     Raises:
         InvalidOption: something is not such a pair.
     """
+    route: Any  # not every caller asks a type checker
     for number, route in enumerate(routes, 1):
         is_pair = isinstance(route, tuple) and len(route) == 2
-        if not is_pair or not callable(route[0]) or not isinstance(route[1], str) or not fits(route[0], 1):
+        if not is_pair or not callable(route[0]) or not isinstance(route[1], str) or not accepts(route[0], 1):
             allowed = "(predicate, destination), a function of the item and a name"
             raise InvalidOption("router", f"route {number}", shorten(route), allowed)
     if not routes:
@@ -162,11 +155,11 @@ def router(*routes: Any, then: str | None = None, on_error: Any = None) -> Route
 
 
 def stage(
-    cls: Any,
+    cls: type[Stage],
     /,
     *,
     then: str | None = None,
-    on_error: Any = None,
+    on_error: AnyPolicy | None = None,
     start_timeout_s: float = 30.0,
     **options: Any,
 ) -> CustomDeclaration:
@@ -182,14 +175,19 @@ def stage(
     Raises:
         InvalidOption: it is no stage class. DefinitionError: its options do not fit.
     """
-    if not (isinstance(cls, type) and issubclass(cls, Stage)):
-        raise InvalidOption("stage", "class", shorten(cls), "a subclass of Stage")
+    given: Any = cls  # not every caller asks a type checker
+    if not (isinstance(given, type) and issubclass(given, Stage)):
+        raise InvalidOption("stage", "class", shorten(given), "a subclass of Stage")
     # Not when the class is made: a class that travels by value is made empty, and filled afterwards.
     if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
         raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
     limit: Any = start_timeout_s
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
         raise InvalidOption("stage", "start_timeout_s", shorten(limit), "a finite number of seconds above 0")
+    for hook, arguments in _HOOKS.items():
+        if not accepts(method_of(cls, hook), len(arguments)):
+            problem = f"{hook} has the parameters ({', '.join(required(getattr(cls, hook)))})"
+            raise DefinitionError(f"stage {cls.__name__}", problem, f"{hook}({', '.join(('self', *arguments))})")
     try:
         cls.make_options(options)
     except InvalidOption:

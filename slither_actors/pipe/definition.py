@@ -11,16 +11,15 @@ from typing import Any
 import attrs
 
 from slither_actors._validators import check_known
-from slither_actors.config import DispatchConfig
-from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.policy import Policy, as_policy
+from slither_actors.config import NO_STORES, DispatchConfig
+from slither_actors.dispatch.options import DispatchOptions, WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
 from slither_actors.pipe.declarations import RouterDeclaration, StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.outputs import Outputs
+from slither_actors.policy import Policy, as_policy
 
 _STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_WORKER_OPTIONS = ("pool", "batch_size", "max_in_flight", "ordering", "timeout_s", "strategy")
 
 
 @attrs.frozen
@@ -70,7 +69,9 @@ class PipeDefinition:
         return DispatchOptions.of(given, config, f"{self.name}.{stage.name}")
 
 
-def define(name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any) -> PipeDefinition:
+def define(
+    name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on_error: Any, stores: Any
+) -> PipeDefinition:
     """Check a pipe and put it into its final form.
 
     Args:
@@ -78,12 +79,15 @@ def define(name: str, declared: Mapping[str, StageDeclaration], outputs: Any, on
         declared: stages by name, in order.
         outputs: what the class says about outputs.
         on_error: what the class says about errors.
+        stores: what the class says about stores.
 
     Raises:
         DefinitionError: something does not fit; the error names pipe, stage, what was got and what is allowed.
     """
     if not declared:
         raise DefinitionError(f"pipe {name}", "it has no stage", "local, worker, router and stage declare one")
+    if isinstance(stores, str) or not isinstance(stores, Iterable) or list(stores):
+        raise DefinitionError(f"pipe {name}, stores", f"got {shorten(stores)}", NO_STORES)
     output_names = _check_outputs(name, outputs, declared)
     policies = _check_policies(name, on_error, declared)
     names = list(declared)
@@ -154,7 +158,7 @@ def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable:
         if declaration.on_error is not None:
             as_policy(declaration.on_error, where)
         if isinstance(declaration, WorkerDeclaration):
-            check_known(where, declaration.options, _WORKER_OPTIONS)
+            check_known(where, declaration.options, WorkerOptions.__annotations__)
             DispatchOptions.of(declaration.options, DispatchConfig(), where)
     except InvalidOption as error:
         raise DefinitionError(where, f"option {error.option} is {error.got}", error.allowed) from None

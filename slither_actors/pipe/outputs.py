@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from slither_actors.dispatch.ends import EndedItems, EndLog
+from slither_actors.dispatch.ends import EndLog, WithEnds
 from slither_actors.item import Item
 
 
-class Outputs(Mapping[str, list[Item]]):
-    """Items by output, as a mapping and as attributes (`outputs.accept`), each in input order.
-
-    Attributes:
-        skipped: items that an error policy took out.
-        dropped: items that a handler dropped.
-        dead: items that were given up.
-    """
+class Outputs(WithEnds, Mapping[str, list[Item]]):
+    """Items by output, as a mapping and as attributes (`outputs.accept`), each in input order."""
 
     def __init__(self, by_output: dict[str, list[Item]], ends: EndLog) -> None:
         self._by_output = by_output
         self._ends = ends
-
-    @property
-    def skipped(self) -> EndedItems:
-        return self._ends.skipped
-
-    @property
-    def dropped(self) -> EndedItems:
-        return self._ends.dropped
-
-    @property
-    def dead(self) -> EndedItems:
-        return self._ends.dead
 
     def __getitem__(self, name: str) -> list[Item]:
         return self._by_output[name]
@@ -43,8 +24,8 @@ class Outputs(Mapping[str, list[Item]]):
     def __len__(self) -> int:
         return len(self._by_output)
 
-    def __getattr__(self, name: str) -> Any:
-        by_output = self.__dict__.get("_by_output", {})
+    def __getattr__(self, name: str) -> list[Item]:
+        by_output: dict[str, list[Item]] = self.__dict__.get("_by_output", {})
         if name in by_output:
             return by_output[name]
         raise AttributeError(f"there is no output {name!r}; this pipe has: {', '.join(by_output)}")

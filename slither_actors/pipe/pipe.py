@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from slither_actors.errors import DefinitionError
+from slither_actors.pipe._body import OPTIONS, check_body
 from slither_actors.pipe.declarations import StageDeclaration
 from slither_actors.pipe.definition import PipeDefinition, define
+from slither_actors.policy import AnyPolicy
 
 
 class _Body(dict[str, Any]):
@@ -34,8 +36,10 @@ class PipeType(type):
 
     def __new__(metacls, name: str, bases: tuple[type, ...], body: Mapping[str, Any], /, **kwargs: Any) -> PipeType:
         cls = super().__new__(metacls, name, bases, dict(body), **kwargs)
-        if bases:
-            cls.definition = define(name, _declared(name, cls), cls.outputs, cls.on_error)  # type: ignore[attr-defined]
+        # A class that travels by value is made empty, and filled afterwards with what was checked where it was defined.
+        if bases and not body.keys() <= {"__module__", "__dict__"}:
+            check_body(name, body)
+            cls.definition = define(name, _declared(name, cls), cls.outputs, cls.on_error, cls.stores)  # type: ignore[attr-defined]
         return cls
 
 
@@ -59,11 +63,13 @@ class Pipe(metaclass=PipeType):
     Class attributes:
         outputs: names of the outputs; "default" is always there.
         on_error: error policies by stage name, "*" for all others.
+        stores: none; stores are not part of this version.
         definition: all of it as checked, plain data.
     """
 
-    outputs: ClassVar[list[str]] = []
-    on_error: ClassVar[Any] = {}
+    outputs: ClassVar[Sequence[str]] = []
+    on_error: ClassVar[Mapping[str, AnyPolicy] | str] = {}
+    stores: ClassVar[Sequence[Any]] = []
 
 
-_RESERVED = frozenset({"outputs", "on_error", "stores", "definition"})
+_RESERVED = frozenset({*OPTIONS, "definition"})

@@ -105,29 +105,29 @@ def run_plan(
         sinks[stage.name] = edges.lead(address, service, _SERVICE, WINDOW, STAGE_BATCH, route)
     nodes = []
     for stage in definition.stages:
-        inputs = tuple(edges.inputs[stage.name])
-        stage_context = context.with_stage(stage.name)
-        plan: DispatchPlan | StagePlan
-        if isinstance(stage.declaration, WorkerDeclaration):
-            output = ways[stage.name].get(stage.next, sinks[stage.name])
-            options = definition.dispatch_options(stage, config)
-            job = Job(stage.declaration.executor, stage_context)
-            plan = DispatchPlan(inputs, output, sinks[stage.name], job, options)
-        else:
-            workers = [s.name for s in definition.stages if isinstance(s.declaration, WorkerDeclaration)]
-            policy = definition.policy(stage, config.default_on_error)
-            plan = StagePlan(
-                inputs,
-                ways[stage.name],
-                sinks[stage.name],
-                definition.outputs,
-                stage.next,
-                policy,
-                stage_context,
-                frozenset(workers),
-            )
+        inputs, own = tuple(edges.inputs[stage.name]), context.with_stage(stage.name)
+        plan = _node_plan(definition, stage, inputs, ways[stage.name], sinks[stage.name], own, config)
         nodes.append(Node(refs[stage.name], plan))
     return RunPlan(run, tuple(nodes), source, tuple(edges.inputs[_SERVICE]))
+
+
+def _node_plan(
+    definition: PipeDefinition,
+    stage: StageSpec,
+    inputs: tuple[InPort, ...],
+    ways: dict[str, OutPort],
+    sink: OutPort,
+    context: Context,
+    config: DispatchConfig,
+) -> DispatchPlan | StagePlan:
+    """What one stage does in a run; `ways` are its edges to later stages."""
+    if isinstance(stage.declaration, WorkerDeclaration):
+        job = Job(stage.declaration.executor, context)
+        options = definition.dispatch_options(stage, config)
+        return DispatchPlan(inputs, ways.get(stage.next, sink), sink, job, options)
+    workers = frozenset(s.name for s in definition.stages if isinstance(s.declaration, WorkerDeclaration))
+    policy = definition.policy(stage, config.default_on_error)
+    return StagePlan(inputs, ways, sink, definition.outputs, stage.next, policy, context, workers)
 
 
 def _shape(definition: PipeDefinition, stage: StageSpec, config: DispatchConfig) -> tuple[int, int]:

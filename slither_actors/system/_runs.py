@@ -108,6 +108,11 @@ def given_options(
     return {**unknown, **known}
 
 
+def check_session(session_id: Any) -> None:
+    if session_id is not None and not (isinstance(session_id, str) and session_id):
+        raise InvalidOption("pipe run", "session_id", shorten(session_id), "None, or a text that is not empty")
+
+
 def checked_context(context: Any, run_id: str | None = None) -> Context:
     if context is None:
         return Context(run_id=run_id)

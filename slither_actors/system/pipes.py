@@ -81,7 +81,7 @@ class Pipes:
 
     def begin(self, pipe: Any, *, keep: bool = False) -> RunningPipe:
         """A run of `pipe` begins; starts its processes if need be, and keeps them if wanted."""
-        self._check_pools(checked(pipe).definition)
+        check_pipe(pipe, self._pools, self._config)
         while True:
             with self._lock:
                 running = self._running.get(pipe)
@@ -183,19 +183,28 @@ class Pipes:
         # each stage has a limit of its own, which names it
         self._client.call(PIPES, StartChild(spec), start_limit_s(running.definition) + _START_SLACK_S)
 
-    def _check_pools(self, definition: PipeDefinition) -> None:
-        for stage in definition.stages:
-            if isinstance(stage.declaration, WorkerDeclaration):
-                pool = definition.dispatch_options(stage, self._config).pool
-                if pool not in self._pools:
-                    raise UnknownPool(pool, self._pools)
-
     def _terminate(self, running: RunningPipe) -> None:
         with running.starting:
             running.over = True
             if running.up:
                 running.up = False
                 self._client.call(PIPES, TerminateChild(running.child_id), _STOP_LIMIT_S)
+
+
+def check_pipe(pipe: Any, pools: tuple[str, ...], config: DispatchConfig) -> None:
+    """Refuse what cannot run in a system with these pools.
+
+    Raises:
+        InvalidOption: it is no subclass of `Pipe`. UnknownPool: a stage wants a pool that is not there.
+    """
+    definition = checked(pipe).definition
+    for stage in definition.stages:
+        if isinstance(stage.declaration, WorkerDeclaration):
+            pool = definition.dispatch_options(stage, config).pool
+            if pool not in pools:
+                error = UnknownPool(pool, pools)
+                error.add_note(f"stage {stage.name} of pipe {definition.name} wants it")
+                raise error
 
 
 def checked(pipe: Any) -> PipeType:

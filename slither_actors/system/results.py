@@ -8,40 +8,22 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from slither_actors.dispatch.ends import EndedItems, EndLog
+from slither_actors.dispatch.ends import EndLog, WithEnds
 from slither_actors.dispatch.run import Halted, Run
 from slither_actors.item import Item
 
 Failure = Callable[[Halted, list[Item]], Exception]
 
 
-class Results(list[Item]):
-    """The surviving items of a dispatch.
-
-    Attributes:
-        skipped: items that an error policy took out.
-        dropped: items that a handler dropped.
-        dead: items that were given up.
-    """
+class Results(WithEnds, list[Item]):
+    """The surviving items of a dispatch."""
 
     def __init__(self, items: Iterable[Item], ends: EndLog) -> None:
         super().__init__(items)
         self._ends = ends
 
-    @property
-    def skipped(self) -> EndedItems:
-        return self._ends.skipped
 
-    @property
-    def dropped(self) -> EndedItems:
-        return self._ends.dropped
-
-    @property
-    def dead(self) -> EndedItems:
-        return self._ends.dead
-
-
-class Stream:
+class Stream(WithEnds):
     """Results as they are asked for: an iterator, and a context manager that closes it.
 
     The run lives in the thread that iterates; one thread at a time. A stream keeps the newest 1,000 of each end, and
@@ -54,18 +36,6 @@ class Stream:
         self._items = _iterate(run, failure)
         # A loop holds the generator alone, and one that was never begun has no `finally` to end the run.
         weakref.finalize(self._items, run.close).atexit = False
-
-    @property
-    def skipped(self) -> EndedItems:
-        return self._ends.skipped
-
-    @property
-    def dropped(self) -> EndedItems:
-        return self._ends.dropped
-
-    @property
-    def dead(self) -> EndedItems:
-        return self._ends.dead
 
     def __iter__(self) -> Iterator[Item]:
         # the generator itself, so that a for-loop runs without a call per item

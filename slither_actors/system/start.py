@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
-from slither_actors.config import Config
+from slither_actors.config import NO_STORES, Config
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.errors import InvalidOption, SlitherError, StartError, SystemDown, UnsupportedPlatform, shorten
 from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
@@ -20,8 +20,11 @@ from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.messages import Init, Started, StartFailed, Surroundings
 from slither_actors.otp.registry import Registry
 from slither_actors.otp.root import REGISTRY, Root
+from slither_actors.otp.server import Server
 from slither_actors.otp.supervisor import Supervisor
+from slither_actors.pipe.pipe import Pipe
 from slither_actors.system.names import CHILDREN, DISPATCHER, PIPES, POOLS
+from slither_actors.system.pipes import check_pipe
 from slither_actors.system.system import System
 from slither_actors.transport.bases import BASES
 from slither_actors.transport.launch import Host, launch
@@ -33,8 +36,9 @@ _MOST_WORKERS = 512
 def start(
     *,
     name: str | None = None,
+    stores: Iterable[Any] = (),
     pools: Mapping[str, int] | None = None,
-    pipes: Iterable[Any] = (),
+    pipes: Iterable[type[Pipe]] = (),
     children: Iterable[ChildSpec] = (),
     config: Config | Mapping[str, Any] | None = None,
     base: str = "unix",
@@ -46,6 +50,7 @@ def start(
 
     Args:
         name: what others call the system; two systems of one name cannot run at once. A fresh one by default.
+        stores: none; stores are not part of this version.
         pools: worker pools, name to size; `{"default": number of processors}` by default.
         pipes: pipe classes to start at once and keep running.
         children: child specs of your own actors, put under a supervisor of their own, which is called "children".
@@ -59,17 +64,22 @@ def start(
         The handle; use it as a context manager, or call `stop()`.
 
     Raises:
-        InvalidOption: an argument is not allowed. UnsupportedPlatform: this is not Linux.
+        InvalidOption: an argument is not allowed. UnknownPool: a pipe wants a pool that is not there.
+        UnsupportedPlatform: this is not Linux.
         StartError: something did not come up; nothing is left running.
     """
     if not sys.platform.startswith("linux"):
         raise UnsupportedPlatform(sys.platform)
     _check_base(base, trusted_network)
+    if _listed("stores", stores, NO_STORES):
+        raise InvalidOption("start", "stores", shorten(stores), NO_STORES)
     settings = Config.of(config)
     sizes = _check_pools(pools)
     chosen = _check_name(name)
-    specs = _tree(sizes, tuple(children))
-    pipes = tuple(pipes)
+    specs = _tree(sizes, _check_children(children))
+    pipes = _listed("pipes", pipes, "a list of pipe classes")
+    for pipe in pipes:
+        check_pipe(pipe, tuple(sizes), settings.dispatch)
     host = launch(chosen, "slither_actors.otp.shell.Shell", base)
     try:
         system = _grow(chosen, host, specs, sizes, settings)
@@ -99,7 +109,7 @@ def _grow(name: str, host: Host, specs: tuple[ChildSpec, ...], sizes: Mapping[st
 def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec, ...]) -> str:
     """Returns the address of the registry."""
     level = logging.getLogger().getEffectiveLevel()
-    surroundings = Surroundings(name, str(host.directory), None, gateway.address, level)
+    surroundings = Surroundings(str(host.directory), None, gateway.address, level)
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
     gateway.post(host.root, Init("", 1, Code.of(Root), (options, specs), gateway.address, surroundings))
     kept = []
@@ -133,16 +143,29 @@ def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[Ch
         ChildSpec(PIPES, Code.of(Supervisor), (SupervisorOptions(dynamic=True),), type="supervisor"),
     ]
     if children:
-        own = tuple(_own(child) for child in children)
-        specs.append(ChildSpec(CHILDREN, Code.of(Supervisor), (SupervisorOptions(), own), type="supervisor"))
+        specs.append(ChildSpec(CHILDREN, Code.of(Supervisor), (SupervisorOptions(), children), type="supervisor"))
     return tuple(specs)
 
 
-def _own(child: Any) -> ChildSpec:
-    if not isinstance(child, ChildSpec):
-        raise InvalidOption("start", "children", shorten(child), "ChildSpec(id, actor class, args)")
-    start = child.start if isinstance(child.start, Code) else Code.of(child.start)
-    return attrs.evolve(child, start=start)
+def _check_children(children: Any) -> tuple[ChildSpec, ...]:
+    specs: list[ChildSpec] = []
+    for child in _listed("children", children, "a list of ChildSpec(id, actor class, args)"):
+        if not isinstance(child, ChildSpec):
+            raise InvalidOption("start", "children", shorten(child), "ChildSpec(id, actor class, args)")
+        if any(child.id == spec.id for spec in specs):
+            raise InvalidOption("start", "children", f"two of the id {child.id!r}", "one child per id")
+        is_actor = isinstance(child.start, type) and issubclass(child.start, Server)
+        if not is_actor and not isinstance(child.start, str | Code):
+            allowed = 'a subclass of slither_actors.otp.Server, or its path "module:Class"'
+            raise InvalidOption("start", f"children, start of {child.id!r}", shorten(child.start), allowed)
+        specs.append(child if isinstance(child.start, Code) else attrs.evolve(child, start=Code.of(child.start)))
+    return tuple(specs)
+
+
+def _listed(option: str, value: Any, allowed: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidOption("start", option, shorten(value), allowed)
+    return tuple(value)
 
 
 def _check_base(base: Any, trusted_network: Any) -> None:

@@ -6,14 +6,13 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from slither_actors import telemetry
 from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
-from slither_actors.dispatch.policy import Policy
 from slither_actors.dispatch.run import Halted, Run, RunPlan
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import FixedBatch
@@ -21,9 +20,12 @@ from slither_actors.errors import UnknownPool
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
+from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.plan import run_plan
+from slither_actors.policy import AnyPolicy
 from slither_actors.system._runs import (
     by_output,
+    check_session,
     checked_context,
     dispatch_failure,
     dispatch_plan,
@@ -38,7 +40,7 @@ from slither_actors.system.names import DISPATCHER, POOLS
 from slither_actors.system.pipes import Pipes, RunningPipe, checked
 from slither_actors.system.results import Results, Stream
 from slither_actors.transport.launch import Host
-from slither_actors.worker.executor import code_of
+from slither_actors.worker.executor import AnyExecutor, code_of
 from slither_actors.worker.messages import ListWorkers
 from slither_actors.worker.pool import LEASES
 
@@ -65,18 +67,18 @@ class System(ActorCalls):
     def dispatch(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         *,
         pool: str = "default",
         strategy: FixedBatch | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
         ordering: Ordering | None = None,
-        on_error: Policy | str | None = None,
+        on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> Results:
         """Run items through a worker pool in batches, and wait for all.
 
@@ -109,18 +111,18 @@ class System(ActorCalls):
     def stream(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         *,
         pool: str = "default",
         strategy: FixedBatch | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
         ordering: Ordering | None = None,
-        on_error: Policy | str | None = None,
+        on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **unknown: Any,
+        **unknown: Never,
     ) -> Stream:
         """Like `dispatch`, lazily: `items` may be endless, and is pulled only as results are taken.
 
@@ -134,7 +136,7 @@ class System(ActorCalls):
     def call_batch(
         self,
         items: Iterable[Any],
-        executor: Any,
+        executor: AnyExecutor,
         *,
         pool: str = "default",
         timeout_s: float = 30.0,
@@ -159,7 +161,7 @@ class System(ActorCalls):
         return _collect(run, lambda halt, items: halt.error)
 
     def call_each(
-        self, executor: Any, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
+        self, executor: AnyExecutor, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
     ) -> list[Any]:
         """Call a function once on every worker of a pool: for statistics, or to warm up. It takes nothing, or `ctx`.
 
@@ -170,7 +172,7 @@ class System(ActorCalls):
             RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
         """
         self._check_pool(pool)
-        code = code_of(executor, once=True)
+        code = code_of(executor, "call_each", once=True)
         workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
         with self._client.endpoint() as endpoint:
             return call_each(endpoint, workers, code, checked_context(context), timeout_s)
@@ -186,7 +188,7 @@ class System(ActorCalls):
     ) -> Run:
         options = DispatchOptions.of(dict(given), self.config.dispatch, where)
         self._check_pool(options.pool)
-        code = code_of(executor)
+        code = code_of(executor, where)
         source = Source(items, where)
         run_id = self._run_id()
         context = checked_context(context, run_id)
@@ -201,7 +203,7 @@ class System(ActorCalls):
 
     def run_pipe(
         self,
-        pipe: Any,
+        pipe: type[Pipe],
         inputs: Iterable[Any],
         *,
         session_id: str | None = None,
@@ -209,6 +211,11 @@ class System(ActorCalls):
         on_end: OnEnd | None = None,
     ) -> Outputs:
         """Run inputs through a pipe, and wait for all.
+
+        Args:
+            session_id: what user code finds in `ctx.session_id`; it binds the run to no worker.
+            metadata: what user code finds in `ctx.metadata`.
+            on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
 
         Returns:
             The items by output, in input order, and the ends.
@@ -227,7 +234,7 @@ class System(ActorCalls):
 
     def stream_pipe(
         self,
-        pipe: Any,
+        pipe: type[Pipe],
         inputs: Iterable[Any],
         *,
         session_id: str | None = None,
@@ -240,7 +247,7 @@ class System(ActorCalls):
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
-    def start_pipe(self, pipe: Any) -> None:
+    def start_pipe(self, pipe: type[Pipe]) -> None:
         """Start the processes of a pipe and keep them running between runs.
 
         Raises:
@@ -248,18 +255,19 @@ class System(ActorCalls):
         """
         self._pipes.start(pipe)
 
-    def stop_pipe(self, pipe: Any) -> None:
+    def stop_pipe(self, pipe: type[Pipe]) -> None:
         """Stop the processes of a pipe. Runs that are open through it end with an error."""
         self._pipes.stop(pipe)
 
     def _pipe_run(
         self,
-        pipe: Any,
+        pipe: type[Pipe],
         source: Source,
         ends: EndLog,
         session_id: str | None,
         metadata: Mapping[str, Any] | None,
     ) -> Run:
+        check_session(session_id)
         run_id = self._run_id()
         context = Context(pipe.definition.name, None, session_id, run_id, dict(metadata or {}))
         running = self._pipes.begin(pipe)

@@ -97,18 +97,11 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
     status_r, status_w = _pipe()
     lifeline_r, lifeline_w = _pipe()
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _BOOTSTRAP, str(config_r)],
-            pass_fds=(config_r, status_w, lifeline_r),
-            stdin=subprocess.DEVNULL,
-            stdout=_stderr(),
-            stderr=_stderr(),
-            start_new_session=True,
-        )
-    except OSError as error:
+        process = _spawn(config_r, status_w, lifeline_r)
+    except BaseException:
         for fd in (config_w, lifeline_w, status_r):
             os.close(fd)
-        raise StartError("the host process", f"{sys.executable} cannot be run: {error.strerror}") from None
+        raise
     finally:
         for fd in (config_r, status_w, lifeline_r):
             os.close(fd)
@@ -135,6 +128,21 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
             raise StartError("the host process", str(error)) from None
         raise
     return Host(base, status["joining"], status["root"], status["admin"], watch, process, lifeline_w)
+
+
+def _spawn(config: int, status: int, lifeline: int) -> subprocess.Popen[bytes]:
+    """The host process with its ends of the three pipes."""
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", _BOOTSTRAP, str(config)],
+            pass_fds=(config, status, lifeline),
+            stdin=subprocess.DEVNULL,
+            stdout=_stderr(),
+            stderr=_stderr(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StartError("the host process", f"{sys.executable} cannot be run: {error.strerror}") from None
 
 
 class _StatusError(Exception):

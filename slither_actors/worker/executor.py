@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
+import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._signature import accepts, has_parameter, method_of, required
 from slither_actors.context import Context
 from slither_actors.errors import (
     InvalidOption,
@@ -24,6 +26,7 @@ from slither_actors.worker.parcel import Columns
 
 _FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
 _ONCE_SHAPE = "no parameter, or one named ctx"
+_EXECUTOR_SHAPE = "a class with execute_batch(self, items, ctx), made without arguments"
 
 
 class Executor:
@@ -52,11 +55,16 @@ class Call:
     target: Any
 
 
-def code_of(executor: Any, *, once: bool = False) -> Code:
+AnyExecutor = str | Callable[..., Any] | Call | type[Executor]
+"""What users may give as an executor."""
+
+
+def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Code:
     """Any form of executor that users may give, ready to travel; checked as far as this process can.
 
     Args:
         executor: what the user gave.
+        where: how errors call the place that got it.
         once: it is a function to be called once per worker, not on batches.
 
     Raises:
@@ -67,17 +75,23 @@ def code_of(executor: Any, *, once: bool = False) -> Code:
         executor = executor.target
     if isinstance(executor, Code):
         return executor
-    if not isinstance(executor, str):
-        if not callable(executor):
-            allowed = '"module:function", a function, Call(...), or a subclass of Executor'
-            raise InvalidOption("dispatch", "executor", shorten(executor), allowed)
-        if isinstance(executor, type) and not _is_executor(executor):
-            raise InvalidOption("dispatch", "executor", shorten(executor), "a class only if it subclasses Executor")
-        if once:
-            _check_once(executor, shorten(executor))
-        elif not isinstance(executor, type):
-            _wants_context(executor, shorten(executor))
-    return Code.of(executor)
+    code = Code.of(executor) if isinstance(executor, str) else None
+    known = _loaded(executor) if isinstance(executor, str) else executor
+    if isinstance(known, type):
+        _check_class(known, where, once)
+    elif callable(known):
+        (_check_once if once else _wants_context)(known, code.name if code else shorten(known))
+    elif code is None:
+        allowed = '"module:function", a function, Call(...), or a subclass of Executor'
+        raise InvalidOption(where, "executor", shorten(executor), allowed)
+    return code or Code.of(executor)
+
+
+def _loaded(path: str) -> Any:
+    """The function or executor class behind a path, if this process has imported its module anyway."""
+    module, _, name = path.partition(":")
+    found = vars(sys.modules.get(module, object)).get(name)
+    return found if isinstance(found, types.FunctionType) or _is_executor(found) else None
 
 
 def batch_runner(code: Code) -> Callable[[Columns, Context], Columns]:
@@ -108,8 +122,8 @@ def once_runner(code: Code) -> Callable[[Context], Any]:
         NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit.
     """
     target = code.load()
-    _check_once(target, code.name)
-    return (lambda ctx: target(ctx=ctx)) if _has_context(target) else (lambda ctx: target())
+    with_context = _check_once(target, code.name)
+    return (lambda ctx: target(ctx=ctx)) if with_context else (lambda ctx: target())
 
 
 def descendant(made: Item, origin: Item) -> Item:
@@ -131,10 +145,26 @@ def sendable(error: BaseException) -> SlitherError:
     return error if is_ours else RemoteError.of(error)  # type: ignore[return-value]
 
 
-def _check_once(target: Any, name: str) -> None:
-    names = _required(target)
-    if names not in ([], ["ctx"]):
-        raise InvalidOption("call_each", name, f"parameters ({', '.join(names)})", _ONCE_SHAPE)
+def _check_class(cls: type, where: str, once: bool) -> None:
+    if once:
+        raise InvalidOption(where, "executor", shorten(cls), f"a function with {_ONCE_SHAPE}")
+    if not _is_executor(cls):
+        raise InvalidOption(where, "executor", shorten(cls), "a class only if it subclasses Executor")
+    if cls.execute_batch is Executor.execute_batch:
+        raise InvalidOption(where, cls.__name__, "without execute_batch", _EXECUTOR_SHAPE)
+    if not accepts(method_of(cls, "execute_batch"), 2):
+        names = ", ".join(required(cls.execute_batch))
+        raise InvalidOption(where, cls.__name__, f"with execute_batch({names})", _EXECUTOR_SHAPE)
+    if not accepts(cls, 0):
+        raise InvalidOption(where, cls.__name__, f"made with ({', '.join(required(cls))})", _EXECUTOR_SHAPE)
+
+
+def _check_once(target: Any, name: str) -> bool:
+    """Whether a function for `call_each` takes `ctx`; refuses one whose other parameters do not fit."""
+    with_context = has_parameter(target, "ctx")
+    if not accepts(target, 0, *(["ctx"] if with_context else [])):
+        raise InvalidOption("call_each", name, f"parameters ({', '.join(required(target))})", _ONCE_SHAPE)
+    return with_context
 
 
 def _item_runner(executor: Executor, name: str) -> Callable[[Columns, Context], Columns]:
@@ -161,43 +191,13 @@ def _checked(results: Any, expected: int, name: str) -> list[Any]:
     return checked
 
 
-def _is_executor(target: Any) -> bool:
+def _is_executor(target: Any) -> TypeGuard[type[Executor]]:
     return isinstance(target, type) and issubclass(target, Executor)
 
 
 def _wants_context(target: Any, name: str) -> bool:
     """Whether a batch function takes `ctx`; refuses one whose other parameters do not fit."""
-    names = [parameter for parameter in _required(target) if parameter != "ctx"]
-    if len(names) > 1 or not _takes_one(target):
-        raise InvalidOption("worker", name, f"parameters ({', '.join(_required(target))})", _FUNCTION_SHAPE)
-    return _has_context(target)
-
-
-def _parameters(target: Any) -> list[inspect.Parameter] | None:
-    try:
-        return list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):  # builtins do not always tell
-        return None
-
-
-def _required(target: Any) -> list[str]:
-    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    parameters = _parameters(target) or []
-    return [p.name for p in parameters if p.default is p.empty and p.kind not in skipped]
-
-
-def _takes_one(target: Any) -> bool:
-    """Whether a positional argument is accepted, and is not the one for `ctx`."""
-    parameters = _parameters(target)
-    if parameters is None:
-        return True
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        inspect.Parameter.VAR_POSITIONAL,
-    )
-    return next((p.name != "ctx" for p in parameters if p.kind in positional), False)
-
-
-def _has_context(target: Any) -> bool:
-    return any(p.name == "ctx" for p in _parameters(target) or ())
+    with_context = has_parameter(target, "ctx")
+    if not accepts(target, 1, *(["ctx"] if with_context else [])):
+        raise InvalidOption("worker", name, f"parameters ({', '.join(required(target))})", _FUNCTION_SHAPE)
+    return with_context

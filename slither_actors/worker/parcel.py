@@ -12,15 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from slither_actors._codec import LARGE, Frame, encode
+from slither_actors.item import Columns as Columns
 from slither_actors.item import Item, build_items, columns
 
-Columns = tuple[
-    Sequence[int],
-    Sequence[Any],
-    Sequence[dict[str, Any]] | None,
-    Sequence[str] | None,
-    Sequence[int | None] | None,
-]
 Parcel = tuple[Any, tuple[Any, ...], int, int]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,13 @@ def problems_of(facade: ModuleType) -> list[str]:
 
 def test_the_facade_offers_what_it_lists() -> None:
     assert problems_of(slither_actors) == []
+
+
+def test_every_public_name_is_used_where_types_are_checked() -> None:
+    used = (Path(__file__).parents[1] / "typing" / "api.py").read_text("utf-8")
+    unused = [name for name in slither_actors.__all__ if not re.search(rf"\bslither\.{name}\b|import {name}\b", used)]
+
+    assert unused == []
 
 
 def test_the_version_is_listed() -> None:

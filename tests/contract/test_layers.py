@@ -1,4 +1,4 @@
-"""The shape of the package, read from its syntax trees: who may import whom, and how large a file may grow."""
+"""The shape of the package, read from its syntax trees: who may import whom, and how large files and functions grow."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ OWNERS = {
 PUBLIC = frozenset({"facade", "cli", "examples"})
 
 MAX_LINES = 350
+MAX_FUNCTION_LINES = 40
 DRAWERS = frozenset({"util", "utils"})
 
 
@@ -104,10 +105,21 @@ def _file_problems(name: str, path: Path, package: Path) -> Iterator[str]:
     lines = len(path.read_text("utf-8").splitlines())
     if lines > MAX_LINES:
         yield f"{lines} lines, {MAX_LINES} are allowed"
+    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _length_of(node) > MAX_FUNCTION_LINES:
+            yield f"{node.name} has {_length_of(node)} lines, {MAX_FUNCTION_LINES} are allowed"
     if name.rpartition(".")[2].strip("_") in DRAWERS:
         yield "a helper lives beside its user, not in a drawer of this name"
     if path.parent.parent == package and path.name == "__init__.py" and path.parent.name not in PLACE:
         yield f"the folder {path.parent.name} has no place in the row"
+
+
+def _length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Its lines from `def` on, without those of its docstring."""
+    first = function.body[0]
+    has_docstring = ast.get_docstring(function, clean=False) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
 
 
 def _import_problem(name: str, target: str, root: str) -> str | None:
@@ -167,6 +179,8 @@ def make(folder: Path, files: dict[str, str]) -> Path:
         ({"worker/run.py": "import lmdb"}, "only store may import lmdb"),
         ({"otp/_utils.py": ""}, "a helper lives beside its user"),
         ({"item.py": "\n" * (MAX_LINES + 1)}, "351 lines, 350 are allowed"),
+        ({"item.py": "def f():\n" + "    1\n" * MAX_FUNCTION_LINES}, "f has 41 lines, 40 are allowed"),
+        ({"item.py": "class A:\n    async def f():\n" + "        1\n" * 40}, "f has 41 lines, 40 are allowed"),
         ({"runners/one.py": ""}, "the folder runners has no place in the row"),
         ({"otp/ref.py": "from . import child", "otp/child.py": "from .ref import Ref"}, "import cycle: "),
         ({"otp/__init__.py": "from .ref import Ref", "otp/ref.py": "from slither_actors.otp import X"}, "import cycle"),
@@ -197,6 +211,7 @@ def test_what_the_rules_allow_is_no_breach(tmp_path: Path) -> None:
             "examples/words/__init__.py": "import slither_actors as slither\nfrom .text import split",
             "examples/words/text.py": "import string",
             "item.py": "\n" * MAX_LINES,
+            "context.py": 'def f():\n    """One\n    two."""\n' + "    1\n" * (MAX_FUNCTION_LINES - 1),
         },
     )
 

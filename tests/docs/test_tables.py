@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 import slither_actors as slither
 
@@ -34,6 +36,38 @@ def test_the_options_of_a_dispatch_are_those_of_the_code() -> None:
     ]
 
     assert table_below("## Options", (DOCS / "dispatch.md").read_text("utf-8")) == expected
+
+
+def test_the_keys_of_a_config_are_those_of_the_code() -> None:
+    expected = []
+    for field in attrs.fields(slither.Config):
+        section = {"dispatch": slither.DispatchConfig, "bridge": slither.BridgeConfig}.get(field.name)
+        for key in attrs.fields(section) if section is not None else [field]:
+            default = [] if key.default == () else key.default
+            name = f"{field.name}.{key.name}" if section is not None else key.name
+            expected.append((f"`{name}`", f"`{as_typed(default)}`", key.metadata["doc"]))
+
+    assert table_below("## Keys of config", (DOCS / "configuration.md").read_text("utf-8")) == expected
+
+
+def test_the_arguments_of_start_are_those_of_the_code() -> None:
+    rows = table_below("## Arguments of start", (DOCS / "configuration.md").read_text("utf-8"))
+
+    assert [row[0] for row in rows] == [f"`{name}`" for name in inspect.signature(slither.start).parameters]
+
+
+def test_every_error_has_a_heading_in_the_troubleshooting() -> None:
+    headings = re.findall(r"^### (.*)$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    explained = {name for heading in headings for name in re.findall(r"^`(\w+)", heading)}
+
+    assert explained == set(slither.errors.__all__)
+
+
+@pytest.mark.parametrize("start", [DOCS / "index.md", DOCS.parent / "README.md"])
+def test_every_document_is_linked_where_readers_begin(start: Path) -> None:
+    linked = {(start.parent / link).resolve() for link in re.findall(r"\]\(([^)#:]+\.md)", start.read_text("utf-8"))}
+
+    assert set(DOCS.glob("*.md")) - linked - {DOCS / "index.md"} == set()
 
 
 def test_a_table_ends_where_the_next_heading_stands() -> None:

@@ -113,6 +113,9 @@ class Broken(slither.Executor):
     def __init__(self):
         raise FileNotFoundError("no model")
 
+    def execute_batch(self, items, ctx):
+        return items
+
 
 class NotItems(slither.Executor):
     def execute_batch(self, items, ctx):

@@ -34,7 +34,7 @@ class Slither:
         self.mark = uuid.uuid4().hex
         self.runtime = Path(tempfile.mkdtemp(prefix="c-", dir=base))
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$0" -m slither_actors "$@" {sh}', sys.executable, *argv],
+            ["sh", "-c", f'exec "$0" -P -m slither_actors "$@" {sh}', sys.executable, *argv],
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
             cwd=self.runtime,
             env={

@@ -20,7 +20,6 @@ import pytest
 from tests.system.trees import Tree
 from tests.system.waiting import eventually, marked
 
-ROOT = Path(__file__).parents[2]
 MARK = "SLITHER_TEST_MARK"
 
 
@@ -34,7 +33,6 @@ def base() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="sl-"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(path))
-        patch.syspath_prepend(str(ROOT))  # actors must find the tests' classes
         yield path
     shutil.rmtree(path, ignore_errors=True)
 
@@ -74,13 +72,12 @@ class Service:
 
     def __init__(self, base: Path) -> None:
         self.mark = uuid.uuid4().hex
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.system.service", unique_name()],
+            [sys.executable, "-P", "-m", "tests.system.service", unique_name()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, MARK: self.mark, "PYTHONPATH": path, "XDG_RUNTIME_DIR": str(base)},
+            env={**os.environ, MARK: self.mark, "XDG_RUNTIME_DIR": str(base)},
             text=True,
         )
         started = self._answer()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import slither_actors
 from tests.system.waiting import marked
 
 pytestmark = pytest.mark.system
@@ -21,11 +20,10 @@ LIMIT_S = 50.0
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    package = Path(slither_actors.__file__).parents[1]
     return subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "--quick", *arguments],
         cwd=folder,
-        env={**os.environ, MARK: str(folder), "PYTHONPATH": os.pathsep.join([str(package), str(ROOT)])},
+        env={**os.environ, MARK: str(folder)},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,

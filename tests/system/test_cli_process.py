@@ -37,11 +37,10 @@ def test_reap_removes_what_the_dead_left_and_nothing_of_the_living(base: Path) -
         dead.mkdir(mode=0o700)
         (dead / "lock").touch(mode=0o600)
         done = subprocess.run(
-            [sys.executable, "-m", "slither_actors", "reap", "--json"],
+            [sys.executable, "-P", "-m", "slither_actors", "reap", "--json"],
             capture_output=True,
             timeout=20,
             check=True,
-            env={**os.environ, "PYTHONPATH": str(Path(slither_actors.__file__).parents[1])},
         )
 
         assert json.loads(done.stdout) == {"removed": [str(dead)], "left": [], "ok": True}

@@ -180,7 +180,11 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(system):
         (lambda s: s.stream(5, jobs.same), InvalidOption, "stream: items is 5"),
         (lambda s: s.call_batch(5, jobs.same), InvalidOption, "call_batch: items is 5"),
         (lambda s: s.call_batch([1], jobs.same, timeout_s=-1), InvalidOption, "timeout_s is -1"),
+        (lambda s: s.stream([1], jobs.two_parameters), InvalidOption, "(payloads, other)"),
+        (lambda s: s.stream([1], 3), InvalidOption, "stream: executor is 3"),
+        (lambda s: s.call_batch([1], jobs.two_parameters), InvalidOption, "(payloads, other)"),
         (lambda s: s.call_each(jobs.same), InvalidOption, "no parameter, or one named ctx"),
+        (lambda s: s.call_each(f"{JOBS}:same"), InvalidOption, "no parameter, or one named ctx"),
         (lambda s: s.call_each(os.getpid, pool="gpu"), UnknownPool, "gpu"),
         (lambda s: s.call_each("os:no_such_function"), NotImportable, "no_such_function"),
     ],
@@ -190,6 +194,14 @@ def test_what_cannot_work_is_one_clear_error_and_the_system_goes_on(system, make
         make(system)
     assert text in str(caught.value)
     assert payloads(system.dispatch([1], jobs.double)) == [2]
+
+
+def package():
+    return slither.__file__
+
+
+def test_workers_import_the_package_that_the_service_imported(system):
+    assert set(system.call_each(package)) == {slither.__file__}
 
 
 def test_an_unknown_option_is_refused(system):

@@ -311,6 +311,18 @@ def test_a_pool_that_does_not_exist_is_told_before_anything_starts(system):
     assert not any("Gpu" in name for name in processes(system))
 
 
+def test_a_session_is_told_to_user_code_and_a_wrong_one_is_refused_before_anything_starts(system):
+    class Told(slither.Pipe):
+        step = slither.local(lambda item, ctx: (ctx.session_id, ctx.metadata))
+
+    for call in (system.run_pipe, system.stream_pipe):
+        with pytest.raises(InvalidOption, match="session_id is 5"):
+            call(Told, [1], session_id=5)
+    assert not any("Told" in name for name in processes(system))
+    (told,) = system.run_pipe(Told, [1], session_id="s-1", metadata={"a": 1}).default
+    assert told.payload == ("s-1", {"a": 1})
+
+
 def test_inputs_that_cannot_be_iterated_are_refused(system):
     with pytest.raises(InvalidOption, match="run_pipe: items is 5"):
         system.run_pipe(pipes.ScorePipe, 5)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from tests.system.waiting import eventually, marked
 
 pytestmark = pytest.mark.system
 
-ROOT = Path(__file__).parents[2]
 
 # Everything that a user may define, in the very file that is run.
 DEFINITIONS = """
@@ -88,13 +86,12 @@ def program(base, tmp_path):
     def start(*parts, cwd=None):
         file = tmp_path / f"program{len(started)}.py"
         file.write_text("".join(textwrap.dedent(part) for part in parts))
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         process = subprocess.Popen(
             [sys.executable, "-W", "error", str(file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             cwd=cwd or tmp_path,
             text=True,
             start_new_session=True,

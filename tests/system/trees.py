@@ -66,7 +66,7 @@ class Tree:
         self._guests = itertools.count()
         specs = (child("registry", Registry), *(standard_children() if children is None else children))
         root = SupervisorOptions(**PATIENT | {"strategy": Strategy.REST_FOR_ONE} | options)
-        around = Surroundings(name, str(self.host.directory), None, self.endpoint.address, 20)
+        around = Surroundings(str(self.host.directory), None, self.endpoint.address, 20)
         init = Init("", 1, Code.of(Root), (root, specs), self.endpoint.address, around)
         self.endpoint.post(self.host.root, init)
 

@@ -162,7 +162,7 @@ for obj in (triple, Helper):
     assert code.path is None, code
     print(base64.b64encode(pickle.dumps(code)).decode())
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
     triple, helper = (pickle.loads(base64.b64decode(line)).load() for line in done.stdout.split())
     assert triple(5) == 15
     assert helper().times(2) == 6

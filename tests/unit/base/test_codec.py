@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slither_actors._codec import LARGE, Frame, by_value, encode, from_json, to_json
-from slither_actors.errors import Cancelled, NotPicklable
+from slither_actors.errors import NotPicklable, StageDown
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -150,7 +150,7 @@ class Point:
     def double(self): return self.x * 2
 print(base64.b64encode(pickle.dumps(encode([Point(21)]))).decode())
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
     (point,) = pickle.loads(base64.b64decode(done.stdout)).decode()
     assert point.double() == 42
     # Here Point has no name to be found by; going back it must travel by value again.
@@ -190,7 +190,7 @@ class Named:
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (datetime.date(2024, 2, 29), "2024-02-29"),
         (math.nan, None),
-        (Cancelled("closed"), "Cancelled: cancelled: closed"),
+        (StageDown("sort", "SIGKILL"), "StageDown: stage 'sort' died with SIGKILL while it held the item"),
         ([KeyError("k"), Outer], ["KeyError: 'k'", str(Outer)]),
         (1 << 80, str(1 << 80)),
         (

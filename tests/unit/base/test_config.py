@@ -7,6 +7,7 @@ import pytest
 
 from slither_actors.config import BridgeConfig, Config, DispatchConfig
 from slither_actors.errors import InvalidOption
+from slither_actors.policy import Skip
 
 
 def test_the_defaults_are_the_documented_ones():
@@ -28,13 +29,12 @@ def test_a_section_may_be_a_mapping_in_the_constructor_too():
     assert Config(bridge={"default_scope": "global"}).bridge == BridgeConfig(default_scope="global")
 
 
-def test_stores_may_be_any_list_of_classes():
-    assert Config.of({"stores": [int, str]}).stores == (int, str)
+def test_the_key_for_stores_is_there_and_takes_none():
+    assert Config.of({"stores": []}).stores == Config(stores=()).stores == ()
 
 
-def test_a_policy_object_is_left_to_its_own_class():
-    policy = object()
-    assert DispatchConfig(default_on_error=policy).default_on_error is policy
+def test_a_policy_may_be_an_object():
+    assert DispatchConfig(default_on_error=Skip()).default_on_error == Skip()
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,15 @@ def test_a_policy_object_is_left_to_its_own_class():
             {"dispatch": {"default_ordering": "random"}},
             "default_ordering is 'random'; allowed: 'preserve', 'as_completed'",
         ),
-        ({"dispatch": {"default_on_error": "explode"}}, "default_on_error is 'explode'; allowed: 'halt', 'skip'"),
-        ({"dispatch": {"default_on_error": None}}, "default_on_error is None"),
+        ({"dispatch": {"default_on_error": "explode"}}, 'default_on_error is \'explode\'; allowed: "halt", "skip"'),
+        ({"dispatch": {"default_on_error": None}}, "DispatchConfig: default_on_error is None"),
+        ({"dispatch": {"default_on_error": 5}}, 'DispatchConfig: default_on_error is 5; allowed: "halt", "skip"'),
         ({"dispatch": 5}, "DispatchConfig is 5; allowed: a DispatchConfig or a mapping"),
         ({"dispatch": {5: 5}}, "DispatchConfig: 5 is not an option"),
         ({"bridge": {"default_scope": "run"}}, "BridgeConfig: default_scope is 'run'; allowed: 'session', 'global'"),
-        ({"stores": int}, "Config: stores is <class 'int'>; allowed: a list of Store classes"),
+        ({"stores": int}, r"Config: stores is <class 'int'>; allowed: \[\], since stores are not part of this version"),
         ({"stores": "abc"}, "Config: stores is 'abc'"),
+        ({"stores": [int]}, r"Config: stores is \[<class 'int'>\]; allowed: \[\], since stores are not part of"),
         (["dispatch"], r"Config is \['dispatch'\]; allowed: a Config or a mapping"),
     ],
 )

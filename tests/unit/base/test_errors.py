@@ -43,19 +43,13 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     ),
     "UnsupportedPlatform": (errors.UnsupportedPlatform("win32"), "win32 is not supported"),
     "RunDirectoryError": (errors.RunDirectoryError("/run/x", "not writable"), "run directory /run/x: not writable"),
-    "MessageTooLarge": (
-        errors.MessageTooLarge(2_000_000, 1_000),
-        "a message of 2,000,000 bytes is over the limit of 1,000",
-    ),
     "SendQueueFull": (errors.SendQueueFull("worker 1", 5_000, 4_000), "5,000 bytes wait for worker 1"),
     "RemoteError": (REMOTE, "ValueError: bad input"),
     "ResultCountMismatch": (errors.ResultCountMismatch("m:f", 3, 2), "m:f got 3 items and gave 2 results"),
     "WorkerCrashed": (errors.WorkerCrashed("w-1", 42, "SIGKILL"), "worker w-1 (pid 42) died with SIGKILL"),
     "BatchTimeout": (errors.BatchTimeout(30, "w-1"), "timeout_s=30 and worker w-1 was killed"),
-    "SessionLost": (errors.SessionLost("s-1", "w-1", 2), "session 's-1' is lost with its worker w-1 (epoch 2)"),
     "StageDown": (errors.StageDown("prepare", "exit code 3"), "stage 'prepare' died with exit code 3"),
     "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "prepare gave an answer"),
-    "Cancelled": (errors.Cancelled("the stream was closed"), "cancelled: the stream was closed"),
     "DispatchError": (
         errors.DispatchError(REMOTE, 7, [1, 2]),
         "batch 7 failed, 2 items are in partial_results: ValueError: bad input",
@@ -125,7 +119,7 @@ def test_errors_can_be_caught_as_the_builtins_they_are():
 
 
 def test_a_repr_stays_short_however_much_was_finished():
-    assert len(repr(errors.DispatchError(errors.Cancelled("x" * 5_000), 1, list(range(10_000))))) < 500
+    assert len(repr(errors.DispatchError(errors.ItemError("x" * 5_000), 1, list(range(10_000))))) < 500
 
 
 def test_the_reason_of_a_halted_run_is_its_cause_also_after_pickling():

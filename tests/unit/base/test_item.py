@@ -160,7 +160,7 @@ child = int(os.read(reader, 100))
 os.waitpid(pid, 0)
 print(before, item.take_ids(1)[0], child)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
     before, parent, child = map(int, done.stdout.split())
     assert len({before, parent, child}) == 3
     assert parent > before

@@ -144,7 +144,7 @@ def test_output_that_nobody_reads_is_no_failure(argv: list[str], tmp_path: os.Pa
     os.close(reader)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "slither_actors", *argv],
+            [sys.executable, "-P", "-m", "slither_actors", *argv],
             stdout=writer,
             stderr=subprocess.PIPE,
             timeout=30,
@@ -160,7 +160,7 @@ def test_output_that_nobody_reads_is_no_failure(argv: list[str], tmp_path: os.Pa
 def test_output_that_cannot_be_written_is_a_failure_and_one_line() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "slither_actors", "example"],
+            [sys.executable, "-P", "-m", "slither_actors", "example"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -178,7 +178,7 @@ def test_output_that_cannot_be_written_is_a_failure_and_one_line() -> None:
 def test_streams_that_are_closed_from_the_start_are_no_failure(closed: str, tmp_path: os.PathLike[str]) -> None:
     """Also the descriptors that the command opens must not be taken for the closed streams."""
     done = subprocess.run(
-        ["sh", "-c", f'"$0" -m slither_actors reap {closed}', sys.executable],
+        ["sh", "-c", f'"$0" -P -m slither_actors reap {closed}', sys.executable],
         capture_output=True,
         timeout=30,
         check=False,

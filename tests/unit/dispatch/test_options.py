@@ -3,8 +3,7 @@
 import pytest
 
 from slither_actors import DispatchConfig, DispatchOptions, FixedBatch, Halt, InvalidOption, Skip
-from slither_actors.dispatch.policy import as_policy
-from slither_actors.dispatch.strategy import as_strategy
+from slither_actors.policy import as_policy
 
 DEFAULTS = DispatchConfig()
 
@@ -81,7 +80,7 @@ def test_what_is_no_policy_is_refused_by_name(wrong):
 
 def test_a_strategy_says_the_size():
     assert options(strategy=FixedBatch(5), batch_size=9).size == 5
-    assert as_strategy(None, 7) == FixedBatch(7)
+    assert options(strategy=None, batch_size=9).size == 9
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "5", 1.5, None])

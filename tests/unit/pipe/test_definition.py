@@ -7,6 +7,8 @@ import pytest
 import slither_actors as slither
 from slither_actors import DefinitionError, DispatchConfig, FixedBatch, Halt, InvalidOption, NotImportable, Skip
 from slither_actors._codec import to_json
+from slither_actors.pipe.declarations import takes_context
+from tests.helpers import jobs
 
 
 def same(payloads):
@@ -173,7 +175,8 @@ def test_a_wrong_option_is_told_with_pipe_and_stage(declare, text):
         (lambda: slither.router((keep, 5)), "router: route 1 is "),
         (lambda: slither.router((lambda: True, "a")), "router: route 1 is "),
         (lambda: slither.router((lambda a, b: True, "a")), "router: route 1 is "),
-        (lambda: slither.worker(3), "executor is 3"),
+        (lambda: slither.worker(3), "worker: executor is 3"),
+        (lambda: slither.worker(f"{jobs.__name__}:two_parameters"), "parameters (payloads, other)"),
         (lambda: slither.worker(lambda a, b: a), "parameters (a, b)"),
         (lambda: slither.stage(5), "stage: class is 5; allowed: a subclass of Stage"),
         (lambda: slither.stage(dict), "a subclass of Stage"),
@@ -193,6 +196,14 @@ def test_a_malformed_path_is_told_at_once():
 @pytest.mark.parametrize("function", [keep, lambda item, ctx: 1, lambda item, ctx=None: 1, lambda *args: 1, str.upper])
 def test_functions_of_one_or_two_parameters_are_local_stages(function):
     assert declared(step=slither.local(function)).definition.stage("step").declaration.function is function
+
+
+@pytest.mark.parametrize(
+    ("function", "taken"),
+    [(keep, False), (lambda item, ctx=None: 1, True), (lambda a, b: 1, True), (lambda *args: 1, True), (str, False)],
+)
+def test_a_function_that_says_nothing_of_its_parameters_gets_the_item_alone(function, taken):
+    assert takes_context(function) is taken
 
 
 @pytest.mark.parametrize(
@@ -381,6 +392,29 @@ class TestCustomStages:
 
         with pytest.raises(DefinitionError, match="stage Idle: it handles nothing; allowed: handle_item or handle_bat"):
             slither.stage(Idle)
+
+    @pytest.mark.parametrize(
+        ("hook", "wrong", "text"),
+        [
+            (
+                "handle_item",
+                lambda self, item: item,
+                "handle_item has the parameters (self, item); allowed: ",
+            ),
+            ("handle_batch", lambda self, items: items, "allowed: handle_batch(self, items, ctx)"),
+            ("setup", lambda self: None, "setup has the parameters (self); allowed: setup(self, ctx)"),
+            (
+                "teardown",
+                lambda self, reason: None,
+                "parameters (self, reason); allowed: teardown(self)",
+            ),
+        ],
+    )
+    def test_a_hook_with_other_parameters_is_refused_where_the_stage_is_declared(self, hook, wrong, text):
+        with pytest.raises(DefinitionError) as caught:
+            slither.stage(type("Mine", (Bare,), {hook: wrong}))
+        assert str(caught.value).startswith("stage Mine: ")
+        assert text in str(caught.value)
 
     def test_flow_options_belong_to_the_pipe_and_not_to_the_stage(self):
         pipe = declared(outputs=["out"], bare=slither.stage(Bare, then="out", on_error="skip"))

@@ -7,8 +7,8 @@ import slither_actors as slither
 from slither_actors import Context, DefinitionError, InvalidOption, Item, NoProcess
 from slither_actors._validators import positive_int
 from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
-from slither_actors.dispatch.policy import Halt, Skip
 from slither_actors.pipe._stage_run import StagePlan
+from slither_actors.policy import Halt, Skip
 from slither_actors.worker.parcel import pack_items, unpack_items
 from tests.unit.pipe.playing_edges import one_way_plan
 

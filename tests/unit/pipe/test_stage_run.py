@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from slither_actors import Drop, Emit, Fail, InvalidOutcome, Item, RouteTo
-from slither_actors.dispatch.policy import Halt, Skip
 from slither_actors.errors import RemoteError
 from slither_actors.pipe._stage_run import RunHalted
+from slither_actors.policy import Halt, Skip
 from slither_actors.worker.parcel import count as parcel_count
 from slither_actors.worker.parcel import pack_items
 from tests.unit.pipe.playing_edges import SINK, Neighbours, one_way_plan

@@ -17,7 +17,6 @@ from slither_actors.errors import RunDirectoryError
 from slither_actors.transport import rundir
 from slither_actors.transport.rundir import RunDirectory, path_of, remove_if_stale, remove_stale, stale_directories
 
-ROOT = Path(__file__).parents[3]
 CLAIM = """
 import sys
 from slither_actors.transport.rundir import RunDirectory
@@ -30,12 +29,10 @@ sys.stdin.read()
 @contextmanager
 def another_process_claims(name: str) -> Iterator[subprocess.Popen[str]]:
     """A living system of that name; record locks are per process, so it must be a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     with subprocess.Popen(
-        [sys.executable, "-c", CLAIM, name],
+        [sys.executable, "-P", "-c", CLAIM, name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
         text=True,
     ) as process:
         assert process.stdout is not None

@@ -3,10 +3,12 @@
 import functools
 import inspect
 import pickle
+import sys
 
 import pytest
 
 from slither_actors import Call, Context, Executor, InvalidOption, InvalidOutcome, NotImportable, ResultCountMismatch
+from slither_actors._code import Code
 from slither_actors.errors import ItemError, RemoteError
 from slither_actors.item import Item, columns
 from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner
@@ -98,10 +100,75 @@ def test_wrong_parameters_are_named_before_anything_is_sent(executor, got):
     assert "one parameter for the list of payloads, and optionally one named ctx" in str(caught.value)
 
 
+def test_wrong_parameters_behind_a_path_are_named_at_once_where_its_module_is_imported_anyway():
+    with pytest.raises(InvalidOption, match=rf"{JOBS}:two_parameters is parameters \(payloads, other\)"):
+        code_of(f"{JOBS}:two_parameters")
+    with pytest.raises(InvalidOption, match=r"call_each: .*:same is parameters \(payloads\)"):
+        code_of(f"{JOBS}:same", once=True)
+
+
+def test_a_path_is_not_imported_to_look_at_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    code = code_of("this:rot13")
+    assert "this" not in sys.modules
+    assert code.path == "this:rot13"
+
+
 def test_wrong_parameters_behind_a_path_are_found_in_the_worker():
-    code = code_of(f"{JOBS}:two_parameters")
     with pytest.raises(InvalidOption, match="payloads, other"):
-        batch_runner(code)
+        batch_runner(Code(f"{JOBS}:two_parameters", None, "work"))
+
+
+def test_a_context_that_cannot_be_given_by_name_is_refused():
+    with pytest.raises(InvalidOption, match=r"parameters \(payloads, ctx\)"):
+        code_of(lambda payloads, ctx, /: payloads)
+
+
+class NoMethod(Executor):
+    pass
+
+
+class NoContext(Executor):
+    def execute_batch(self, items):
+        return items
+
+
+class WithArguments(Executor):
+    def __init__(self, model):
+        self.model = model
+
+    def execute_batch(self, items, ctx):
+        return items
+
+
+@pytest.mark.parametrize(
+    ("executor", "got"),
+    [
+        (NoMethod, "worker: NoMethod is without execute_batch"),
+        (NoContext, "worker: NoContext is with execute_batch(self, items)"),
+        (WithArguments, "worker: WithArguments is made with (model)"),
+        (f"{__name__}:WithArguments", "worker: WithArguments is made with (model)"),
+    ],
+)
+def test_an_executor_class_that_cannot_be_used_is_refused_at_once(executor, got):
+    with pytest.raises(InvalidOption) as caught:
+        code_of(executor, "worker")
+    assert str(caught.value) == f"{got}; allowed: a class with execute_batch(self, items, ctx), made without arguments"
+
+
+class Static(Executor):
+    @staticmethod
+    def execute_batch(items, ctx):
+        return items
+
+
+def test_a_static_method_of_two_parameters_is_an_executors_too():
+    assert run(Static, [1]) == [1]
+
+
+def test_what_is_called_once_per_worker_is_no_executor_class():
+    with pytest.raises(InvalidOption, match=r"call_each: executor is .*; allowed: a function with no parameter"):
+        code_of(Static, "call_each", once=True)
 
 
 @pytest.mark.parametrize("executor", [3, None, [], object()])

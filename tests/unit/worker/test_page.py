@@ -18,7 +18,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_the_number_survives_a_process_that_was_killed(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", DIES_AT_WORK, str(tmp_path)])
+    child = subprocess.Popen([sys.executable, "-P", "-c", DIES_AT_WORK, str(tmp_path)])
     assert child.wait(10) == -signal.SIGKILL
     assert take_last(str(tmp_path), child.pid) == 2**40 + 7
     assert not list(tmp_path.iterdir()), "the page is taken once"

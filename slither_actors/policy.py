@@ -20,6 +20,7 @@ class Skip:
 
 
 Policy = Halt | Skip
+AnyPolicy = Policy | str
 _BY_NAME: dict[str, Policy] = {"halt": Halt(), "skip": Skip()}
 _ALLOWED = '"halt", "skip", Halt() or Skip()'
 
