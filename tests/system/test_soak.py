@@ -12,6 +12,7 @@ import attrs
 import psutil
 import pytest
 
+from slither_actors import NoProcess
 from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions, handles
 from slither_actors.otp.messages import Down, Subscribe, Up
 from tests.system.running import a_system, nothing_left_behind
@@ -22,7 +23,8 @@ pytestmark = [pytest.mark.system, pytest.mark.soak, pytest.mark.timeout(1200)]
 ACTORS = 20
 MESSAGES = 1_000_000
 WINDOW = 8
-KILLS_EVERY_S = 0.7
+KILLS = 40
+KILLS_EVERY_S = 0.2
 QUIET_LIMIT_S = 60.0
 
 
@@ -115,7 +117,7 @@ def test_nothing_is_lost_between_the_living_and_nothing_grows(base, base_name):
         survivors, victims = names[: ACTORS // 2], names[ACTORS // 2 :]
         first = None
         total = kills = 0
-        while total < MESSAGES:
+        while total < MESSAGES or kills < KILLS:
             time.sleep(KILLS_EVERY_S)  # the soak is about time
             victim = system.whereis(chance.choice(victims))
             if victim is not None:
@@ -126,10 +128,12 @@ def test_nothing_is_lost_between_the_living_and_nothing_grows(base, base_name):
             total = sum(sum(report["got"].values()) for report in reports.values())
             if first is None and kills == 10:
                 first = reports
-        assert kills > 20
 
         def quiet():
-            now = {name: system.call(name, "stop talking", timeout_s=30.0) for name in names}
+            try:
+                now = {name: system.call(name, "stop talking", timeout_s=30.0) for name in names}
+            except NoProcess:
+                return None  # the last victim is being restarted
             by_address = {report["address"]: report for report in now.values()}
             lacking = [
                 (sender, receiver)
