@@ -50,7 +50,10 @@ A_COUNT = "a whole number of at least 1"
         *[({"pools": {wrong: 1}}, "pools", A_NAME) for wrong in ("", 0, True, None, "a/b")],
         *[({"pools": {"a": n}}, "pools['a']", A_SIZE) for n in (0, True, "8", -1, NAN, None, 1.5, 513)],
         *[({"base": wrong}, "base", '"unix" or "tcp"') for wrong in ("udp", 0, True, None)],
-        *[({"base": "tcp", "trusted_network": wrong}, "trusted_network", "True for base") for wrong in (False, 1, None)],
+        *[
+            ({"base": "tcp", "trusted_network": wrong}, "trusted_network", "True for base")
+            for wrong in (False, 1, None)
+        ],
         *[({"stores": wrong}, "stores", NO_STORES) for wrong in ([int], [1], 0, True, "8", NAN, None)],
         *[({"config": wrong}, "Config", "a Config or a mapping") for wrong in (0, True, "8", NAN, ["dispatch"])],
         ({"config": {"pools": 1}}, "pools", "bridge, dispatch, stores"),

@@ -150,3 +150,53 @@ def test_a_reader_with_a_limit_sets_no_memory_aside_for_more(frame: bytes) -> No
 def test_what_cannot_be_pickled_says_so_at_the_sender() -> None:
     with pytest.raises((pickle.PicklingError, AttributeError)):
         encode(lambda: None)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    before=st.lists(st.integers(0, 3000), max_size=5),
+    size=st.integers(KEPT_BUFFER - 40, KEPT_BUFFER + 40),
+    out_of_band=st.booleans(),
+    cuts=st.lists(st.sampled_from([1, 13, 1000, 65_536, 1 << 20]), min_size=1, max_size=5),
+)
+def test_no_byte_behind_a_large_frame_is_read_before_it_is_known(
+    before: list[int], size: int, out_of_band: bool, cuts: list[int]
+) -> None:
+    """A sender may pass descriptors behind such a frame, and a read that does not look out for them loses them."""
+    large = encode(Blob(bytearray(size)) if out_of_band else b"x" * size)
+    head = stream_of([b"y" * count for count in before])
+    stream = head + b"".join(map(bytes, large)) + framing.encode_bytes(b"z") * 3
+    reader, at, turn = FrameReader(), 0, 0
+    end = len(head) + framing.size_of(large)
+
+    while at < len(stream) and framing.size_of(large) > KEPT_BUFFER:
+        if max(cuts) < 1000 and at < len(head) + size - 100:
+            cuts = [65_536]
+        looked_out = reader.large_seen
+        space = reader.space()
+        count = min(cuts[turn % len(cuts)], len(space), len(stream) - at)
+        space[:count] = stream[at : at + count]
+        list(reader.advance(count))
+        at, turn = at + count, turn + 1
+        assert looked_out or at <= end
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 3000), min_size=1, max_size=4), min_size=1, max_size=5), st.integers(1, 200))
+def test_frames_whose_buffers_travel_apart_name_their_sizes_however_they_are_cut(
+    frames: list[list[int]], cut: int
+) -> None:
+    made = [framing.apart(encode([Blob(bytearray(size)) for size in sizes])) for sizes in frames]
+    stream = b"".join(bytes(part) for parts in made for part in parts) + framing.encode_bytes(b"end")
+    reader, found = FrameReader(), []
+    for at in range(0, len(stream), cut):
+        piece = stream[at : at + cut]
+        while piece:
+            space = reader.space()
+            count = min(len(space), len(piece))
+            space[:count] = piece[:count]
+            found += [buffers for _, buffers in reader.advance(count)]
+            piece = piece[count:]
+
+    assert [list(each.sizes) for each in found[:-1] if isinstance(each, framing.Apart)] == frames
+    assert found[-1] == []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slither_actors.errors import SendQueueFull
-from slither_actors.transport.hub import Undecodable
-from tests.unit.transport.hubs import LIMIT_S, MakeHub, inbox_of, pump
+from slither_actors.transport.hub import Hub, Undecodable
+from tests.unit.transport.hubs import LIMIT_S, MakeHub, exit_code, fork, inbox_of, pump
 
 
 class Unreadable:
@@ -154,3 +156,23 @@ def test_a_message_that_cannot_be_read_stands_in_the_inbox_as_such(
     assert isinstance(bad, Undecodable)
     assert error.__name__ in bad.error
     assert (sender, after) == (here.address, "after")
+
+
+def test_peers_that_flood_each_other_both_get_everything(directory: Path) -> None:
+    """In processes of their own, each of which sends all before it reads anything."""
+
+    def flood(mine: str, other: str) -> bool:
+        hub = Hub(directory, mine)
+        try:
+            deadline = time.monotonic() + LIMIT_S
+            while not (directory / other).exists() and time.monotonic() < deadline:
+                hub.poll(0.01)
+            for number in range(20_000):
+                hub.send(str(directory / other), (number, b"x" * (number % 300)))
+            pump(hub, until=lambda: len(hub.inbox) == 20_000 and not hub.pending)
+            return [payload[0] for payload, _ in hub.inbox] == list(range(20_000))
+        finally:
+            hub.close()
+
+    pids = [fork(lambda: flood("anna", "ben")), fork(lambda: flood("ben", "anna"))]
+    assert [exit_code(pid) for pid in pids] == [0, 0]
