@@ -10,6 +10,7 @@
     - UnknownPool (LookupError)         no worker pool has this name
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
+    - StreamBusy                        another thread is waiting for results of the same stream
     - StartError                        something did not start
     - SystemDown                        the system is stopped, or has given up
     - UnsupportedPlatform               this operating system lacks what the library needs
@@ -45,7 +46,7 @@ __all__ = [
     "BatchTimeout", "CallTimeout", "Cancelled", "DefinitionError", "DispatchError", "InvalidOption", "InvalidOutcome",
     "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
     "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError", "StageDown",
-    "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "StartError", "StreamBusy", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -138,6 +139,11 @@ class CallTimeout(SlitherError, TimeoutError):
 
     target: str
     timeout_s: float
+
+
+@_error("another thread waits for results of this stream: take turns, or give each thread a stream of its own")
+class StreamBusy(SlitherError):
+    """Two threads, or a source and whoever it feeds, asked one stream for more at the same time."""
 
 
 @_error("{what} did not start: {reason}")

@@ -146,6 +146,10 @@ class Endpoint:
         self._woken = True
         self._hub.wake()
 
+    def rest(self) -> None:
+        """Forget a `wake` that came too late, before somebody else uses the endpoint."""
+        self._woken = False
+
     def close(self) -> None:
         """Give up the address. A `receive` in another thread returns; repeating it does no harm."""
         if not self._hub.closed:

@@ -33,6 +33,7 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "NoProcess": (errors.NoProcess("store/x"), "no process is registered as 'store/x'"),
     "CallTimeout": (errors.CallTimeout("store/x", 1.5), "store/x did not answer within 1.5 s"),
     "StartError": (errors.StartError("store X", "load raised"), "store X did not start: load raised"),
+    "StreamBusy": (errors.StreamBusy(), "take turns, or give each thread a stream of its own"),
     "SystemDown": (
         errors.SystemDown("s", ("budget spent", "KeyError: 1")),
         "is down: budget spent, because KeyError: 1",
