@@ -10,6 +10,10 @@ from slither_actors.errors import InvalidOption, shorten
 
 _T = TypeVar("_T")
 
+# Credit keeps queues near empty. Reaching this takes very large batches, or somebody who sends without credit, and an
+# error is better than all the memory.
+QUEUE_LIMIT_BYTES = 1 << 30
+
 
 def _error_policy(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if isinstance(value, str):  # a policy object is checked by its own class
@@ -72,6 +76,11 @@ class Config:
     )
     dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
     bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)
+    queue_limit_bytes: int = attrs.field(
+        default=QUEUE_LIMIT_BYTES,
+        validator=check.positive_int,
+        metadata={"doc": "Bytes that may wait in one process for another one to read them."},
+    )
 
     @classmethod
     def of(cls, value: Self | Mapping[str, Any] | None) -> Self:

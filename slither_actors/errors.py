@@ -193,8 +193,8 @@ class MessageTooLarge(TransportError):
 
 
 @_error(
-    "{queued_bytes:,} bytes wait for {peer}, which does not read them (limit {limit:,}): "
-    "send less before you have its answers"
+    "{queued_bytes:,} bytes wait for {peer}, which reads more slowly (queue_limit_bytes is {limit:,}): "
+    "use a smaller batch_size or max_in_flight, or smaller payloads"
 )
 class SendQueueFull(TransportError):
     """A peer does not read as fast as it is written to, and the queue for it is full."""

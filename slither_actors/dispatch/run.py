@@ -32,7 +32,7 @@ from slither_actors.dispatch.messages import (
     RunRefused,
 )
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown
+from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown, TransportError
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint, HungUp
 from slither_actors.otp.ref import Ref
@@ -280,7 +280,10 @@ class Run:
         if parcel is not None:
             self._out.put((parcel,))
             for batch in self._out.take():
-                self._endpoint.post(self._plan.source.consumer, batch)
+                try:
+                    self._endpoint.post(self._plan.source.consumer, batch)
+                except TransportError as error:
+                    raise Halted(None, error.with_traceback(None), batch.seq) from None
         if self._source.exhausted:
             last = self._out.complete()
             if last is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slither_actors._message import message
+from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.errors import CallTimeout, NoProcess, SlitherError
 from slither_actors.otp.messages import Call, Reply
 from slither_actors.transport.hub import Hub, Undelivered
@@ -30,10 +31,17 @@ class Endpoint:
         directory: the system's run directory.
         host: a descriptor that becomes readable when the host dies.
         down: makes the error to raise then.
+        queue_limit_bytes: what may wait for one peer before `post` refuses more.
     """
 
-    def __init__(self, directory: Path, host: int, down: Callable[[], SlitherError]) -> None:
-        self._hub = Hub(directory)
+    def __init__(
+        self,
+        directory: Path,
+        host: int,
+        down: Callable[[], SlitherError],
+        queue_limit_bytes: int = QUEUE_LIMIT_BYTES,
+    ) -> None:
+        self._hub = Hub(directory, queue_limit_bytes=queue_limit_bytes)
         # Its own copy: an epoll forgets a descriptor whose last copy is closed, and with it the host's death.
         self._host = os.dup(host)
         self._down = down
@@ -58,7 +66,11 @@ class Endpoint:
         return self._hub.closed
 
     def post(self, to: str, payload: Any) -> None:
-        """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`."""
+        """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`.
+
+        Raises:
+            SendQueueFull: too much waits for this receiver already.
+        """
         self._hub.send(to, payload)
 
     def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:

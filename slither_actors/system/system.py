@@ -52,7 +52,7 @@ class System:
         self.config = config
         self._pools = pools
         self._run_numbers = itertools.count(1)
-        self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle())
+        self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle(), config.queue_limit_bytes)
         self._pipes = Pipes(self._client, tuple(pools), config.dispatch)
         self._client.begin()
 

@@ -27,6 +27,8 @@ _BACKLOG = 4096
 _CONNECT_LIMIT_S = 5.0
 # More parts than this in one call are refused by some kernels; the rest is queued.
 _GATHER = 64
+# Up to this size a message has room of its own behind large ones: word that one was refused must still get out.
+_SMALL = 1 << 16
 OUT_OF_DESCRIPTORS = "out of file descriptors; raise the limit (ulimit -n)"
 
 
@@ -57,11 +59,12 @@ class HubStatistics:
 class Outgoing:
     """The connection on which this process writes to one peer."""
 
-    __slots__ = ("_armed", "_epoll", "_limit", "address", "fd", "queue", "queued_bytes", "sock")
+    __slots__ = ("_armed", "_ceiling", "_epoll", "_limit", "address", "fd", "queue", "queued_bytes", "sock")
 
     def __init__(self, sock: socket.socket, address: str, epoll: select.epoll, limit: int) -> None:
         self._epoll = epoll
         self._limit = limit
+        self._ceiling = limit  # for small messages
         self.sock = sock
         self.fd = sock.fileno()
         self.address = address
@@ -76,7 +79,7 @@ class Outgoing:
         Raises:
             SendQueueFull: too much waits already; nothing of the message was queued.
         """
-        if self.queued_bytes > self._limit:
+        if self.queued_bytes > (self._limit if sum(map(len, parts)) > _SMALL else self._ceiling):
             raise SendQueueFull(self.address, self.queued_bytes, self._limit)
         self._enqueue(parts, payload)
 
@@ -106,7 +109,10 @@ class Outgoing:
         for part in parts[:-1]:
             self.queue.append((part, MORE))
         self.queue.append((parts[-1], payload))
-        self.queued_bytes += sum(map(len, parts))
+        size = sum(map(len, parts))
+        self.queued_bytes += size
+        if size > _SMALL:
+            self._ceiling = self.queued_bytes + self._limit
 
     def _arm(self, wanted: bool) -> None:
         """Be told when the kernel takes more, or not any more."""
@@ -127,6 +133,7 @@ class Outgoing:
                 return False
             self.queued_bytes -= sent
             self._drop(sent)
+        self._ceiling = self._limit
         self._arm(False)
         return True
 
