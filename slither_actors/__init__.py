@@ -38,6 +38,7 @@ from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.stage import Stage
 from slither_actors.system import System, start
+from slither_actors.system.pipes import DrainReport
 from slither_actors.system.results import Results, Stream
 from slither_actors.worker.executor import Call, Executor
 
@@ -55,6 +56,7 @@ __all__ = [
     "DispatchConfig",
     "DispatchError",
     "DispatchOptions",
+    "DrainReport",
     "Drop",
     "Emit",
     "Executor",

@@ -130,3 +130,15 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def collect(run: Run, failure: Failure) -> list[Item]:
+    """All results of a run; raises what `failure` makes of a halt."""
+    items: list[Item] = []
+    try:
+        for batch in run.batches():
+            items += batch
+    except Halted as halt:
+        error = failure(halt, items)
+        raise error from error.__cause__
+    return items
