@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import attrs
 
 from slither_actors.errors import StartError
+from slither_actors.transport.process import MARK, kill_all_of
 from slither_actors.transport.rundir import path_of, remove_if_stale
 
 # The module search path is set before anything is imported, since the library itself may come from it.
@@ -42,6 +44,8 @@ class Host:
     root: str
     admin: int
     watch: int
+    _mark: str
+    _session: int | None
     _process: subprocess.Popen[bytes]
     _lifeline: int
     _ended: bool = False
@@ -70,6 +74,8 @@ class Host:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode:  # it could not end what its actors had started
+            kill_all_of(self._mark, self._session)
         os.close(self.watch)
         self.sweep()
 
@@ -87,6 +93,7 @@ def launch(name: str, root: str) -> Host:
     """
     if not sys.executable:
         raise StartError("the host process", "this interpreter does not know its own executable (sys.executable)")
+    mark = secrets.token_hex(16)
     config_r, config_w = _pipe()
     status_r, status_w = _pipe()
     lifeline_r, lifeline_w = _pipe()
@@ -97,6 +104,7 @@ def launch(name: str, root: str) -> Host:
             stdin=subprocess.DEVNULL,
             stdout=_stderr(),
             stderr=_stderr(),
+            env={**os.environ, MARK: mark},
             start_new_session=True,
         )
     except OSError as error:
@@ -109,6 +117,7 @@ def launch(name: str, root: str) -> Host:
     config = {
         "path": [os.fsdecode(entry) or os.getcwd() for entry in sys.path],
         "name": name,
+        "mark": mark,
         "root": root,
         "service": os.getpid(),
         "status": status_w,
@@ -127,7 +136,12 @@ def launch(name: str, root: str) -> Host:
         if isinstance(error, _StatusError):
             raise StartError("the host process", str(error)) from None
         raise
-    return Host(Path(status["directory"]), status["root"], status["admin"], watch, process, lifeline_w)
+    root, admin = status["root"], status["admin"]
+    try:
+        session = os.getsid(admin)
+    except ProcessLookupError:  # it is dead already
+        session = None
+    return Host(Path(status["directory"]), root, admin, watch, mark, session, process, lifeline_w)
 
 
 class _StatusError(Exception):
