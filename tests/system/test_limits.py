@@ -53,25 +53,23 @@ def deflate(payloads):
     return [len(payload) for payload in payloads]
 
 
-def rest_of(stream):
-    """What comes after the first item, once all that can be on its way has had its time to come."""
-    next(stream)
-    threading.Event().wait(0.3)
+def taken_slowly(stream):
+    """What a consumer gets that is far slower than workers are, and the error at the end."""
     taken = []
     with pytest.raises(slither.SlitherError) as caught:
-        taken.extend(stream)
+        taken.extend(item for item in itertools.islice(stream, 200) if not threading.Event().wait(0.05))
     return taken, caught.value
 
 
 @pytest.mark.parametrize("ordering", ["preserve", "as_completed"])
 def test_results_too_large_for_a_slow_consumer_end_their_run_and_keep_what_was_on_its_way(system, unharmed, ordering):
     stream = system.stream(itertools.repeat(LARGE), inflate, batch_size=1, ordering=ordering)
-    taken, error = rest_of(stream)
+    taken, error = taken_slowly(stream)
     assert isinstance(error, slither.DispatchError)
     assert isinstance(error.reason, SendQueueFull)
     assert error.reason.limit == LIMIT
     assert "use a smaller batch_size or max_in_flight" in str(error)
-    assert 2 <= len(taken) <= 7
+    assert len(taken) >= 2, "what was on its way has come"
     assert all(len(item.payload) == LARGE for item in taken)
 
 
