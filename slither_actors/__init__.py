@@ -26,6 +26,7 @@ from slither_actors.errors import (
     SlitherError,
     StageDown,
     StartError,
+    StreamBusy,
     SystemDown,
     UnknownPool,
     WorkerCrashed,
@@ -38,6 +39,7 @@ from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.stage import Stage
 from slither_actors.policy import Halt, Skip
 from slither_actors.system import System, start
+from slither_actors.system.pipes import DrainReport
 from slither_actors.system.results import Results, Stream
 from slither_actors.worker.executor import Call, Executor
 
@@ -55,6 +57,7 @@ __all__ = [
     "DispatchConfig",
     "DispatchError",
     "DispatchOptions",
+    "DrainReport",
     "Drop",
     "Emit",
     "Executor",
@@ -81,6 +84,7 @@ __all__ = [
     "StageDown",
     "StartError",
     "Stream",
+    "StreamBusy",
     "System",
     "SystemDown",
     "UnknownPool",

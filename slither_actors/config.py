@@ -13,6 +13,10 @@ _T = TypeVar("_T")
 
 NO_STORES = "[], since stores are not part of this version"
 
+# Credit keeps queues near empty. Reaching this takes very large batches, or somebody who sends without credit, and an
+# error is better than all the memory.
+QUEUE_LIMIT_BYTES = 1 << 30
+
 
 def _error_policy(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     as_policy(value, type(instance).__name__, attribute.name)
@@ -76,6 +80,11 @@ class Config:
     )
     dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
     bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)
+    queue_limit_bytes: int = attrs.field(
+        default=QUEUE_LIMIT_BYTES,
+        validator=check.positive_int,
+        metadata={"doc": "Bytes that may wait in one process for another one to read them."},
+    )
 
     @classmethod
     def of(cls, value: Self | Mapping[str, Any] | None) -> Self:

@@ -10,6 +10,7 @@
     - UnknownPool (LookupError)         no worker pool has this name
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
+    - StreamBusy                        another thread is waiting for results of the same stream
     - StartError                        something did not start
     - ChildRefused                      a supervisor refuses what is asked about one of its children
     - SystemDown                        the system is stopped, or has given up
@@ -44,7 +45,7 @@ __all__ = [
     "BatchTimeout", "CallTimeout", "ChildRefused", "DefinitionError", "DispatchError", "InvalidOption",
     "InvalidOutcome", "ItemError", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
     "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SlitherError", "StageDown", "StartError",
-    "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "StreamBusy", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -139,6 +140,11 @@ class CallTimeout(SlitherError, TimeoutError):
     timeout_s: float
 
 
+@_error("another thread waits for results of this stream: take turns, or give each thread a stream of its own")
+class StreamBusy(SlitherError):
+    """Two threads, or a source and whoever it feeds, asked one stream for more at the same time."""
+
+
 @_error("{what} did not start: {reason}")
 class StartError(SlitherError):
     """Something did not start; nothing of it is left running."""
@@ -187,8 +193,8 @@ class TransportError(SlitherError):
 
 
 @_error(
-    "{queued_bytes:,} bytes wait for {peer}, which does not read them (limit {limit:,}): "
-    "send less before you have its answers"
+    "{queued_bytes:,} bytes wait for {peer}, which reads more slowly (queue_limit_bytes is {limit:,}): "
+    "use a smaller batch_size or max_in_flight, or smaller payloads"
 )
 class SendQueueFull(TransportError):
     """A peer does not read as fast as it is written to, and the queue for it is full."""

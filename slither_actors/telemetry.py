@@ -1,7 +1,21 @@
 """Telemetry: named events with numbers and labels, handed to whoever attached to them.
 
-An event is a tuple of names such as ``("slither", "dispatch", "batch", "stop")``. A handler hears every event that
-begins with its prefix, in the thread that emits it. A handler that raises is detached, with one warning in the log.
+An event is a tuple of names such as ``("slither", "pipe", "run", "stop")``. A handler hears every event that begins
+with its prefix, in the thread that emits it. A handler that raises is detached, with one warning in the log.
+
+The library reports its runs, in the service, in the thread that consumes the results::
+
+    ("slither", "dispatch", "run", "start")    a dispatch(), stream() or call_batch() begins
+    ("slither", "dispatch", "run", "stop")     it is over
+    ("slither", "pipe", "run", "start")        a run_pipe() or stream_pipe() begins
+    ("slither", "pipe", "run", "stop")         it is over
+
+Metadata are ``system``, ``run`` (its id) and ``pool`` or ``pipe``; of a stop also ``outcome``: "ok", "error" or
+"cancelled". Measurements of a stop are ``duration_s``, ``items_in`` (pulled from the source), ``items_out``,
+``skipped``, ``dropped`` and ``dead``. There is one stop for each start, whatever the outcome. Nothing is reported from
+the processes of the tree: batches, stages, workers and supervisors have no events.
+
+``span`` reports the start and the end of a block of your own on the same bus.
 """
 
 import itertools
@@ -21,18 +35,9 @@ from slither_actors.errors import InvalidOption
 Name = tuple[str, ...]
 Handler = Callable[[Name, dict[str, Any], dict[str, Any]], object]
 
-# Spans: each is followed by "start" and then "stop" or "exception". STORE_WRITE is one event by itself.
+# Each is followed by "start" or "stop".
 DISPATCH_RUN = ("slither", "dispatch", "run")
-DISPATCH_BATCH = ("slither", "dispatch", "batch")
 PIPE_RUN = ("slither", "pipe", "run")
-PIPE_STAGE = ("slither", "pipe", "stage")
-STORE_WRITE = ("slither", "store", "write")
-STORE_RELOAD = ("slither", "store", "reload")
-BRIDGE_VIEW = ("slither", "bridge", "view")
-# Families: each is followed by what happened to the worker, the supervisor or the session.
-WORKER = ("slither", "worker")
-SUPERVISOR = ("slither", "supervisor")
-SESSION = ("slither", "session")
 
 _LOG = logging.getLogger(__name__)
 

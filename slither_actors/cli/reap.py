@@ -1,4 +1,4 @@
-"""`slither reap`: removes what dead systems left behind."""
+"""`slither reap`: removes what dead systems left behind, and kills programs of theirs that still run."""
 
 from __future__ import annotations
 

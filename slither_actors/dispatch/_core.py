@@ -11,8 +11,8 @@ from typing import Any
 
 from slither_actors.dispatch._desk import Desk, Task
 from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
-from slither_actors.dispatch.messages import Ends, Failed
-from slither_actors.errors import BatchTimeout, SlitherError, WorkerCrashed
+from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, Failed
+from slither_actors.errors import BatchTimeout, SlitherError, TransportError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.policy import Skip
@@ -223,6 +223,31 @@ class DispatchCore:
             return max(0.0, self._cancelled[task.run] - since)
         return self._timeout_of(task)
 
+    def refused(self, to: str, message: Any, error: TransportError, now: float) -> None:
+        """The transport did not take a message, since too much waits for its receiver. The run that it belongs to is
+        over, and no other one.
+
+        Raises:
+            TransportError: it belongs to no run, or is the word of its end.
+        """
+        if isinstance(message, Failed) and message.finished:  # the word without the results then
+            self.outbox.append((to, Failed(message.run, message.stage, message.error, message.batch_ref, ())))
+            return
+        if not isinstance(message, Batch | RunBatch | Ask | Complete):
+            raise error
+        run = self._runs.get(message.run)
+        if isinstance(message, RunBatch) and (task := self._desk.take_back(to, message.number)) is not None:
+            if run is None:
+                self._cancelled_task_over(task)
+            else:
+                run.in_work -= 1
+                if message.job is not None:  # so the worker never heard of the run
+                    run.workers.discard(to)
+        if run is not None:
+            self.outbox.append((run.sink.port.consumer, Failed(run.id, self._stage, error, 0, ())))
+            self.close_run(run.id, now)
+        self._assign(now)
+
     # -- inside
 
     def _assign(self, now: float) -> None:
@@ -305,7 +330,8 @@ class DispatchCore:
         self.close_run(run.id, now)
 
     def _flush(self, run: DispatchRun) -> None:
-        """Send what credit allows, ask for what there is room for, and end what is at its end."""
+        """Send what credit allows, ask for what there is room for, and complete what is at its end. The run is over
+        when the service closes it."""
         for out in run.edges:
             for batch in out.take():
                 self.outbox.append((out.port.consumer, batch))
@@ -316,9 +342,6 @@ class DispatchCore:
         if run.idle:
             completed = [(out, out.complete()) for out in run.edges]
             self.outbox.extend((out.port.consumer, last) for out, last in completed if last is not None)
-            if not any(out.waiting for out in run.edges):
-                del self._runs[run.id]
-                self._tell_workers(run)
 
     def _tell_workers(self, run: DispatchRun) -> None:
         self.outbox.extend((address, EndRun(run.id)) for address in sorted(run.workers))

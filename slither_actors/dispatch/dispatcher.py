@@ -7,7 +7,9 @@ import time
 from typing import Any
 
 from slither_actors.dispatch._core import DispatchCore
+from slither_actors.dispatch._outbox import send_all
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, OpenRun, RunOpened
+from slither_actors.errors import TransportError
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.messages import Down, Subscribe, Up
 from slither_actors.otp.server import Server, handles
@@ -119,16 +121,16 @@ class Dispatcher(Server):
     # -- carrying out
 
     def _carry_out(self) -> None:
-        outbox = self._core.outbox
-        if outbox:
-            for address, message in outbox:
-                self.post(address, message)
-            outbox.clear()
+        if self._core.outbox:
+            send_all(self._core.outbox, self.post, self._refused)
         if self._core.earliest < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = self._core.earliest
             self._timer = self.start_timer(max(0.0, self._timer_at - time.monotonic()), self._on_timer)
+
+    def _refused(self, to: str, message: Any, error: TransportError) -> None:
+        self._core.refused(to, message, error, time.monotonic())
 
     def _on_timer(self) -> None:
         self._timer_at, self._timer = math.inf, None

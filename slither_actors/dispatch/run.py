@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import attrs
@@ -31,7 +32,7 @@ from slither_actors.dispatch.messages import (
     RunRefused,
 )
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown
+from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown, TransportError
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint, HungUp
 from slither_actors.otp.ref import Ref
@@ -96,7 +97,8 @@ class RunHooks:
 
 
 class Run:
-    """One run. `batches` yields lists of items; `close` ends it early, at any time, more than once.
+    """One run, in one thread at a time. `batches` yields lists of items; `close` ends it early, more than once. Another
+    thread may `cancel` it at any time.
 
     Args:
         endpoint: where its messages arrive, lent for this run.
@@ -116,7 +118,9 @@ class Run:
         self._sinks = {port.edge: InEdge(port) for port in plan.sinks}
         self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
         self._watches: list[int] = []
+        self._ending = threading.Lock()
         self._over = False
+        self._cancelled = False
         self._began = time.perf_counter()
         self._items_out = 0
         self._outcome = "cancelled"
@@ -170,11 +174,19 @@ class Run:
             elif isinstance(news, _NodeDied | HungUp | Undelivered) and sender in missing:
                 raise NoProcess(missing[sender])
 
+    def cancel(self) -> None:
+        """Make `batches` end the run, in whichever thread it waits for results. Safe to call from any thread."""
+        with self._ending:
+            self._cancelled = True
+            if not self._over:  # else the endpoint is another's by now
+                self._endpoint.wake()
+
     def close(self) -> None:
         """End the run for good: nodes forget it, the source is let go of, the endpoint is given back."""
-        if self._over:
-            return
-        self._over = True
+        with self._ending:
+            if self._over:
+                return
+            self._over = True
         self._leave_nodes()
         measured = {
             "duration_s": time.perf_counter() - self._began,
@@ -202,7 +214,7 @@ class Run:
 
     # -- the run
 
-    def batches(self) -> Iterator[list[Item]]:
+    def batches(self) -> Generator[list[Item]]:
         """The results, batch by batch. A batch is settled when the next one is asked for.
 
         Raises:
@@ -210,14 +222,14 @@ class Run:
             Exception: what the source raises.
         """
         try:
-            while not self._over and not all(edge.done for edge in self._sinks.values()):
+            while not self._cancelled and not self._over and not all(edge.done for edge in self._sinks.values()):
                 feeding = not self._source.exhausted and self._out.credit > 0
                 received = self._endpoint.receive(0 if feeding else None)
                 if received is not None:
                     yield from self._handle(*received)
-                if feeding and not self._over:
+                if feeding and not self._cancelled:
                     self._feed()
-            if not self._over:
+            if not self._cancelled and not self._over:
                 self._outcome = "ok"
         except Exception:
             self._outcome = "error"
@@ -234,7 +246,7 @@ class Run:
             yield from self._unpack(news)
             edge.held -= 1
             ask = edge.ask(self._plan.run)
-            if ask is not None and not self._over:  # the consumer may have closed it meanwhile
+            if ask is not None:
                 self._endpoint.post(edge.port.producer, ask)
         elif isinstance(news, Ask):
             self._out.ask(news.limit)
@@ -263,10 +275,15 @@ class Run:
 
     def _feed(self) -> None:
         parcel = self._source.pull(self._plan.source.batch_size)
+        if self._cancelled:  # by the source itself, or meanwhile
+            return
         if parcel is not None:
             self._out.put((parcel,))
             for batch in self._out.take():
-                self._endpoint.post(self._plan.source.consumer, batch)
+                try:
+                    self._endpoint.post(self._plan.source.consumer, batch)
+                except TransportError as error:
+                    raise Halted(None, error.with_traceback(None), batch.seq) from None
         if self._source.exhausted:
             last = self._out.complete()
             if last is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from slither_actors._codec import Frame, encode
 from slither_actors._describe import message_of
 from slither_actors._message import message
+from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.errors import (
     CallTimeout,
     InvalidOption,
@@ -184,10 +185,17 @@ class Endpoint(Line):
         directory: the system's run directory.
         host: a descriptor that becomes readable when the host dies.
         down: makes the error to raise then.
+        queue_limit_bytes: what may wait for one peer before `post` refuses more.
     """
 
-    def __init__(self, directory: Path, host: int, down: Callable[[], SlitherError]) -> None:
-        super().__init__(Hub(directory))
+    def __init__(
+        self,
+        directory: Path,
+        host: int,
+        down: Callable[[], SlitherError],
+        queue_limit_bytes: int = QUEUE_LIMIT_BYTES,
+    ) -> None:
+        super().__init__(Hub(directory, queue_limit_bytes=queue_limit_bytes))
         # Its own copy: an epoll forgets a descriptor whose last copy is closed, and with it the host's death.
         self._host = os.dup(host)
         self._down = down
@@ -210,7 +218,11 @@ class Endpoint(Line):
         return self._hub.closed
 
     def post(self, to: str, payload: Any) -> None:
-        """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`."""
+        """Send without waiting; a receiver that is gone is reported by `receive` as `Undelivered`.
+
+        Raises:
+            SendQueueFull: too much waits for this receiver already.
+        """
         self._hub.send(to, payload)
 
     def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
@@ -226,9 +238,10 @@ class Endpoint(Line):
         self._hub.flush(limit_s)
         return not self._hub.pending
 
-    def clear(self) -> None:
-        """Forget what has arrived, which was for whoever used this address before, and give back the memory that was
-        kept for large messages."""
+    def rest(self) -> None:
+        """Before somebody else uses this address: forget what has arrived and a `wake` that came too late, and give
+        back the memory that was kept for large messages."""
+        self._woken = False
         self._hub.inbox.clear()
         self._hub.segments.release()
 

@@ -8,6 +8,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._message import message
+from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.otp.child import ChildSpec, ExitReason, instance_of
 from slither_actors.otp.ref import Ref
 
@@ -21,12 +22,14 @@ class Surroundings:
         registry: address of the registry; `None` in the few processes that are started before it.
         gateway: address in the service where log records and reports go.
         log_level: records below this level stay in the process.
+        queue_limit_bytes: what may wait for one peer before sending more to it is an error.
     """
 
     directory: str
     registry: str | None
     gateway: str | None
     log_level: int
+    queue_limit_bytes: int = QUEUE_LIMIT_BYTES
 
 
 @message

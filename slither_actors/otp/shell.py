@@ -39,6 +39,7 @@ class Shell(Server):
         lead_group()
         set_title(init.name or "root")
         creator = multiprocessing.parent_process()
+        transport.hub.queue_limit_bytes = init.surroundings.queue_limit_bytes
         close_inherited({0, 1, 2, *transport.descriptors(), *([creator.sentinel] if creator else [])})
         life = Life(self._myRef, init)
         self._life = life

@@ -1,8 +1,14 @@
-"""One run through one stage, without an actor: batches in, outcomes sorted onto edges, credit kept."""
+"""One run through one stage, without an actor: batches in, outcomes sorted onto edges, credit kept.
+
+Work goes on in small steps, so that whoever drives it can see to other things between two of them: an item that becomes
+many may go on for ever. Whoever emits is asked for more only while every way out has room.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -13,9 +19,10 @@ from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
 from slither_actors.item import Item, take_ids
+from slither_actors.pipe._lanes import Emission, Lane, Origin
 from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.policy import Policy, Skip
-from slither_actors.worker.executor import descendant
+from slither_actors.worker.executor import descendant, item_error
 from slither_actors.worker.parcel import Parcel, pack_items, unpack_items
 
 
@@ -68,30 +75,8 @@ class RunHalted(Exception):
         self.error = error
 
 
-class _Lane:
-    """An edge, and the items that wait for a full batch on it. Each has the item beside it that it was made of."""
-
-    def __init__(self, edge: OutEdge, holds: bool) -> None:
-        self.edge = edge
-        self.holds = holds
-        self.items: list[Item] = []
-        self.origins: list[Item] = []
-
-    def pack(self, *, everything: bool) -> list[tuple[Item, NotPicklable]]:
-        """Form batches; returns the origins of items that cannot travel, and why they cannot."""
-        size = self.edge.port.batch_size
-        stuck: list[tuple[Item, NotPicklable]] = []
-        while self.items and (everything or not self.holds or len(self.items) >= size):
-            items, origins = self.items[:size], self.origins[:size]
-            del self.items[:size], self.origins[:size]
-            try:
-                parcels = [pack_items(items)]
-            except NotPicklable:
-                parcels, culprits = _pack_one_by_one(items, origins)
-                stuck += culprits
-            if parcels:
-                self.edge.put(tuple(parcels))
-        return stuck
+# Stands for the end of an iterator.
+_END = object()
 
 
 class StageRun:
@@ -103,10 +88,13 @@ class StageRun:
         self.stage = stage
         self.context = plan.context.bind({})
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
-        self.sink = _Lane(OutEdge(run, plan.sink), holds=False)
-        self._lanes = {name: _Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}
+        self.sink = Lane(OutEdge(run, plan.sink), holds=False)
+        self._lanes = {name: Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}
         self._by_edge = {lane.edge.port.edge: lane.edge for lane in (*self._lanes.values(), self.sink)}
         self._waiting: deque[tuple[InEdge, tuple[Parcel, ...]]] = deque()
+        self._work: Iterator[None] | None = None  # what is left to do of the batch in work, which came in on `_owner`
+        self._owner: InEdge | None = None
+        self._emission: Emission | None = None
 
     # -- events
 
@@ -122,25 +110,61 @@ class StageRun:
     def complete(self, edge: int, last_seq: int) -> None:
         self.inputs[edge].last_seq = last_seq
 
+    # -- work
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to do, and every way out has room for what may come of it."""
+        if self._work is None and not self._waiting:
+            return False
+        return all(edge.credit > 0 for edge in self._by_edge.values())
+
     def next_batch(self) -> list[Item] | None:
-        """The next batch to work on, if there is one and every way out has room for what may come of it.
+        """The next batch, to be given to `begin`; `None` while there is still work to do on the last one.
 
         Raises:
             RunHalted: it cannot be decoded here, so there are no items that a policy could be about.
         """
-        if not self._waiting or any(edge.credit < 1 for edge in self._by_edge.values()):
+        if self._work is not None:
             return None
-        owner, parcels = self._waiting.popleft()
-        owner.held -= 1
+        self._owner, parcels = self._waiting.popleft()
         try:
             return unpack_items(parcels)
         except BaseException as error:
             raise RunHalted(RemoteError.of(error)) from error
 
+    def begin(self, work: Iterator[None]) -> None:
+        """Each step of `work` handles one item at most, and gives its outcome."""
+        self._work = work
+
+    def step(self) -> bool:
+        """Go on with the work; false when it is done, or when what came of it should be sent first.
+
+        Raises:
+            RunHalted: something failed, and the policy is to halt.
+        """
+        emission = self._emission
+        if emission is not None:
+            self._emit(emission)
+            return self._emission is emission and not any(lane.full for lane in (*self._lanes.values(), self.sink))
+        assert self._work is not None
+        if next(self._work, _END) is _END:
+            self._work = None
+            if self._owner is not None:
+                self._owner.held -= 1
+            return False
+        return True
+
     @property
     def finished(self) -> bool:
         """Whether everything that will come has been worked on."""
-        return not self._waiting and all(edge.done for edge in self.inputs.values())
+        return self._work is None and not self._waiting and all(edge.done for edge in self.inputs.values())
+
+    def close(self) -> None:
+        """The run is over, whatever there is left to do. Raises what a generator raises that is left half-way."""
+        emission, self._emission, self._work = self._emission, None, None
+        if emission is not None:
+            emission.close()
 
     # -- outcomes
 
@@ -155,34 +179,52 @@ class StageRun:
                 self._end("dropped", [item], _as_error(answer.reason, "Drop"))
             elif isinstance(answer, Fail):
                 self.failure([item], _as_error(answer.reason, "Fail"))
+            elif isinstance(answer, Emit):
+                self._emission = Emission(item, _iterator(self.stage, answer.payloads))
+            elif isinstance(answer, RouteTo):
+                self._put(_next_item(item, answer.payload), answer.destination, item)
             else:
-                # all of it is placed before any of it is sent: a failed item leaves nothing behind
-                placed = [self._place(*sending) for sending in self._sendings(item, answer)]
-                if not placed:  # an item that becomes nothing is accounted for too
-                    self._end("dropped", [item], RemoteError("Drop", "it became no item at all", "", ("Drop",)))
-                for lane, made in placed:
-                    lane.items.append(made)
-                    lane.origins.append(item)
+                self._put(_next_item(item, answer), self.plan.next, item)
         except ItemError as error:
             self.failure([item], error)
 
-    def _sendings(self, item: Item, answer: Any) -> list[tuple[Item, Any]]:
-        """The items that an answer stands for, and where they are to go."""
-        if isinstance(answer, RouteTo):
-            return [(_next_item(item, answer.payload), answer.destination)]
-        if not isinstance(answer, Emit):
-            return [(_next_item(item, answer), self.plan.next)]
-        sendings: list[tuple[Item, Any]] = []
-        for part in _listed(self.stage, answer.payloads):
+    def _emit(self, emission: Emission) -> None:
+        """One of what an item becomes. What was emitted before it fails stays emitted."""
+        try:
+            part = next(emission.payloads, _END)
+            if part is _END:
+                self._emission = None
+                if emission.empty:  # an item that becomes nothing is accounted for too
+                    self._end(
+                        "dropped", [emission.item], RemoteError("Drop", "it became no item at all", "", ("Drop",))
+                    )
+                return
             if isinstance(part, Emit | Drop | Fail):
                 raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {type(part).__name__}")
-            if isinstance(part, RouteTo):
-                sendings.append((_child(item, part.payload), part.destination))
-            else:
-                sendings.append((_child(item, part), self.plan.next))
-        return sendings
+            made, to = (part.payload, part.destination) if isinstance(part, RouteTo) else (part, self.plan.next)
+            self._put(_child(emission.item, made), to, emission)
+            emission.empty = False
+        except RunHalted:
+            raise
+        except BaseException as error:  # a generator is user code too
+            self._emission_failed(emission, item_error(error))
 
-    def _place(self, item: Item, destination: Any) -> tuple[_Lane, Item]:
+    def _emission_failed(self, emission: Emission, error: ItemError) -> None:
+        """It emits no more, and its item fails, once."""
+        if self._emission is emission:
+            self._emission = None
+            with contextlib.suppress(BaseException):  # it has failed already
+                emission.close()
+        if not emission.failed:
+            emission.failed = True
+            self.failure([emission.item], error)
+
+    def _put(self, item: Item, destination: Any, origin: Origin) -> None:
+        lane, placed = self._place(item, destination)
+        lane.items.append(placed)
+        lane.origins.append(origin)
+
+    def _place(self, item: Item, destination: Any) -> tuple[Lane, Item]:
         if isinstance(destination, str):
             lane = self._lanes.get(destination)
             if lane is not None:
@@ -211,9 +253,13 @@ class StageRun:
             parcel = pack_items([Item(item.id, None, parent_id=item.parent_id) for item in items])
         self.sink.edge.put((), (Ends(kind, (parcel,), error, self.stage, 1),))
 
-    def _pack(self, lane: _Lane, *, everything: bool) -> None:
-        for origin, error in lane.pack(everything=everything):
-            self.failure([origin], InvalidOutcome(self.stage, str(error)))
+    def _pack(self, lane: Lane, *, everything: bool) -> None:
+        for origin, why in lane.pack(everything=everything):
+            error = InvalidOutcome(self.stage, str(why))
+            if isinstance(origin, Emission):
+                self._emission_failed(origin, error)
+            else:
+                self.failure([origin], error)
 
     # -- what has to be sent
 
@@ -249,18 +295,6 @@ class StageRun:
         return tuple(self.sink.edge.take(regardless=True))
 
 
-def _pack_one_by_one(items: list[Item], origins: list[Item]) -> tuple[list[Parcel], list[tuple[Item, NotPicklable]]]:
-    """Parcels of what can travel, and the origins of what cannot."""
-    parcels = []
-    stuck = []
-    for item, origin in zip(items, origins, strict=True):
-        try:
-            parcels.append(pack_items([item]))
-        except NotPicklable as error:
-            stuck.append((origin, error))
-    return parcels, stuck
-
-
 def _next_item(item: Item, answer: Any) -> Item:
     """The item that an answer stands for: itself if it is one, else the old one with a new payload."""
     return descendant(answer, item) if isinstance(answer, Item) else item.with_payload(answer)
@@ -273,13 +307,13 @@ def _child(parent: Item, made: Any) -> Item:
     return attrs.evolve(child, id=fresh, parent_id=parent.id)
 
 
-def _listed(stage: str, payloads: Any) -> list[Any]:
+def _iterator(stage: str, payloads: Any) -> Iterator[Any]:
     if isinstance(payloads, str | bytes | dict) or not hasattr(payloads, "__iter__"):
         raise InvalidOutcome(stage, f"a list of payloads was expected, not a {type(payloads).__name__}")
     try:
-        return list(payloads)
-    except BaseException as error:  # a generator is user code too
-        raise RemoteError.of(error) from error
+        return iter(payloads)
+    except BaseException as error:  # user code too
+        raise item_error(error) from error
 
 
 def _as_error(reason: Any, kind: str) -> RemoteError:

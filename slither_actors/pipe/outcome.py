@@ -10,7 +10,12 @@ import attrs
 
 @attrs.frozen
 class Emit:
-    """Any number of items instead of one; each is a payload or an `Item`, and names the original as its parent."""
+    """Any number of items instead of one; each is a payload or an `Item`, and names the original as its parent.
+
+    `payloads` is any iterable, also an endless generator: it is asked for the next one, in the stage's process, only
+    when there is room for it behind the stage. What it raises is a failure of the original item; what it gave before
+    stays emitted. When the run ends before it does, a generator is closed.
+    """
 
     payloads: Iterable[Any]
 

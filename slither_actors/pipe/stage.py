@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import attrs
 
+from slither_actors._message import message
 from slither_actors._validators import check_known
 from slither_actors.context import Context
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
-from slither_actors.errors import DefinitionError, ResultCountMismatch
+from slither_actors.errors import DefinitionError, ResultCountMismatch, SlitherError, TransportError
 from slither_actors.item import Item
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
 from slither_actors.pipe._stage_run import RunHalted, StageRun, StageSetting
 from slither_actors.worker.executor import item_error
+
+# How long a stage works for one run before it looks what else has come. An item that becomes many may go on for ever.
+_TURN_S = 0.01
+
+_log = logging.getLogger(__name__)
+
+
+@message
+class _GoOn:
+    """A note to self: this run has more to do."""
+
+    run: str
 
 
 @attrs.frozen
@@ -49,6 +64,7 @@ class Stage(Server):
     def __init__(self, setting: StageSetting | None = None, /, **options: Any) -> None:
         self._setting = setting
         self._runs: dict[str, StageRun] = {}
+        self._going_on: set[str] = set()  # runs that have more to do, and a note to self that says so
         self.options: Any = self.make_options(setting.options if setting else options)
 
     @classmethod
@@ -90,6 +106,8 @@ class Stage(Server):
         self.setup(Context(pipe=setting.pipe, stage=setting.name) if setting else Context())
 
     def terminate(self, reason: ExitReason) -> None:
+        for run_id in list(self._runs):
+            self._forget(run_id)
         self.teardown()
 
     @handles(OpenRun)
@@ -100,7 +118,14 @@ class Stage(Server):
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:
-        self._runs.pop(message.run, None)
+        self._forget(message.run)
+
+    @handles(_GoOn)
+    def _on_go_on(self, message: _GoOn, sender: str) -> None:
+        self._going_on.discard(message.run)
+        run = self._runs.get(message.run)
+        if run is not None:
+            self._work(run)
 
     @handles(Batch)
     def _on_batch(self, message: Batch, sender: str) -> None:
@@ -124,21 +149,53 @@ class Stage(Server):
             self._work(run)
 
     def _work(self, run: StageRun) -> None:
+        """Work for a turn. What is left then comes after whatever has arrived meanwhile."""
+        end = time.monotonic() + _TURN_S
         try:
             self._send_all(run.flush())
-            while (items := run.next_batch()) is not None:
-                self._handle(run, items)
+            while run.ready:
+                if time.monotonic() > end:
+                    if run.id not in self._going_on:
+                        self._going_on.add(run.id)
+                        self.post(self.address, _GoOn(run.id))
+                    return
+                items = run.next_batch()
+                if items is not None:
+                    run.begin(self._handle(run, items))
+                while run.step() and time.monotonic() <= end:
+                    pass
                 self._send_all(run.flush())
         except RunHalted as halt:
-            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, halt.error, 0, run.last_words()))
-            del self._runs[run.id]
+            self._end(run, halt.error)
+        except TransportError as error:  # without its traceback, for the reason in dispatch/_outbox.py
+            self._end(run, error.with_traceback(None), finished=False)
         else:
             if run.over:
                 del self._runs[run.id]
 
-    def _handle(self, run: StageRun, items: list[Item]) -> None:
+    def _end(self, run: StageRun, error: SlitherError, *, finished: bool = True) -> None:
+        """The run ends here, with what is finished on its way to the service if there is room for it."""
+        try:
+            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, error, 0, run.last_words() if finished else ()))
+        except TransportError:
+            if not finished:
+                raise
+            self._end(run, error, finished=False)
+        else:
+            self._forget(run.id)
+
+    def _forget(self, run_id: str) -> None:
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            try:
+                run.close()
+            except BaseException:
+                _log.exception("%s: what an item was becoming could not be closed", self.name)
+
+    def _handle(self, run: StageRun, items: list[Item]) -> Iterator[None]:
+        """Handles one item per step, or all where the user's own code does."""
         if type(self).handle_batch is not Stage.handle_batch:
-            self._handle_whole(run, items)
+            yield from self._handle_whole(run, items)
             return
         for item in items:
             try:
@@ -147,8 +204,9 @@ class Stage(Server):
                 run.failure([item], item_error(error))
             else:
                 run.outcome(item, answer)
+            yield
 
-    def _handle_whole(self, run: StageRun, items: list[Item]) -> None:
+    def _handle_whole(self, run: StageRun, items: list[Item]) -> Iterator[None]:
         try:
             answers = list(self.handle_batch(items, run.context))
             if len(answers) != len(items):
@@ -158,6 +216,7 @@ class Stage(Server):
             return
         for item, answer in zip(items, answers, strict=True):
             run.outcome(item, answer)
+            yield
 
     def _send_all(self, messages: list[tuple[str, Any]]) -> None:
         for address, news in messages:

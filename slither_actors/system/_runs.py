@@ -12,7 +12,7 @@ from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted, Node, RunPlan
-from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, shorten
+from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, TransportError, shorten
 from slither_actors.item import DEFAULT_ROUTE, Item
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
@@ -36,14 +36,14 @@ def dispatch_plan(
 
 def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:
     """What a halted dispatch raises: what cannot work at all is raised as it is."""
-    if isinstance(halt.error, ItemError):
+    if isinstance(halt.error, ItemError | TransportError):
         return DispatchError(halt.error, halt.batch_ref, items)
     return halt.error
 
 
 def pipe_failure(definition: PipeDefinition, halt: Halted, items: list[Item], order: Mapping[int, int]) -> Exception:
     """What a halted pipe raises."""
-    if isinstance(halt.error, ItemError):
+    if isinstance(halt.error, ItemError | TransportError):
         partial = by_output(definition.outputs, items, order)
         return PipeError(definition.name, halt.stage or "", halt.error, partial)
     return halt.error

@@ -48,9 +48,18 @@ class Client:
         gateway: the endpoint that actors know as the gateway.
         registry: address of the registry.
         tick: called about once per second in the gateway's thread.
+        queue_limit_bytes: what may wait for one peer before sending more to it is an error.
     """
 
-    def __init__(self, name: str, host: Host, gateway: Endpoint, registry: str, tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        gateway: Endpoint,
+        registry: str,
+        tick: Callable[[], None],
+        queue_limit_bytes: int,
+    ) -> None:
         self._name = name
         self._host = host
         self._registry = registry
@@ -59,7 +68,9 @@ class Client:
         self._stopper = 0
         self._over = threading.Event()
         self._causes: tuple[str, ...] | None = None
-        self._endpoints = Endpoints(lambda: Endpoint(host.directory, host.watch, self._down_error), self._refusal)
+        self._endpoints = Endpoints(
+            lambda: Endpoint(host.directory, host.watch, self._down_error, queue_limit_bytes), self._refusal
+        )
         self._actor_system: Any = None
         self._gateway_endpoint = gateway
         self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, tick)

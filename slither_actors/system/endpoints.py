@@ -48,7 +48,7 @@ class Endpoints:
             if self._closed or endpoint.pending or self._refuse() is not None:
                 endpoint.close()
             elif not endpoint.closed:
-                endpoint.clear()
+                endpoint.rest()
                 self._idle.append(endpoint)
 
     @contextmanager

@@ -61,6 +61,23 @@ class RunningPipe:
         return tuple(f"{PIPES}/{self.child_id}/{stage.name}" for stage in self.definition.stages)
 
 
+@attrs.frozen
+class DrainReport:
+    """How a pipe was stopped.
+
+    Attributes:
+        pipe: its name.
+        runs_finished: runs that were open and came to their own end, however.
+        runs_ended: runs that were still open and ended with an error.
+        duration_s: how long it took, in seconds.
+    """
+
+    pipe: str
+    runs_finished: int
+    runs_ended: int
+    duration_s: float
+
+
 class Pipes:
     """Started pipes by class. None waits for the start of another one.
 
@@ -75,8 +92,9 @@ class Pipes:
         self._pools = pools
         self._config = config
         # Re-entrant, since the garbage collector may end an abandoned stream anywhere, also within this lock.
-        self._lock = threading.RLock()
+        self._lock = threading.Condition(threading.RLock())
         self._running: dict[PipeType, RunningPipe] = {}
+        self._leaving: dict[PipeType, RunningPipe] = {}  # no run begins on them, and some may still be open
         self._numbers = itertools.count(1)
 
     def begin(self, pipe: Any, *, keep: bool = False) -> RunningPipe:
@@ -103,18 +121,33 @@ class Pipes:
         with self._lock:
             running.runs -= 1
             running.idle_since = time.monotonic()
+            self._lock.notify_all()
 
     def start(self, pipe: Any) -> None:
         """Start the processes of `pipe`, and keep them."""
         self.end(self.begin(pipe, keep=True))
 
-    def stop(self, pipe: Any) -> bool:
-        """Stop the processes of `pipe`; false if there were none."""
+    def stop(self, pipe: Any, timeout_s: Any) -> DrainReport:
+        """Stop the processes of `pipe`, when its open runs are over or it took too long. A run that begins meanwhile
+        starts others."""
+        if not isinstance(timeout_s, int | float) or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
+            raise InvalidOption("stop_pipe", "timeout_s", shorten(timeout_s), "a number of seconds, 0 or more")
+        began = time.monotonic()
+        name = checked(pipe).definition.name
         with self._lock:
-            running = self._running.pop(checked(pipe), None)
-        if running is not None:
-            self._terminate(running)
-        return running is not None
+            if pipe in self._running:
+                self._leaving[pipe] = self._running.pop(pipe)
+            running = self._leaving.get(pipe)
+            if running is None:
+                return DrainReport(name, 0, 0, 0.0)
+            opened = running.runs
+            self._lock.wait_for(lambda: not running.runs, timeout_s)
+            ended = min(running.runs, opened)
+        self._terminate(running)
+        with self._lock:
+            if self._leaving.get(pipe) is running:
+                del self._leaving[pipe]
+        return DrainReport(name, opened - ended, ended, time.monotonic() - began)
 
     def stop_idle(self) -> None:
         """Stop what nobody has used for a while and nobody wants kept."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import threading
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 from slither_actors.dispatch.ends import EndLog, WithEnds
 from slither_actors.dispatch.run import Halted, Run
+from slither_actors.errors import StreamBusy
 from slither_actors.item import Item
 
 Failure = Callable[[Halted, list[Item]], Exception]
@@ -26,29 +27,71 @@ class Results(WithEnds, list[Item]):
 class Stream(WithEnds):
     """Results as they are asked for: an iterator, and a context manager that closes it.
 
-    The run lives in the thread that iterates; one thread at a time. A stream keeps the newest 1,000 of each end, and
-    counts all (`stream.skipped.total`).
+    The run lives in the thread that asks. Threads may take turns; while one waits for results, another one that asks
+    gets `StreamBusy`. A stream keeps the newest 1,000 of each end, and counts all (`stream.skipped.total`).
     """
 
     def __init__(self, run: Run, ends: EndLog, failure: Failure) -> None:
         self._run = run
         self._ends = ends
-        self._items = _iterate(run, failure)
-        # A loop holds the generator alone, and one that was never begun has no `finally` to end the run.
-        weakref.finalize(self._items, run.close).atexit = False
+        self._failure = failure
+        self._batches = run.batches()
+        self._batch: list[Item] = []
+        self._items = iter(self._batch)  # what of it was not taken yet
+        self._waiting = threading.Lock()  # held by the thread that waits for the next batch
+        self._closed = False
+        weakref.finalize(self, run.close).atexit = False
 
     def __iter__(self) -> Iterator[Item]:
-        # the generator itself, so that a for-loop runs without a call per item
-        return self._items
+        # a generator, so that a for-loop runs without a call per item
+        items: Iterator[Item] | None = self._items
+        while items is not None:
+            yield from items
+            items = self._next_batch(items)
 
     def __next__(self) -> Item:
-        return next(self._items)
+        items: Iterator[Item] | None = self._items
+        while items is not None:
+            for item in items:
+                return item
+            items = self._next_batch(items)
+        raise StopIteration
+
+    def _next_batch(self, taken: Iterator[Item]) -> Iterator[Item] | None:
+        """What follows when `taken` is used up; `None` at the end."""
+        if not self._waiting.acquire(blocking=False):
+            raise StreamBusy
+        try:
+            if self._items is taken:  # else another thread was here already
+                batch = next(self._batches, None)
+                if batch is None:
+                    return None
+                self._batch, self._items = batch, iter(batch)
+        except Halted as halt:
+            # what was finished before the failure has been yielded already
+            error = self._failure(halt, [])
+            raise error from error.__cause__
+        finally:
+            self._waiting.release()
+        if self._closed:  # meanwhile, by someone who could not do the rest
+            self.close()
+        return self._items
 
     def close(self) -> None:
-        """End the run: its source is pulled no more, and work in progress is for nobody. Nothing more is yielded."""
-        with contextlib.suppress(ValueError):  # called from within the generator, by the source for example
-            self._items.close()
-        self._run.close()
+        """End the run: its source is pulled no more, and work in progress is for nobody. Nothing more is yielded.
+
+        Safe to call from any thread, from the source and from `on_end`. A thread that waits for results is woken, ends
+        the run and finds the stream at its end; one that is busy in the source does so when the source answers.
+        """
+        self._closed = True
+        self._batch.clear()
+        self._run.cancel()
+        if self._waiting.acquire(blocking=False):  # else the thread that holds it sees that the run was cancelled
+            try:
+                self._batches.close()
+                self._run.close()
+            finally:
+                self._waiting.release()
 
     def __enter__(self) -> Self:
         return self
@@ -59,11 +102,13 @@ class Stream(WithEnds):
         self.close()
 
 
-def _iterate(run: Run, failure: Failure) -> Generator[Item]:
+def collect(run: Run, failure: Failure) -> list[Item]:
+    """All results of a run; raises what `failure` makes of a halt."""
+    items: list[Item] = []
     try:
         for batch in run.batches():
-            yield from batch
+            items += batch
     except Halted as halt:
-        # what was finished before the failure has been yielded already
-        error = failure(halt, [])
+        error = failure(halt, items)
         raise error from error.__cause__
+    return items

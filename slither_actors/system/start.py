@@ -99,17 +99,17 @@ def _grow(name: str, host: Host, specs: tuple[ChildSpec, ...], sizes: Mapping[st
     """Have the root start the tree, and wait until all of it is up."""
     gateway = Endpoint(host.directory, host.watch, lambda: SystemDown(name, ("the host process died",)))
     try:
-        registry = _await_tree(name, host, gateway, specs)
+        registry = _await_tree(name, host, gateway, specs, config)
         return System(name, host, gateway, registry, dict(sizes), config)
     except BaseException:
         gateway.close()
         raise
 
 
-def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec, ...]) -> str:
+def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec, ...], config: Config) -> str:
     """Returns the address of the registry."""
     level = logging.getLogger().getEffectiveLevel()
-    surroundings = Surroundings(str(host.directory), None, gateway.address, level)
+    surroundings = Surroundings(str(host.directory), None, gateway.address, level, config.queue_limit_bytes)
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
     gateway.post(host.root, Init("", 1, Code.of(Root), (options, specs), gateway.address, surroundings))
     kept = []

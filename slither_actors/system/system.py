@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Never, Self
 
@@ -13,7 +13,7 @@ from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
-from slither_actors.dispatch.run import Halted, Run, RunPlan
+from slither_actors.dispatch.run import Run, RunPlan
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import FixedBatch
 from slither_actors.errors import UnknownPool
@@ -37,8 +37,8 @@ from slither_actors.system.actors import ActorCalls
 from slither_actors.system.client import CALL_LIMIT_S, HURRIED_S, Client
 from slither_actors.system.each import call_each
 from slither_actors.system.names import DISPATCHER, POOLS
-from slither_actors.system.pipes import Pipes, RunningPipe, checked
-from slither_actors.system.results import Results, Stream
+from slither_actors.system.pipes import DrainReport, Pipes, RunningPipe, checked
+from slither_actors.system.results import Results, Stream, collect
 from slither_actors.transport.launch import Host
 from slither_actors.worker.executor import AnyExecutor, code_of
 from slither_actors.worker.messages import ListWorkers
@@ -55,7 +55,7 @@ class System(ActorCalls):
         self.config = config
         self._pools = pools
         self._run_numbers = itertools.count(1)
-        self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle())
+        self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle(), config.queue_limit_bytes)
         self._pipes = Pipes(self._client, tuple(pools), config.dispatch)
         self._client.begin()
 
@@ -106,7 +106,7 @@ class System(ActorCalls):
         ends = EndLog(on_end=on_end)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch")
-        return Results(_collect(run, dispatch_failure), ends)
+        return Results(collect(run, dispatch_failure), ends)
 
     def stream(
         self,
@@ -158,7 +158,7 @@ class System(ActorCalls):
             "on_error": "halt",
         }
         run = self._dispatch_run(batch, executor, context, EndLog(), options, "call_batch")
-        return _collect(run, lambda halt, items: halt.error)
+        return collect(run, lambda halt, items: halt.error)
 
     def call_each(
         self, executor: AnyExecutor, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
@@ -229,7 +229,7 @@ class System(ActorCalls):
         ends = EndLog(on_end=on_end)
         run = self._pipe_run(pipe, source, ends, session_id, metadata)
         outputs = pipe.definition.outputs
-        items = _collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
+        items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
         return Outputs(by_output(outputs, items, source.order), ends)
 
     def stream_pipe(
@@ -255,9 +255,19 @@ class System(ActorCalls):
         """
         self._pipes.start(pipe)
 
-    def stop_pipe(self, pipe: type[Pipe]) -> None:
-        """Stop the processes of a pipe. Runs that are open through it end with an error."""
-        self._pipes.stop(pipe)
+    def stop_pipe(self, pipe: type[Pipe], drain: bool = True, *, timeout_s: float = 30.0) -> DrainReport:
+        """Stop the processes of a pipe. A run that begins from now on starts it anew.
+
+        Args:
+            pipe: the pipe class.
+            drain: let open runs come to their end first; their sources are pulled as before, so an endless one takes
+                all the time there is. What is open after that ends with a `PipeError` whose reason is `StageDown`.
+            timeout_s: how many seconds that may take.
+
+        Raises:
+            InvalidOption: `timeout_s` is no time. SystemDown: the system is stopped, or gave up.
+        """
+        return self._pipes.stop(pipe, timeout_s if drain else 0.0)
 
     def _pipe_run(
         self,
@@ -337,14 +347,3 @@ class System(ActorCalls):
 
     def _run_id(self) -> str:
         return f"{next(self._run_numbers)}-{secrets.token_hex(4)}"
-
-
-def _collect(run: Run, failure: Callable[[Halted, list[Item]], Exception]) -> list[Item]:
-    items: list[Item] = []
-    try:
-        for batch in run.batches():
-            items += batch
-    except Halted as halt:
-        error = failure(halt, items)
-        raise error from error.__cause__
-    return items

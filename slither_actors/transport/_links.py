@@ -17,7 +17,7 @@ import attrs
 from slither_actors._message import message
 from slither_actors.errors import RunDirectoryError, SendQueueFull, TransportError
 from slither_actors.transport import framing
-from slither_actors.transport._segments import LEAST_BYTES, Passage, Segments, receive
+from slither_actors.transport._segments import LEAST_BYTES, Passage, Segments
 
 # Stands where a message would, beside each part of it but the last. A message may be `None`, so that would not do.
 MORE: Any = object()
@@ -30,6 +30,8 @@ _BACKLOG = 4096
 _CONNECT_LIMIT_S = 5.0
 # More parts than this in one call are refused by some kernels; the rest is queued.
 _GATHER = 64
+# Up to this size a message has room of its own behind large ones: word that one was refused must still get out.
+_SMALL = 1 << 16
 _INT = struct.Struct("i")
 # The kernel ends a read behind what came with a descriptor, so there is never more than one.
 _DESCRIPTORS = socket.CMSG_SPACE(_INT.size)
@@ -63,11 +65,23 @@ class HubStatistics:
 class Outgoing:
     """The connection on which this process writes to one peer."""
 
-    __slots__ = ("_armed", "_epoll", "_limit", "_passes_segments", "address", "fd", "queue", "queued_bytes", "sock")
+    __slots__ = (
+        "_armed",
+        "_ceiling",
+        "_epoll",
+        "_limit",
+        "_passes_segments",
+        "address",
+        "fd",
+        "queue",
+        "queued_bytes",
+        "sock",
+    )
 
     def __init__(self, sock: socket.socket, address: str, epoll: select.epoll, limit: int) -> None:
         self._epoll = epoll
         self._limit = limit
+        self._ceiling = limit  # for small messages
         self.sock = sock
         self.fd = sock.fileno()
         self.address = address
@@ -84,7 +98,7 @@ class Outgoing:
             return parts, None
         size, passage = framing.size_of(parts), None
         if self._passes_segments and len(parts) > 2 and size > LEAST_BYTES:
-            passage = segments.put(parts[2:])
+            passage = segments.put(parts[2:], self._limit)
         self._passes_segments |= size > framing.KEPT_BUFFER
         return (framing.apart(parts), passage) if passage else (parts, None)
 
@@ -94,7 +108,7 @@ class Outgoing:
         Raises:
             SendQueueFull: too much waits already; nothing of the message was queued.
         """
-        if self.queued_bytes > self._limit:
+        if self.queued_bytes > (self._limit if sum(map(len, parts)) > _SMALL else self._ceiling):
             raise SendQueueFull(self.address, self.queued_bytes, self._limit)
         self._enqueue(parts, payload, passage)
 
@@ -135,7 +149,10 @@ class Outgoing:
             self.queue.append((part, MORE, passage))
             passage = None
         self.queue.append((parts[-1], payload, passage))
-        self.queued_bytes += framing.size_of(parts)
+        size = framing.size_of(parts)
+        self.queued_bytes += size
+        if size > _SMALL:
+            self._ceiling = self.queued_bytes + self._limit
 
     def _arm(self, wanted: bool) -> None:
         """Be told when the kernel takes more, or not any more."""
@@ -156,6 +173,7 @@ class Outgoing:
                 return False
             self.queued_bytes -= sent
             self._drop(sent)
+        self._ceiling = self._limit
         self._arm(False)
         return True
 
@@ -200,7 +218,7 @@ class Incoming:
         self.peer: str | None = None
         self._passages: deque[Passage] = deque()  # that came ahead of the frames they belong to
 
-    def receive(self, inbox: deque[tuple[Any, str]], cookie: bytes, directory: str) -> bool:
+    def receive(self, inbox: deque[tuple[Any, str]], cookie: bytes, directory: str, segments: Segments) -> bool:
         """Read once, and put what is complete into the inbox; false at the end, or if a stranger shows."""
         try:
             space = self.reader.space()
@@ -216,7 +234,7 @@ class Incoming:
                 if self.peer is None:
                     self._greet(bytes(body), cookie, directory)
                 else:
-                    inbox.append((decode(body, buffers, self._passages), self.peer))
+                    inbox.append((self._decode(body, buffers, segments), self.peer))
         except framing.FramingError:
             return False
         return True
@@ -227,6 +245,15 @@ class Incoming:
         if flags & socket.MSG_CTRUNC:
             raise TransportError(OUT_OF_DESCRIPTORS)
         return count
+
+    def _decode(self, body: memoryview, buffers: list[bytearray] | framing.Apart, segments: Segments) -> Any:
+        """The message of one frame, or `Undecodable`."""
+        try:
+            if isinstance(buffers, framing.Apart):
+                return framing.decode(body, segments.receive(self._passages.popleft(), buffers.sizes))
+            return framing.decode(body, buffers)
+        except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
+            return Undecodable(f"{type(error).__name__}: {error}")
 
     def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:
         """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
@@ -273,16 +300,6 @@ def dial(to: str, greeting: bytes) -> socket.socket | None:
         sock.close()
         return None
     return sock
-
-
-def decode(body: memoryview, buffers: list[bytearray] | framing.Apart, passages: deque[Passage]) -> Any:
-    """The message of one frame, or `Undecodable`."""
-    try:
-        if isinstance(buffers, framing.Apart):
-            return framing.decode(body, receive(passages.popleft(), buffers.sizes))
-        return framing.decode(body, buffers)
-    except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
-        return Undecodable(f"{type(error).__name__}: {error}")
 
 
 def unsent(parts: list[bytes | memoryview], sent: int) -> list[bytes | memoryview]:

@@ -16,14 +16,18 @@ import ctypes
 import fcntl
 import mmap
 import os
+import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 # Buffers of one message that come to less than this go through the socket: it costs less than a segment does.
 LEAST_BYTES = 1 << 18
 
-# What a sender keeps for the next time. Larger segments are used once.
-KEPT_BYTES = 1 << 26
+# How many segments of one sender may be with others. What is beyond goes through the socket, whose queue has a limit.
+MOST_SENT = 32
+
+# How many segments one receiver has in place. Somebody who collects results holds them for long.
+MOST_RECEIVED = 128
 
 # The kernel gives memory by the page, and rarely a sender's next message has exactly the size of the last one.
 _STEP = 1 << 16
@@ -46,10 +50,10 @@ class Passage:
 
 
 class Mapping(mmap.mmap):
-    """The memory of a segment that has arrived, and the descriptor with which it can be passed on."""
+    """The memory of a segment that has arrived. A relay keeps with it the descriptor with which it can be passed on."""
 
-    passage: Passage
-    places: list[tuple[int, int]]  # address and size of each buffer in it
+    passage: Passage | None = None
+    places: Sequence[tuple[int, int]] = ()  # address and size of each buffer in it
 
 
 class _Segment:
@@ -82,71 +86,86 @@ class _Segment:
 
 
 class Segments:
-    """A sender's segments.
-
-    Args:
-        keep_bytes: how much memory is kept to be used again.
+    """The segments of one process: those that it fills and sends, and those that it has received.
 
     Attributes:
         relays: whether a segment that has come is passed on as it is: only where no user code can have changed what
             this process sees of it.
     """
 
-    def __init__(self, keep_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self) -> None:
         self.relays = False
-        self._keep = keep_bytes
-        self._kept: list[_Segment] = []
+        self._filled: list[_Segment] = []
+        self._mapped: weakref.WeakSet[Mapping] = weakref.WeakSet()
 
-    def put(self, views: Sequence[memoryview]) -> Passage | None:
-        """A segment with these buffers, to be sent; `None` if the system has no memory or no descriptor left."""
-        return (passage_of(views) if self.relays else None) or self._copy(views)
+    def put(self, views: Sequence[memoryview], limit_bytes: int) -> Passage | None:
+        """A segment with these buffers, to be sent.
 
-    def _copy(self, views: Sequence[memoryview]) -> Passage | None:
+        `None` if they must go another way: too many segments are with others already, in number or in bytes, or the
+        system has no memory or no descriptor left.
+        """
+        return (passage_of(views) if self.relays else None) or self._fill(views, limit_bytes)
+
+    def _fill(self, views: Sequence[memoryview], limit_bytes: int) -> Passage | None:
         offsets, size = _layout([view.nbytes for view in views])
         try:
-            segment = self._take(size)
+            segment = self._take(size, limit_bytes)
+            if segment is None:
+                return None
             passage = segment.passage()
         except OSError:
             return None
         for offset, view in zip(offsets, views, strict=True):
             segment.memory[offset : offset + view.nbytes] = view
-        if segment not in self._kept:
-            self._keep_if_room(segment)
         return passage
 
-    def release(self) -> None:
-        """Give back the memory that is kept; what is under way stays as it is."""
-        self._kept.clear()
-
-    def _take(self, size: int) -> _Segment:
-        fitting = [segment for segment in self._kept if size <= segment.size <= 4 * size]
-        for segment in sorted(fitting, key=lambda segment: segment.size):
-            if segment.is_free():
+    def _take(self, size: int, limit_bytes: int) -> _Segment | None:
+        for segment in self._filled:
+            if size <= segment.size <= 4 * size and segment.is_free():
                 return segment
-        return _Segment(-size // _STEP * -_STEP)
+        size = -size // _STEP * -_STEP
+        if self._is_full(size, limit_bytes):
+            self._filled = [segment for segment in self._filled if not segment.is_free()]
+            if self._is_full(size, limit_bytes):
+                return None
+        segment = _Segment(size)
+        self._filled.append(segment)
+        return segment
 
-    def _keep_if_room(self, segment: _Segment) -> None:
-        while sum(kept.size for kept in self._kept) + segment.size > self._keep:
-            idle = next((kept for kept in self._kept if kept.is_free()), None)
-            if idle is None:
-                return
-            self._kept.remove(idle)
-        self._kept.append(segment)
+    def _is_full(self, more: int, limit_bytes: int) -> bool:
+        return len(self._filled) >= MOST_SENT or sum(segment.size for segment in self._filled) + more > limit_bytes
+
+    def release(self) -> None:
+        """Give back the memory that was kept to be used again; what is with others lives on as long as they hold it."""
+        self._filled.clear()
+
+    def receive(self, passage: Passage, sizes: Sequence[int]) -> Sequence[bytearray | memoryview]:
+        """The buffers in a segment that has arrived, in place. They may be written to; nobody else sees that.
+
+        Whoever holds many already gets a copy: each one costs a descriptor, and its sender some memory.
+
+        Raises:
+            OSError: the system has no memory left.
+        """
+        offsets, size = _layout(sizes)
+        if len(self._mapped) >= MOST_RECEIVED:
+            return [_read(passage, offset, part) for offset, part in zip(offsets, sizes, strict=True)]
+        mapping = Mapping(passage.fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._mapped.add(mapping)
+        whole = memoryview(mapping)
+        views = [whole[offset : offset + part] for offset, part in zip(offsets, sizes, strict=True)]
+        if self.relays:
+            mapping.passage = passage
+            mapping.places = [_place(view) for view in views if view]
+        return views
 
 
-def receive(passage: Passage, sizes: Sequence[int]) -> list[memoryview]:
-    """The buffers in a segment that has arrived, in place. They may be written to; nobody else sees that.
-
-    Raises:
-        OSError: the system has no memory left.
-    """
-    offsets, size = _layout(sizes)
-    mapping = Mapping(passage.fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
-    whole = memoryview(mapping)
-    views = [whole[offset : offset + part] for offset, part in zip(offsets, sizes, strict=True)]
-    mapping.passage = passage
-    mapping.places = [_place(view) for view in views if view]
-    return views
+def _read(passage: Passage, offset: int, size: int) -> bytearray:
+    buffer = bytearray(size)
+    done = 0
+    while done < size:
+        done += os.preadv(passage.fd, [memoryview(buffer)[done:]], offset + done)
+    return buffer
 
 
 def passage_of(views: Sequence[memoryview]) -> Passage | None:

@@ -40,9 +40,9 @@ def main(config: dict[str, Any]) -> None:
     """Body of the host process. Exits with 0 after an orderly end, 1 when the start failed.
 
     Args:
-        config: `name`, `base` (the system base), `root` (path of the root actor's class), `service` (its pid), `status`
-            (descriptor to report on), `lifeline` (descriptor whose end of file means that the service is gone or wants
-            us to stop).
+        config: `name`, `mark` (what our environment has as `MARK`), `base` (the system base), `root` (path of the root
+            actor's class), `service` (its pid), `status` (descriptor to report on), `lifeline` (descriptor whose end of
+            file means that the service is gone or wants us to stop).
     """
     service = _open_service(config["service"])
     unblock_signals()
@@ -57,7 +57,7 @@ def main(config: dict[str, Any]) -> None:
     try:
         try:
             remove_stale()
-            directory = RunDirectory.create(config["name"])
+            directory = RunDirectory.create(config["name"], config["mark"])
             joining, root, admin, base = _grow(directory, config["base"], config["root"])
             ends = (service, config["lifeline"], os.pidfd_open(admin), os.pidfd_open(_pid_of(root)))
         except Exception as error:

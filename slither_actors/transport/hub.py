@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.errors import TransportError
 from slither_actors.transport import framing, rundir
 from slither_actors.transport._links import (
@@ -42,10 +43,6 @@ _GONE = select.EPOLLHUP | select.EPOLLERR
 # go on sending.
 _SETTLE_LIMIT_S = 1.0
 
-# What may wait for one peer. Credit keeps queues near empty; reaching this means that credit is broken, or that
-# somebody sends without any, and an error is better than all the memory.
-QUEUE_LIMIT_BYTES = 1 << 30
-
 _numbers = itertools.count()
 _living: weakref.WeakSet[Hub] = weakref.WeakSet()
 
@@ -56,7 +53,8 @@ class Hub:
     Args:
         directory: the run directory.
         name: file name of the listening socket; a fresh one by default.
-        queue_limit_bytes: what may wait for one peer before `send` refuses more.
+        queue_limit_bytes: what may wait for one peer before `send` refuses more. Setting the attribute holds for
+            connections that are made afterwards.
 
     Raises:
         RunDirectoryError: `directory` is no usable run directory.
@@ -65,7 +63,7 @@ class Hub:
     def __init__(self, directory: Path, name: str | None = None, queue_limit_bytes: int = QUEUE_LIMIT_BYTES) -> None:
         self._cookie = rundir.read_cookie(directory)
         self._directory = str(directory)
-        self._queue_limit = queue_limit_bytes
+        self.queue_limit_bytes = queue_limit_bytes
         self.address = str(directory / (name or f"{os.getpid()}.{next(_numbers)}.{secrets.token_hex(4)}"))
         self.inbox: deque[tuple[Any, str]] = deque()
         self.segments = Segments()
@@ -156,7 +154,7 @@ class Hub:
         sock = dial(to, self._cookie + os.fsencode(self.address))
         if sock is None:
             return None
-        link = self._outgoing[to] = Outgoing(sock, to, self._epoll, self._queue_limit)
+        link = self._outgoing[to] = Outgoing(sock, to, self._epoll, self.queue_limit_bytes)
         self._by_fd[link.fd] = link
         self._epoll.register(link.fd, 0)
         return link
@@ -286,7 +284,7 @@ class Hub:
             self._epoll.register(link.fd, _IN)
 
     def _read(self, link: Incoming) -> None:
-        if not link.receive(self.inbox, self._cookie, self._directory):
+        if not link.receive(self.inbox, self._cookie, self._directory, self.segments):
             self._forget(link)
 
     def _forget(self, link: Outgoing | Incoming) -> None:
@@ -340,4 +338,4 @@ def _abandon_inherited() -> None:
 
 os.register_at_fork(after_in_child=_abandon_inherited)
 
-__all__ = ["QUEUE_LIMIT_BYTES", "Hub", "HubStatistics", "Undecodable", "Undelivered"]
+__all__ = ["Hub", "HubStatistics", "Undecodable", "Undelivered"]

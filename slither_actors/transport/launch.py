@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import attrs
 
 from slither_actors.errors import StartError
 from slither_actors.transport.address import RUN_DIRECTORY
+from slither_actors.transport.process import MARK, kill_all_of
 from slither_actors.transport.rundir import path_of, remove_if_stale
 
 # The module search path is set before anything is imported, since the library itself may come from it.
@@ -44,6 +46,8 @@ class Host:
     root: str
     admin: int
     watch: int
+    _mark: str
+    _session: int | None
     _process: subprocess.Popen[bytes]
     _lifeline: int
     _ended: bool = False
@@ -76,6 +80,8 @@ class Host:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode:  # it could not end what its actors had started
+            kill_all_of(self._mark, self._session)
         os.close(self.watch)
         self.sweep()
 
@@ -93,11 +99,10 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
     """
     if not sys.executable:
         raise StartError("the host process", "this interpreter does not know its own executable (sys.executable)")
-    config_r, config_w = _pipe()
-    status_r, status_w = _pipe()
-    lifeline_r, lifeline_w = _pipe()
+    mark = secrets.token_hex(16)
+    (config_r, config_w), (status_r, status_w), (lifeline_r, lifeline_w) = _pipe(), _pipe(), _pipe()
     try:
-        process = _spawn(config_r, status_w, lifeline_r)
+        process = _spawn(mark, config_r, status_w, lifeline_r)
     except BaseException:
         for fd in (config_w, lifeline_w, status_r):
             os.close(fd)
@@ -109,6 +114,7 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
         "path": [os.fsdecode(entry) or os.getcwd() for entry in sys.path],
         "name": name,
         "base": base,
+        "mark": mark,
         "root": root,
         "service": os.getpid(),
         "status": status_w,
@@ -127,10 +133,18 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
         if isinstance(error, _StatusError):
             raise StartError("the host process", str(error)) from None
         raise
-    return Host(base, status["joining"], status["root"], status["admin"], watch, process, lifeline_w)
+    session = _session_of(status["admin"])
+    return Host(base, status["joining"], status["root"], status["admin"], watch, mark, session, process, lifeline_w)
 
 
-def _spawn(config: int, status: int, lifeline: int) -> subprocess.Popen[bytes]:
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:  # it is dead already
+        return None
+
+
+def _spawn(mark: str, config: int, status: int, lifeline: int) -> subprocess.Popen[bytes]:
     """The host process with its ends of the three pipes."""
     try:
         return subprocess.Popen(
@@ -139,6 +153,7 @@ def _spawn(config: int, status: int, lifeline: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=_stderr(),
             stderr=_stderr(),
+            env={**os.environ, MARK: mark},
             start_new_session=True,
         )
     except OSError as error:

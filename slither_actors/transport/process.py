@@ -18,6 +18,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _ADOPTION_LIMIT_S = 5.0
 _ORPHANED = 97
 
+# In the environment of a host, and so of all that it and its actors start: whose they are.
+MARK = "SLITHER_SYSTEM"
+
 
 def _prctl(option: int, value: int | bytes) -> None:
     argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
@@ -103,6 +106,49 @@ def kill_leftovers(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def kill_all_of(mark: str, session: int | None = None, limit_s: float = 1.0) -> None:
+    """Kill whatever is left of a system whose host is dead: programs that user code started live on then.
+
+    They are known by what they inherited, since numbers of processes are given again.
+
+    Args:
+        mark: the value of `MARK` in their environment.
+        session: the session of the system's processes, where it is known to be theirs still.
+        limit_s: how long to look for new ones.
+    """
+    deadline = time.monotonic() + limit_s
+    wanted = f"{MARK}={mark}".encode()
+    while sum(_kill_if_left(int(entry), wanted, session) for entry in os.listdir("/proc") if entry.isdigit()):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.001)
+
+
+def _kill_if_left(pid: int, mark: bytes, session: int | None) -> bool:
+    try:
+        process = os.pidfd_open(pid)  # first, so that what is read and what is killed is the same process
+    except OSError:
+        return False
+    try:
+        state, _, _, its_session = _stat(pid)[:4]
+        if state in (b"Z", b"X") or pid == os.getpid():
+            return False
+        if int(its_session) != session and mark not in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        return True
+    except (OSError, ValueError):  # it has just ended, or is somebody else's
+        return False
+    finally:
+        os.close(process)
+
+
+def _stat(pid: int) -> list[bytes]:
+    """State, parent, group and session of a process, and more."""
+    # the command name may hold blanks, brackets and half a character: read behind the last bracket
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+
+
 def describe_exit(code: int | None) -> str:
     """`multiprocessing`'s exit code in words: "SIGKILL", "exit code 3", "unknown"."""
     if code is None:
@@ -121,9 +167,7 @@ def descendants(root: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                # the command name may hold blanks, brackets and half a character: read behind the last bracket
-                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-                children.setdefault(int(fields[1]), []).append(int(entry.name))
+                children.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
     found, todo = [], [root]
     while todo:
         for pid in children.get(todo.pop(), ()):

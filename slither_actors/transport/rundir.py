@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 
 from slither_actors.errors import RunDirectoryError
+from slither_actors.transport.process import kill_all_of
 
 # sun_path holds 108 bytes with the terminating zero (unix(7)).
 _SOCKET_PATH_LIMIT = 107
@@ -51,8 +52,12 @@ class RunDirectory:
     _lock: int
 
     @classmethod
-    def create(cls, name: str) -> RunDirectory:
+    def create(cls, name: str, mark: str = "") -> RunDirectory:
         """Make and claim the directory of the system `name`; what a dead system left there is removed first.
+
+        Args:
+            name: the system's name.
+            mark: what its processes have in their environment, for whoever cleans up after it.
 
         Raises:
             RunDirectoryError: a living system of that name exists, the directory belongs to somebody else, or the
@@ -76,6 +81,7 @@ class RunDirectory:
         lock = os.open(path / _NEW_LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # A record lock belongs to the process, so forked actors do not keep it alive as they would an flock.
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(lock, mark.encode())
         os.rename(path / _NEW_LOCK, path / _LOCK)
         return cls(path, lock)
 
@@ -124,8 +130,8 @@ def stale_directories() -> list[Path]:
     """Run directories of ours whose host is dead."""
     found = []
     for path in base_directory().glob(f"slither-{os.getuid()}-*"):
-        with _claim_stale(path) as stale:
-            if stale:
+        with _claim_stale(path) as mark:
+            if mark is not None:
                 found.append(path)
     return sorted(found)
 
@@ -136,11 +142,14 @@ def remove_stale() -> list[Path]:
 
 
 def remove_if_stale(path: Path) -> bool:
-    """Remove `path` if it is a run directory of ours whose host is dead."""
-    with _claim_stale(path) as stale:
-        if stale:
-            shutil.rmtree(path, ignore_errors=True)
-        return stale
+    """Remove `path` if it is a run directory of ours whose host is dead, and kill what still runs of that system."""
+    with _claim_stale(path) as mark:
+        if mark is None:
+            return False
+        if mark:
+            kill_all_of(mark)
+        shutil.rmtree(path, ignore_errors=True)
+        return True
 
 
 def remove_sockets(directory: Path, pid: int) -> None:
@@ -150,11 +159,15 @@ def remove_sockets(directory: Path, pid: int) -> None:
 
 
 @contextlib.contextmanager
-def _claim_stale(path: Path) -> Iterator[bool]:
-    """Whether the host is gone; if so, nobody else finds that out until the end of the block."""
+def _claim_stale(path: Path) -> Iterator[str | None]:
+    """The mark of a system whose host is gone, "" where it had none, and `None` while it lives; nobody else finds out
+    until the end of the block."""
     stale, lock = _look(path)
     try:
-        yield stale
+        mark = b""
+        if stale and lock is not None:  # by the open descriptor: closing another one of the file would end the claim
+            mark = os.pread(lock, 64, 0)
+        yield mark.decode("ascii", "replace") if stale else None
     finally:
         if lock is not None:
             os.close(lock)

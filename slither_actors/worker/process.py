@@ -11,7 +11,7 @@ import attrs
 from slither_actors._code import Code
 from slither_actors._codec import encode
 from slither_actors.context import Context
-from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable
+from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
 from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable
@@ -71,10 +71,12 @@ class Worker(Server):
         try:
             work = self._work(message.run, message.job, sender)
             parcels = tuple([work.run(parcel) for parcel in message.parcels])
+            try:
+                self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
+            except TransportError as error:
+                raise InvalidOutcome(work.name, f"its results cannot be sent back: {error}") from None
         except BaseException as error:
             self.post(sender, _failure(message.number, error))
-        else:
-            self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
         # What the kernel did not take at once must not wait behind the next batch's user code: until it has left, the
         # batch is not over.
         self.drain(_RESULT_LIMIT_S)

@@ -112,8 +112,9 @@ class Leaf(Server):
     def do_log(self, text: str) -> None:
         _log.warning("%s", text)
 
-    def do_start_program(self) -> int:
-        return subprocess.Popen(["sleep", "60"]).pid
+    def do_start_program(self, *how: str) -> int:
+        options: dict[str, Any] = {"env": {}} if "bare" in how else {}
+        return subprocess.Popen(["sleep", "60"], start_new_session="detached" in how, **options).pid
 
     def do_start_timers(self) -> None:
         for number in (3, 1, 2):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 import time
 
@@ -16,11 +18,12 @@ from slither_actors import (
     RemoteError,
     ResultCountMismatch,
     StageDown,
+    SystemDown,
     WorkerCrashed,
 )
 from tests.helpers import jobs
 from tests.system.running import a_system, kill, nothing_left_behind, pid_of, restarted
-from tests.system.waiting import eventually
+from tests.system.waiting import eventually, living
 
 pytestmark = pytest.mark.system
 
@@ -163,6 +166,19 @@ def test_the_grandchildren_of_a_killed_worker_die_with_it(system, tmp_path):
     with pytest.raises(BatchTimeout):
         system.call_batch([1], breed, timeout_s=0.4)
     eventually(lambda: not os.path.exists(f"/proc/{note.read_text()}"), 2.0, "the grandchild is dead")
+
+
+def start_program(payloads):
+    return [subprocess.Popen(["sleep", "60"]).pid for _ in payloads]
+
+
+def test_the_programs_of_workers_die_with_a_host_that_is_killed(tidy):
+    with a_system() as system:
+        (program,) = payloads(system.dispatch([1], start_program))
+        os.kill(system._client._host.pid, signal.SIGKILL)
+        eventually(lambda: not living({program}), 1.0, "the program is gone, without anybody's doing")
+        with pytest.raises(SystemDown):
+            system.dispatch([1], jobs.double)
 
 
 def test_on_end_sees_every_item_as_it_leaves(system):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -155,14 +159,62 @@ def test_a_forked_child_of_a_dead_service_does_not_keep_the_tree_alive(service: 
     assert living(forked)
 
 
-@pytest.mark.parametrize("victim", ["sup/one", "sup", "service"])
-def test_programs_that_an_actor_started_die_with_it(service: Service, victim: str) -> None:
-    program = service.ask("call sup/one start_program")["answer"]
-    assert living({program})
+@pytest.fixture
+def start_program(service: Service) -> Iterator[Callable[[str], int]]:
+    """Lets an actor start a program of its own; ends what the test has left of it."""
+    started: list[int] = []
+
+    def start(how: str = "") -> int:
+        started.append(service.ask(f"call sup/one start_program {how}")["answer"])
+        assert living(started)
+        return started[-1]
+
+    yield start
+    for pid in living(started):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("victim", ["sup/one", "sup", "root", "admin", "service"])
+def test_programs_that_an_actor_started_die_with_it(
+    service: Service, start_program: Callable[[str], int], victim: str
+) -> None:
+    program = start_program("")
 
     service.kill(victim)
 
     eventually(lambda: not living({program}), 1.0, "the program is gone")
+
+
+@pytest.mark.parametrize("how", ["", "bare", "detached"])
+def test_programs_that_an_actor_started_die_when_the_service_sees_that_the_host_is_dead(
+    service: Service, start_program: Callable[[str], int], how: str
+) -> None:
+    """With an environment of their own, or in a session of their own, they are known by the other."""
+    program = start_program(how)
+    service.kill("host")
+
+    service.ask("stop")
+
+    eventually(lambda: not living({program}), 1.0, "the program is gone")
+    assert service.living() == {service.who["service"]}
+
+
+@pytest.mark.parametrize("how", ["", "detached"])
+def test_programs_that_host_and_service_left_behind_together_are_reaped(
+    service: Service, start_program: Callable[[str], int], how: str
+) -> None:
+    program = start_program(how)
+    os.kill(service.who["service"], signal.SIGSTOP)  # so that it sees nothing
+    service.kill("host")
+    wait_for_end(service.who["sup/one"], 1.0)
+    service.kill("service")
+    assert living({program})
+
+    command = [sys.executable, "-P", "-m", "slither_actors", "reap", "--json"]
+    done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+
+    assert str(service.directory) in json.loads(done.stdout)["removed"]
+    assert not living({program})
 
 
 def test_an_orderly_stop_leaves_nothing(service: Service) -> None:

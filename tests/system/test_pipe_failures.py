@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import threading
 import time
 
 import attrs
@@ -162,11 +163,38 @@ def test_a_kept_pipe_is_there_again_after_all_pipes_were_forgotten(system):
 
 def test_stopping_a_pipe_ends_its_open_runs_with_an_error(system):
     stream = begun(system)
-    system.stop_pipe(Line)
+    report = system.stop_pipe(Line, drain=False)
+    assert (report.pipe, report.runs_finished, report.runs_ended) == ("Line", 0, 1)
     with pytest.raises(PipeError) as caught:
         list(stream)
     assert isinstance(caught.value.reason, StageDown)
     assert works(system)
+
+
+def test_stopping_a_pipe_waits_for_a_run_that_is_open_and_loses_nothing_of_it(system):
+    stream = system.stream_pipe(Line, range(3000))
+    taken = [next(stream).payload]
+    taking = threading.Thread(target=lambda: taken.extend(item.payload for item in stream), daemon=True)
+    stopping = threading.Timer(0.0, lambda: reports.append(system.stop_pipe(Line)))
+    reports = []
+    stopping.start()
+    threading.Event().wait(0.1)
+    assert not reports, "it waits"
+    taking.start()
+    for thread in (taking, stopping):
+        thread.join(10.0)
+    assert taken == list(range(3000))
+    assert (reports[0].runs_finished, reports[0].runs_ended) == (1, 0)
+    eventually(lambda: not any("Line" in name for name in processes(system)), 2.0, "its processes are gone")
+
+
+def test_stopping_a_pipe_waits_no_longer_than_it_is_told_to(system):
+    stream = begun(system)
+    report = system.stop_pipe(Line, timeout_s=0.2)
+    assert (report.runs_finished, report.runs_ended) == (0, 1)
+    assert 0.2 <= report.duration_s < 5.0
+    with pytest.raises(PipeError):
+        list(stream)
 
 
 class Fragile(slither.Stage):

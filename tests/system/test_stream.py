@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import random
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -251,15 +253,170 @@ def test_a_source_may_close_the_stream_it_feeds(system):
     assert open_runs(system) == 0
 
 
+def test_on_end_may_close_the_stream(system):
+    stream = system.stream(
+        itertools.cycle(["raise", 1]), jobs.mishaps, batch_size=1, on_error="skip", on_end=lambda *_: stream.close()
+    )
+    assert list(stream) == []
+    assert open_runs(system) == 0
+
+
+class Taking(threading.Thread):
+    """Takes all of a stream in a thread of its own; `pause` is called after each item."""
+
+    def __init__(self, stream, pause=lambda: None):
+        super().__init__(daemon=True)
+        self.stream, self.pause = stream, pause
+        self.taken, self.error = [], None
+        self.start()
+
+    def run(self):
+        try:
+            for item in self.stream:
+                self.taken.append(item.payload)
+                self.pause()
+        except BaseException as error:
+            self.error = error
+
+
+def waiting(system, source):
+    """A stream, and a thread that waits for the rest of it for a minute."""
+    stream = system.stream(source, jobs.run_slow, batch_size=1, max_in_flight=2)
+    taking = Taking(stream)
+    eventually(lambda: taking.taken == [0] and source.pulled == 5 and stream._waiting.locked(), 5.0, "it waits")
+    return stream, taking
+
+
+class Sluggish(Counting):
+    def __iter__(self):
+        for number in super().__iter__():
+            yield jobs.Slow(60, number) if number else 0
+
+
+def test_closing_ends_the_iteration_of_another_thread_that_waits_for_a_result(system):
+    source = Sluggish()
+    stream, taking = waiting(system, source)
+    stream.close()
+    taking.join(5.0)
+    assert not taking.is_alive()
+    assert taking.error is None
+    assert taking.taken == [0]
+    assert open_runs(system) == 0
+    assert source.pulled == 5, "nothing more is pulled"
+    assert list(stream) == []
+
+
+def test_closing_ends_the_iteration_of_another_thread_that_is_busy_with_an_item(system):
+    """It has the rest of a batch before it, and gets nothing of that either."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def pause():
+        busy.set()
+        assert go_on.wait(5.0)
+
+    stream = system.stream(itertools.count(), jobs.same, batch_size=64)
+    taking = Taking(stream, pause)
+    assert busy.wait(5.0)
+    stream.close()
+    assert open_runs(system) == 0, "nobody waits for a result, so it is over at once"
+    go_on.set()
+    taking.join(5.0)
+    assert (taking.taken, taking.error) == ([0], None)
+
+
+def test_closing_ends_the_iteration_of_another_thread_that_is_in_the_source_as_soon_as_that_answers(system):
+    pulling, go_on = threading.Event(), threading.Event()
+
+    def source():
+        pulling.set()
+        assert go_on.wait(5.0)
+        yield 1
+
+    stream = system.stream(source(), jobs.same, batch_size=1)
+    taking = Taking(stream)
+    assert pulling.wait(5.0)
+    stream.close()
+    go_on.set()
+    taking.join(5.0)
+    assert (taking.taken, taking.error) == ([], None)
+    assert open_runs(system) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_closing_at_any_moment_ends_the_iteration_and_harms_no_other_run(system, seed):
+    stream = system.stream(itertools.count(), jobs.same, batch_size=1 + seed % 7)
+    taking = Taking(stream)
+    threading.Event().wait(random.Random(seed).uniform(0.0, 0.01))
+    stream.close()
+    taking.join(5.0)
+    assert not taking.is_alive()
+    assert taking.error is None
+    assert len(system.dispatch(range(50), jobs.same, batch_size=1)) == 50
+    assert open_runs(system) == 0
+
+
+def test_a_thread_that_asks_while_another_one_waits_is_told_so(system):
+    stream, taking = waiting(system, Sluggish())
+    for ask in (next, list):
+        with pytest.raises(slither.errors.StreamBusy, match="another thread waits for results of this stream"):
+            ask(stream)
+    stream.close()
+    taking.join(5.0)
+    assert taking.taken == [0], "the one who waited was not disturbed"
+
+
+def test_a_source_that_takes_from_the_stream_it_feeds_is_told_so(system):
+    def source():
+        yield next(stream)
+
+    stream = system.stream(source(), jobs.same)
+    with pytest.raises(slither.errors.StreamBusy):
+        next(stream)
+    assert open_runs(system) == 0
+
+
+def test_threads_may_take_turns_and_each_item_goes_to_one_of_them(system):
+    lock, stream = threading.Lock(), system.stream(range(2000), jobs.same, batch_size=3)
+
+    def turns():
+        while True:
+            with lock:
+                item = next(stream, None)
+            if item is None:
+                return
+            yield item
+
+    threads = [Taking(turns()) for _ in range(3)]
+    for thread in threads:
+        thread.join(10.0)
+    assert sorted(number for thread in threads for number in thread.taken) == list(range(2000))
+
+
+def test_ctrl_c_while_a_stream_waits_comes_out_and_it_can_be_closed_in_finally(system):
+    source = Sluggish()
+    stream = system.stream(source, jobs.run_slow, batch_size=1, max_in_flight=2)
+    next(stream)
+    alarm = threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+    alarm.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+    finally:
+        stream.close()
+        alarm.join()
+    assert open_runs(system) == 0
+    assert len(system.dispatch(range(10), jobs.double, batch_size=1)) == 10
+
+
 def test_a_failing_batch_ends_the_stream_after_what_came_before_it(system):
     given = [*range(100), "raise", *range(100)]
     taken = []
     with pytest.raises(slither.DispatchError) as caught:
-        taken.extend(item.payload for item in system.stream(given, jobs.mishaps, batch_size=4))
+        taken.extend(item.payload for item in system.stream(given, jobs.mishaps, batch_size=4, max_in_flight=1))
     assert isinstance(caught.value.reason, slither.RemoteError)
     assert caught.value.__cause__ is caught.value.reason
     assert caught.value.partial_results == [], "it has been yielded"
-    assert taken == list(range(len(taken)))
+    assert taken == list(range(100))
 
 
 def test_a_stream_keeps_the_newest_thousand_ends_and_counts_all(system):

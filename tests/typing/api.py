@@ -197,7 +197,7 @@ def pipes(system: slither.System) -> None:
     assert_type(outputs.dropped.total, int)
     with system.stream_pipe(Patient, ["a"]) as stream:
         assert_type([item.route for item in stream], list[str])
-    system.stop_pipe(Review)
+    assert_type(system.stop_pipe(Review), slither.DrainReport)
 
 
 def looking(system: slither.System) -> None:
@@ -265,6 +265,8 @@ def failures(system: slither.System) -> None:
         assert_type(error.why, str)
     except slither.SystemDown as error:
         assert_type(error.causes, tuple[str, ...])
+    except slither.StreamBusy as error:
+        print(error)
     except errors.SendQueueFull as error:
         assert_type(error.queued_bytes, int)
     except slither.SlitherError as error:

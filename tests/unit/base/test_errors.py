@@ -37,6 +37,7 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
         errors.ChildRefused("children/a", "not_found", "there is none"),
         "child children/a: not_found (there is none)",
     ),
+    "StreamBusy": (errors.StreamBusy(), "take turns, or give each thread a stream of its own"),
     "SystemDown": (
         errors.SystemDown("s", ("budget spent", "KeyError: 1")),
         "is down: budget spent, because KeyError: 1",

@@ -9,7 +9,8 @@ from slither_actors import telemetry
 from slither_actors.errors import InvalidOption
 from slither_actors.telemetry import Bus
 
-STOP = ("slither", "dispatch", "batch", "stop")
+STOP = ("slither", "dispatch", "run", "stop")
+MINE = ("shop", "order")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def bus():
         ("", True),
         (("slither",), True),
         ("slither.dispatch", True),
-        (telemetry.DISPATCH_BATCH, True),
+        (telemetry.DISPATCH_RUN, True),
         (STOP, True),
         ((*STOP, "more"), False),
         (("slither", "dis"), False),
@@ -111,7 +112,7 @@ def test_listening_looks_both_up_and_down(bus):
     assert not bus.listening(("slither",))
     bus.attach("a", STOP, print)
     assert bus.listening(("slither",))
-    assert bus.listening(telemetry.DISPATCH_BATCH)
+    assert bus.listening(telemetry.DISPATCH_RUN)
     assert bus.listening(STOP)
     assert bus.listening((*STOP, "more"))
     assert not bus.listening(telemetry.PIPE_RUN)
@@ -210,11 +211,11 @@ def test_a_broken_handler_of_many_threads_is_warned_about_once(bus, caplog):
 
 def test_the_functions_of_the_module_share_one_bus():
     heard = []
-    telemetry.attach("test", "slither.session", lambda *event: heard.append(event[0][-1]))
+    telemetry.attach("test", "shop.order", lambda *event: heard.append(event[0][-1]))
     try:
-        assert telemetry.listening(telemetry.SESSION)
-        telemetry.emit((*telemetry.SESSION, "lost"), {}, {})
-        with telemetry.capture(telemetry.SESSION) as events, telemetry.span(telemetry.SESSION):
+        assert telemetry.listening(MINE)
+        telemetry.emit((*MINE, "lost"), {}, {})
+        with telemetry.capture(MINE) as events, telemetry.span(MINE):
             pass
     finally:
         assert telemetry.detach("test")

@@ -12,9 +12,10 @@ import attrs
 from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
+from slither_actors.dispatch._outbox import send_all
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.errors import BatchTimeout, RemoteError, WorkerCrashed
+from slither_actors.errors import BatchTimeout, RemoteError, SendQueueFull, WorkerCrashed
 from slither_actors.item import Item
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
@@ -60,6 +61,7 @@ class World:
         self.workers = {}
         self.births = 0
         self.struck = set()  # items of batches that a death interrupted
+        self.refuses = 0.0  # how often a transport does not take a batch
         self.pool = Pool(self)
         self.supervisor = Supervisor(self)
 
@@ -214,7 +216,8 @@ class Worker(Node):
             return
         if isinstance(message, EndRun):
             self.queue.popleft()
-            assert self.jobs.pop(message.run, None), "told of the end of a run that it never saw"
+            seen = self.jobs.pop(message.run, None)
+            assert seen or self.world.refuses, "told of the end of a run that it never saw"
             return
         if not self.running:
             self.begin(message)
@@ -293,9 +296,15 @@ class Dispatcher(Node):
         self.carry_out()
 
     def carry_out(self):
-        for address, message in self.core.outbox:
-            self.world.send(self.name, address, message)
-        self.core.outbox.clear()
+        def post(to, message):
+            if isinstance(message, Batch | RunBatch) and self.world.rng.random() < self.world.refuses:
+                raise SendQueueFull(to, 2, 1)
+            self.world.send(self.name, to, message)
+
+        def refused(to, message, error):
+            self.core.refused(to, message, error, self.world.now)
+
+        send_all(self.core.outbox, post, refused)
 
     def choices(self):
         return [self.expire] if self.core.earliest <= self.world.now else []
@@ -452,7 +461,7 @@ class Service(Node):
                 ]
         for ends, items in self.ended:
             self.check_failure(ends.error, items)
-        if self.error is not None:
+        if self.error is not None and not isinstance(self.error.error, SendQueueFull):
             first = (self.error.batch_ref - 1) * self.size
             batch = self.fed[first : first + self.size]
             self.check_failure(self.error.error, batch)

@@ -5,8 +5,11 @@ import random
 
 import pytest
 
-from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S
-from tests.unit.dispatch.playing_world import Dispatcher, Service, World
+from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S, DispatchCore
+from slither_actors.dispatch.messages import Batch, Failed
+from slither_actors.errors import SendQueueFull
+from slither_actors.worker.messages import LeaseRequest
+from tests.unit.dispatch.playing_world import BOOM, Dispatcher, Service, World
 
 SEEDS = 150
 
@@ -63,7 +66,7 @@ def random_service(world, name, dispatcher):
     )
 
 
-def scenario(seed):
+def scenario(seed, refuses=0.0):
     world = World(seed)
     rng = world.rng
     for _ in range(rng.choice([1, 2, 4])):
@@ -73,6 +76,7 @@ def scenario(seed):
         random_service(world, f"run-{number}", rng.choice(dispatchers)) for number in range(rng.choice([1, 2, 5]))
     ]
     troubles = [rng.choice([0, 3, 10]), rng.choice([0, 0, 2])]
+    world.refuses = refuses
 
     def disturb():
         if troubles[0] and world.workers and rng.random() < 0.01:
@@ -97,6 +101,50 @@ def test_whatever_happens_nothing_is_lost_doubled_or_leaked(part):
         except BaseException:
             print(f"seed {seed}")
             raise
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_a_message_that_is_refused_ends_its_run_alone_and_leaks_nothing(part):
+    for seed in range(part, SEEDS, 5):
+        try:
+            scenario(seed, refuses=0.02)
+        except BaseException:
+            print(f"seed {seed}")
+            raise
+
+
+def test_a_run_that_is_refused_a_batch_ends_with_what_was_sent_before_and_others_go_on():
+    world = World(1)
+    world.birth()
+    dispatcher = Dispatcher(world, "dispatcher")
+    large, small = (Service(world, name, dispatcher, ["ok"] * 40, size=1) for name in ("large", "small"))
+    send = world.send
+
+    def full(sender, to, message):
+        if to == "large" and isinstance(message, Batch) and message.seq > 5:
+            raise SendQueueFull(to, 2, 1)
+        send(sender, to, message)
+
+    world.send = full
+    play(world, [large, small])
+    assert (large.over, payloads(large)) == ("halted", list(range(5)))
+    assert isinstance(large.error.error, SendQueueFull)
+    assert payloads(small) == list(range(40))
+    all_is_quiet(world)
+
+
+def test_words_of_a_failure_that_are_too_large_go_without_the_results():
+    core = DispatchCore()
+    batch = Batch("r", 1, 1, (), ())
+    core.refused("service", Failed("r", None, BOOM, 3, (batch,)), SendQueueFull("service", 2, 1), 0.0)
+    ((to, failed),) = core.outbox
+    assert (to, failed.run, failed.error, failed.batch_ref, failed.finished) == ("service", "r", BOOM, 3, ())
+
+
+@pytest.mark.parametrize("message", [Failed("r", None, BOOM, 3, ()), LeaseRequest(1)])
+def test_what_no_run_can_answer_for_is_an_error_of_the_dispatcher(message):
+    with pytest.raises(SendQueueFull):
+        DispatchCore().refused("somebody", message, SendQueueFull("somebody", 2, 1), 0.0)
 
 
 def lone(acts, *, workers=2, seed=1, **options):

@@ -1,13 +1,18 @@
 """Plays whoever stands around one run through a stage: the source before it, later stages and the service behind it."""
 
+import random
+
 from slither_actors.context import Context
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, OutPort
 from slither_actors.item import Item
 from slither_actors.pipe._stage_run import StagePlan, StageRun
+from slither_actors.policy import Skip
+from slither_actors.worker.executor import item_error
 from slither_actors.worker.parcel import pack_items, unpack_items
 
 SINK = 99
+WAYS = {"stages": {"next": (4, 3), "later": (3, 5)}, "then": "next"}
 
 
 def one_way_plan(policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=()):
@@ -36,9 +41,10 @@ class Neighbours:
         plan: the stage's part.
         handler: item -> answer; what it raises is a failure.
         feed: payloads, may be endless.
+        breaks: how often it sees to other things between two steps, as a probability.
     """
 
-    def __init__(self, rng, plan, handler, feed, *, size=4):
+    def __init__(self, rng, plan, handler, feed, *, size=4, breaks=0.0):
         self.rng = rng
         self.run = StageRun("r", "middle", plan)
         self.handler = handler
@@ -56,12 +62,15 @@ class Neighbours:
         self.ends = []
         self.fed = []
         self.exhausted = False
-        self.in_work = []
+        self.breaks = breaks
+        self.going_on = False
 
     def moves(self):
         moves = []
         if not self.exhausted and self.source.credit > 0:
             moves.append(self.push)
+        if self.going_on:
+            moves.append(self.work)
         moves += [lambda edge=edge: self.take(edge) for edge, messages in self.inbox.items() if messages]
         return moves
 
@@ -104,22 +113,29 @@ class Neighbours:
             self.work()
 
     def work(self):
-        """As the actor does."""
+        """As the actor does, with turns of a random number of steps."""
+        self.going_on = False
         self.send(self.run.flush())
-        while (items := self.run.next_batch()) is not None:
-            for item in items:
-                self.handle(item)
+        while self.run.ready:
+            if self.rng.random() < self.breaks:
+                self.going_on = True
+                return
+            items = self.run.next_batch()
+            if items is not None:
+                self.run.begin(self.handle(items))
+            while self.run.step() and self.rng.random() >= self.breaks:
+                pass
             self.send(self.run.flush())
 
-    def handle(self, item):
-        from slither_actors.worker.executor import item_error
-
-        try:
-            answer = self.handler(item)
-        except Exception as error:
-            self.run.failure([item], item_error(error))
-        else:
-            self.run.outcome(item, answer)
+    def handle(self, items):
+        for item in items:
+            try:
+                answer = self.handler(item)
+            except Exception as error:
+                self.run.failure([item], item_error(error))
+            else:
+                self.run.outcome(item, answer)
+            yield
 
     def send(self, messages):
         for _, message in messages:
@@ -132,3 +148,17 @@ class Neighbours:
     @property
     def done(self):
         return self.run.over and all(edge.done for edge in self.consumers.values())
+
+
+def play(handler, feed, *, policy=None, seed=0, **plan):
+    """Everything there is to take, taken; each name with its items."""
+    given = {**WAYS, **plan}
+    around = Neighbours(random.Random(seed), one_way_plan(policy or Skip(), **given), handler, feed)
+    while around.step():
+        pass
+    assert around.done, "the run stalls"
+    return around
+
+
+def payloads(around, name):
+    return [item.payload for item in around.arrived[name]]

@@ -1,13 +1,18 @@
 """Plug-in stages, made by hand and called without any actor system."""
 
+import itertools
+
 import attrs
 import pytest
 
 import slither_actors as slither
 from slither_actors import Context, DefinitionError, InvalidOption, Item, NoProcess
 from slither_actors._validators import positive_int
-from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
+from slither_actors.errors import SendQueueFull
+from slither_actors.otp.child import ExitReason
 from slither_actors.pipe._stage_run import StagePlan
+from slither_actors.pipe.stage import _GoOn
 from slither_actors.policy import Halt, Skip
 from slither_actors.worker.parcel import pack_items, unpack_items
 from tests.unit.pipe.playing_edges import one_way_plan
@@ -113,7 +118,8 @@ class Bench:
 
     def __init__(self, cls, policy=None, **plan):
         self.sent = []
-        self.stage = type(cls.__name__, (cls,), {"post": lambda _, to, message: self.sent.append(message)})()
+        actor = {"post": lambda _, to, message: self.sent.append(message), "address": "itself"}
+        self.stage = type(cls.__name__, (cls,), actor)()
         self.stage._on_open(OpenRun("r", one_way_plan(policy or Halt(), **plan)), "service")
         assert isinstance(self.sent.pop(), RunOpened)
         self.seq = 0
@@ -125,7 +131,20 @@ class Bench:
             self.stage._on_batch(Batch("r", 1, self.seq, (pack_items(items),), ()), "source")
         if last:
             self.stage._on_complete(Complete("r", 1, self.seq), "source")
+        self.go_on_to_the_end()  # a slow machine may make turns of it
         return items
+
+    def go_on_to_the_end(self):
+        while self.go_on():
+            pass
+
+    def go_on(self):
+        """What the stage told itself; false if it told nothing."""
+        notes = self.of(_GoOn)
+        self.sent = [message for message in self.sent if not isinstance(message, _GoOn)]
+        for note in notes:
+            self.stage._on_go_on(note, "itself")
+        return bool(notes)
 
     def results(self):
         return [item.payload for batch in self.batches() for item in unpack_items(batch.parcels)]
@@ -227,6 +246,109 @@ def test_a_batch_handler_that_fails_fails_for_all_its_items(word, text):
     assert (kind, payloads) == ("skipped", [word, "b"])
     assert text in error
     assert bench.results() == []
+
+
+class Numbers(slither.Stage):
+    """Each item becomes all numbers."""
+
+    def handle_item(self, item, ctx):
+        return slither.Emit(self.numbers()) if item.payload == "all" else item
+
+    def numbers(self):
+        self.closed = False
+        try:
+            yield from itertools.count()
+        finally:
+            self.closed = True
+
+
+def endless():
+    """A stage that is in the middle of an item that never ends, with credit for all of it."""
+    bench = Bench(Numbers, window=10**9)
+    bench.stage._on_batch(Batch("r", 1, 1, (pack_items([Item.wrap("all")]),), ()), "source")
+    return bench
+
+
+def test_an_item_that_never_ends_is_worked_on_in_turns_and_others_come_in_between():
+    bench = endless()
+    sent = len(bench.results())
+    assert sent > 0, "what there is goes out at the end of a turn"
+    bench.stage._on_open(OpenRun("other", one_way_plan(Halt())), "service")
+    bench.stage._on_batch(Batch("other", 1, 1, (pack_items([Item.wrap("mine")]),), ()), "source")
+    assert bench.results()[sent:] == ["mine"]
+    assert len(bench.of(_GoOn)) == 1
+    assert bench.go_on()
+    assert len(bench.of(_GoOn)) == 1
+    assert len(bench.results()) > sent + 1
+
+
+def test_whatever_arrives_meanwhile_there_is_one_note_to_go_on():
+    bench = endless()
+    for _ in range(3):
+        bench.stage._on_ask(Ask("r", 99, 10**9 + 5), "service")
+    assert len(bench.of(_GoOn)) == 1
+
+
+def test_a_closed_run_closes_what_an_item_was_becoming():
+    bench = endless()
+    bench.stage._on_close(CloseRun("r"), "service")
+    assert bench.stage.closed
+    bench.go_on()
+    assert not bench.of(_GoOn)
+
+
+def test_a_stage_that_ends_closes_what_items_were_becoming():
+    bench = endless()
+    bench.stage.terminate(ExitReason("shutdown"))
+    assert bench.stage.closed
+
+
+def test_a_generator_that_cannot_be_closed_harms_nobody(caplog):
+    class Stubborn(Numbers):
+        def numbers(self):
+            try:
+                yield from itertools.count()
+            finally:
+                raise ValueError("not now")
+
+    bench = Bench(Stubborn, window=10**9)
+    bench.stage._on_batch(Batch("r", 1, 1, (pack_items([Item.wrap("all")]),), ()), "source")
+    bench.stage._on_close(CloseRun("r"), "service")
+    assert "ValueError: not now" in caplog.text
+    bench.stage._on_open(OpenRun("r", one_way_plan(Halt())), "service")
+
+
+@pytest.mark.parametrize("full", [Batch, Complete])
+def test_a_queue_that_is_full_ends_the_run_and_closes_what_an_item_was_becoming(full):
+    bench = Bench(Numbers)
+    post = type(bench.stage).post
+
+    def refuse(stage, to, message):
+        if isinstance(message, full):
+            raise SendQueueFull(to, 2, 1)
+        post(stage, to, message)
+
+    type(bench.stage).post = refuse
+    bench.feed("all" if full is Batch else "one", last=True)
+    (failed,) = bench.of(Failed)
+    assert isinstance(failed.error, SendQueueFull)
+    assert not bench.stage._runs
+    assert full is Complete or bench.stage.closed
+
+
+def test_words_of_a_failure_that_are_too_large_go_without_the_results():
+    bench = Bench(Explosive, Halt())
+    post = type(bench.stage).post
+
+    def refuse(stage, to, message):
+        if isinstance(message, Failed) and message.finished:
+            raise SendQueueFull(to, 2, 1)
+        post(stage, to, message)
+
+    type(bench.stage).post = refuse
+    bench.feed(1, ValueError("boom"))
+    (failed,) = bench.of(Failed)
+    assert (str(failed.error), failed.finished) == ("ValueError: boom", ())
 
 
 def test_the_error_of_a_user_class_reaches_others_as_text():

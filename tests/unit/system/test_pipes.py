@@ -7,10 +7,10 @@ import time
 import pytest
 
 import slither_actors as slither
-from slither_actors import ChildRefused, DispatchConfig, NoProcess, StartError, UnknownPool
+from slither_actors import ChildRefused, DispatchConfig, InvalidOption, NoProcess, StartError, UnknownPool
 from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.system import pipes as module
-from slither_actors.system.pipes import Pipes
+from slither_actors.system.pipes import DrainReport, Pipes
 
 
 class First(slither.Pipe):
@@ -123,9 +123,82 @@ def test_what_is_kept_stays_and_what_idles_goes(pipes, tree, monkeypatch):
     time.sleep(0.001)
     pipes.stop_idle()
     assert tree.children == ["First-1"]
-    assert pipes.stop(First)
-    assert not pipes.stop(First)
+    assert pipes.stop(First, 0.0).runs_ended == 0
+    assert pipes.stop(First, 0.0) == DrainReport("First", 0, 0, 0.0)
     assert tree.children == []
+
+
+class Stopping(threading.Thread):
+    """Stops a pipe in a thread of its own, which has begun to wait when this is made."""
+
+    def __init__(self, pipes, timeout_s=5.0):
+        super().__init__(daemon=True)
+        self.pipes, self.timeout_s, self.report = pipes, timeout_s, None
+        self.start()
+        while First in pipes._running or First not in pipes._leaving:
+            time.sleep(0.001)
+
+    def run(self):
+        self.report = self.pipes.stop(First, self.timeout_s)
+
+
+def test_a_pipe_that_is_drained_stops_with_its_last_run(pipes, tree):
+    first, second = pipes.begin(First), pipes.begin(First)
+    stopping = Stopping(pipes)
+    pipes.end(first)
+    assert tree.children == ["First-1"]
+    pipes.end(second)
+    stopping.join(5)
+    assert tree.children == []
+    assert (stopping.report.pipe, stopping.report.runs_finished, stopping.report.runs_ended) == ("First", 2, 0)
+    assert 0 < stopping.report.duration_s < 5
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.01])
+def test_runs_that_take_longer_are_counted_as_ended(pipes, tree, timeout_s):
+    pipes.begin(First)
+    report = pipes.stop(First, timeout_s)
+    assert (report.runs_finished, report.runs_ended) == (0, 1)
+    assert report.duration_s >= timeout_s
+    assert tree.children == []
+
+
+def test_a_run_that_begins_while_a_pipe_is_drained_starts_it_anew_and_is_not_waited_for(pipes, tree):
+    old = pipes.begin(First)
+    stopping = Stopping(pipes)
+    new = pipes.begin(First)
+    assert (old.child_id, new.child_id) == ("First-1", "First-2")
+    pipes.end(old)
+    stopping.join(5)
+    assert tree.children == ["First-2"]
+    assert stopping.report.runs_finished == 1
+
+
+def test_who_drains_a_pipe_twice_drains_it_once(pipes, tree):
+    run = pipes.begin(First)
+    both = [Stopping(pipes), Stopping(pipes)]
+    pipes.end(run)
+    for stopping in both:
+        stopping.join(5)
+    assert tree.calls == [("start", "First-1"), ("stop", "First-1")]
+    assert pipes.stop(First, 5.0).runs_finished == 0
+
+
+def test_a_second_stop_may_be_in_more_of_a_hurry(pipes, tree):
+    pipes.begin(First)
+    stopping = Stopping(pipes, 0.2)
+    assert pipes.stop(First, 0.0).runs_ended == 1
+    assert tree.children == []
+    stopping.join(5)
+    assert stopping.report.runs_ended == 1
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "5", None])
+def test_a_time_that_is_none_is_refused_before_anything_stops(pipes, tree, wrong):
+    pipes.start(First)
+    with pytest.raises(InvalidOption, match="timeout_s"):
+        pipes.stop(First, wrong)
+    assert tree.children == ["First-1"]
 
 
 def test_nothing_idles_before_its_time(pipes, tree):

@@ -142,6 +142,31 @@ def test_a_full_queue_is_an_error_and_loses_nothing_that_was_taken(make_hub: Mak
     pump(here, deaf, until=lambda: len(deaf.inbox) == taken + 1)
 
 
+def test_word_of_a_refusal_gets_out_behind_a_message_of_any_size(make_hub: MakeHub) -> None:
+    here, deaf = make_hub(queue_limit_bytes=100_000), make_hub()
+    here.send(deaf.address, b"x" * 5_000_000)
+    with pytest.raises(SendQueueFull):
+        here.send(deaf.address, b"x" * 70_000)
+
+    here.send(deaf.address, "refused")
+
+    pump(here, deaf, until=lambda: len(deaf.inbox) == 2)
+    assert inbox_of(deaf)[1] == "refused"
+
+
+def test_a_flood_of_small_messages_is_an_error_too(make_hub: MakeHub) -> None:
+    here, deaf = make_hub(queue_limit_bytes=1_000_000), make_hub()
+
+    def fill() -> None:
+        for _ in range(100_000):
+            here.send(deaf.address, b"x" * 1000)
+
+    with pytest.raises(SendQueueFull):
+        fill()
+
+    assert here.queued_bytes(deaf.address) < 1_100_000
+
+
 @pytest.mark.parametrize("error", [ImportError, SystemExit])
 def test_a_message_that_cannot_be_read_stands_in_the_inbox_as_such(
     make_hub: MakeHub, error: type[BaseException]

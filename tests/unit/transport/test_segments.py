@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from slither_actors.transport import _segments, framing
-from slither_actors.transport._segments import LEAST_BYTES, Mapping, Segments, passage_of, receive
+from slither_actors.transport._segments import LEAST_BYTES, MOST_RECEIVED, MOST_SENT, Mapping, Segments, passage_of
 from slither_actors.transport.framing import KEPT_BUFFER
 from slither_actors.transport.hub import Hub
 from tests.unit.transport.hubs import MakeHub, exit_code, fork, inbox_of, open_descriptors, pump
 
 LARGE = 2 * LEAST_BYTES
+LIMIT = 1 << 30
 
 
 class Blob:
@@ -104,11 +105,13 @@ def test_a_relay_passes_the_segment_on_and_others_copy(make_hub: MakeHub, kind: 
 
     (passed,), (copied,) = exchange(relay, there, passing), exchange(editor, there, edited)
 
-    def inode(arrived: Blob) -> int:
-        return os.fstat(_segments._owner(arrived.data).passage.fd).st_ino
+    def passed_on(hub: Hub) -> bool:
+        return not hub.segments._filled
 
-    assert inode(passed) == inode(passing)
-    assert inode(copied) != inode(edited)
+    assert came_by_segment(passed)
+    assert passed_on(relay)
+    assert came_by_segment(copied)
+    assert not passed_on(editor)
     assert bytes(copied.data[:2]) == b"e\1"
 
 
@@ -116,16 +119,16 @@ def test_a_segment_is_used_again_only_when_nobody_holds_it() -> None:
     segments = Segments()
     held = []
     for number in range(3):
-        passage = segments.put([memoryview(bytes([number]) * LARGE)])
+        passage = segments.put([memoryview(bytes([number]) * LARGE)], LIMIT)
         assert passage is not None
-        held += receive(passage, [LARGE])
+        held += segments.receive(passage, [LARGE])
         del passage
     assert [bytes(view[:1]) for view in held] == [b"\0", b"\1", b"\2"]
-    before = {os.fstat(segment.fd).st_ino for segment in segments._kept}
+    before = {os.fstat(segment.fd).st_ino for segment in segments._filled}
     del held[1]
     gc.collect()
 
-    again = segments.put([memoryview(b"z" * LARGE)])
+    again = segments.put([memoryview(b"z" * LARGE)], LIMIT)
 
     assert again is not None
     assert os.fstat(again.fd).st_ino in before
@@ -142,44 +145,59 @@ def test_a_segment_on_its_way_is_not_used_again(make_hub: MakeHub) -> None:
     assert [bytes(one.data) for one in arrived] == [bytes([number]) * LARGE for number in range(12)]
 
 
-def test_what_a_killed_receiver_held_is_free_again(make_hub: MakeHub) -> None:
+def test_what_a_killed_receiver_held_is_free_again() -> None:
     segments = Segments()
-    under_way = [segments.put([memoryview(b"x" * LARGE)])]
+    under_way = [segments.put([memoryview(b"x" * LARGE)], LIMIT)]
 
     def hold() -> bool:
         assert under_way[0] is not None
-        views = receive(under_way[0], [LARGE])
+        views = segments.receive(under_way[0], [LARGE])
         signal.pause()
         return bool(views)
 
     pid = fork(hold)
     under_way.clear()
-    (segment,) = segments._kept
+    (segment,) = segments._filled
     assert not segment.is_free()
     os.kill(pid, signal.SIGKILL)
     assert exit_code(pid) == -signal.SIGKILL
     assert segment.is_free()
 
 
-def test_no_more_is_kept_than_allowed() -> None:
-    segments = Segments(keep_bytes=3 * LARGE)
-    held = [segments.put([memoryview(b"x" * LARGE)]) for _ in range(6)]
+def test_no_more_is_with_others_than_the_limit_allows() -> None:
+    segments = Segments()
+    held = [segments.put([memoryview(b"x" * LARGE)], 3 * LARGE) for _ in range(5)]
+    assert [passage is None for passage in held] == [False, False, False, True, True]
+    assert segments.put([memoryview(b"y" * 4 * LARGE)], 3 * LARGE) is None, "larger than the limit"
 
-    assert all(held)
-    assert sum(segment.size for segment in segments._kept) <= 3 * LARGE
-    too_large = segments.put([memoryview(b"y" * (4 * LARGE))])
-    assert too_large is not None
-    (view,) = receive(too_large, [4 * LARGE])
-    assert bytes(view[:1]) == b"y"
-    assert sum(segment.size for segment in segments._kept) <= 3 * LARGE
+    held.clear()
+
+    assert segments.put([memoryview(b"y" * 2 * LARGE)], 3 * LARGE) is not None, "idle ones make room"
+    assert len(segments._filled) == 1
 
 
-def test_idle_segments_of_the_wrong_size_make_room() -> None:
-    segments = Segments(keep_bytes=4 * LARGE)
-    for size in (LARGE, LARGE, LARGE, 4 * LARGE):
-        segments.put([memoryview(b"x" * size)])
+def test_no_more_segments_are_with_others_than_they_have_descriptors_for() -> None:
+    segments = Segments()
+    held = [segments.put([memoryview(b"x" * LARGE)], 1 << 40) for _ in range(MOST_SENT + 2)]
+    assert [passage is None for passage in held] == [False] * MOST_SENT + [True] * 2
 
-    assert [segment.size for segment in segments._kept] == [4 * LARGE]
+
+def test_who_holds_many_gets_copies(make_hub: MakeHub) -> None:
+    """Or each result that somebody collects would cost a descriptor."""
+    there = make_hub()
+    senders = [make_hub() for _ in range(MOST_RECEIVED // MOST_SENT + 2)]
+    collected = [exchange(sender, there, blob(n))[0] for sender in senders for n in range(MOST_SENT)]
+
+    assert sum(came_by_segment(one) for one in collected) == MOST_RECEIVED
+    assert [bytes(one.data) for one in collected] == [bytes([n]) * LARGE for _ in senders for n in range(MOST_SENT)]
+
+
+def test_what_goes_beyond_arrives_through_the_socket(make_hub: MakeHub) -> None:
+    here, there = make_hub(), make_hub()
+    collected = [exchange(here, there, blob(number))[0] for number in range(MOST_SENT + 10)]
+
+    assert sum(came_by_segment(one) for one in collected) == MOST_SENT
+    assert [bytes(one.data) for one in collected] == [bytes([number]) * LARGE for number in range(MOST_SENT + 10)]
 
 
 def test_descriptors_stay_flat_and_are_gone_in_the_end(make_hub: MakeHub) -> None:
@@ -193,7 +211,7 @@ def test_descriptors_stay_flat_and_are_gone_in_the_end(make_hub: MakeHub) -> Non
     del arrived
     gc.collect()
 
-    assert open_descriptors() <= before + 4  # the two segments that take turns, with two descriptors each
+    assert open_descriptors() <= before + 4  # two segments that take turns, with two descriptors each
     here.segments.release()
     assert open_descriptors() == before
 
@@ -226,11 +244,12 @@ def test_without_shared_memory_they_go_through_the_socket(make_hub: MakeHub, mon
     assert not came_by_segment(arrived)
 
 
-def test_a_part_of_a_segment_is_copied(make_hub: MakeHub) -> None:
-    """Only all of it can be passed on as it is."""
-    passage = Segments().put([memoryview(b"a" * LARGE), memoryview(b"b" * LARGE)])
+def test_only_a_whole_segment_is_passed_on() -> None:
+    segments = Segments()
+    segments.relays = True
+    passage = segments.put([memoryview(b"a" * LARGE), memoryview(b"b" * LARGE)], LIMIT)
     assert passage is not None
-    views = receive(passage, [LARGE, LARGE])
+    views = [memoryview(buffer) for buffer in segments.receive(passage, [LARGE, LARGE])]
 
     assert passage_of(views) is passage
     assert passage_of([view.toreadonly() for view in views]) is passage

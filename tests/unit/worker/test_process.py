@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from slither_actors import Context, InvalidOutcome, NotImportable, RemoteError
+from slither_actors.errors import SendQueueFull
 from slither_actors.item import Item
 from slither_actors.worker.executor import code_of
 from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce, Vacate
@@ -114,6 +115,21 @@ def test_an_unpicklable_result_is_told_by_its_place_and_type(bench):
     error = bench.run([1, 2], lambda payloads: [1, __import__("threading").Lock()]).error
     assert isinstance(error, InvalidOutcome)
     assert "result 1 (lock)" in str(error)
+
+
+def test_results_that_the_queue_does_not_take_are_a_failed_batch_that_says_what_to_do(bench):
+    keep = bench.post
+
+    def full(to, message):
+        if isinstance(message, BatchDone):
+            raise SendQueueFull(to, 2000, 1000)
+        keep(to, message)
+
+    bench.post = full
+    failed = bench.run([1], jobs.double)
+    assert isinstance(failed, BatchFailed)
+    assert isinstance(failed.error, InvalidOutcome)
+    assert "use a smaller batch_size" in str(failed.error)
 
 
 def test_an_executor_that_cannot_be_made_fails_every_batch_with_the_same_reason(bench):

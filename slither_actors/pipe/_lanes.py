@@ -1,0 +1,75 @@
+"""The ways out of a stage: items wait here for a full batch, with what they were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from slither_actors.dispatch._edges import OutEdge
+from slither_actors.errors import NotPicklable
+from slither_actors.item import Item
+from slither_actors.worker.parcel import Parcel, pack_items
+
+
+class Emission:
+    """An item that becomes many, one by one. It may fail once, also after some of them have gone."""
+
+    def __init__(self, item: Item, payloads: Iterator[Any]) -> None:
+        self.item = item
+        self.payloads = payloads
+        self.empty = True
+        self.failed = False
+
+    def close(self) -> None:
+        """Let user code leave its generator; raises what that raises."""
+        close = getattr(self.payloads, "close", None)
+        if close is not None:
+            close()
+
+
+# What an item on a lane was made of.
+Origin = Item | Emission
+
+
+class Lane:
+    """An edge, and the items that wait for a full batch on it. Each has beside it what it was made of."""
+
+    def __init__(self, edge: OutEdge, holds: bool) -> None:
+        self.edge = edge
+        self.holds = holds
+        self.items: list[Item] = []
+        self.origins: list[Origin] = []
+
+    @property
+    def full(self) -> bool:
+        return len(self.items) >= self.edge.port.batch_size
+
+    def pack(self, *, everything: bool) -> list[tuple[Origin, NotPicklable]]:
+        """Form batches; returns the origins of items that cannot travel, and why they cannot."""
+        size = self.edge.port.batch_size
+        stuck: list[tuple[Origin, NotPicklable]] = []
+        while self.items and (everything or not self.holds or len(self.items) >= size):
+            items, origins = self.items[:size], self.origins[:size]
+            del self.items[:size], self.origins[:size]
+            try:
+                parcels = [pack_items(items)]
+            except NotPicklable:
+                parcels, culprits = _pack_one_by_one(items, origins)
+                stuck += culprits
+            if parcels:
+                self.edge.put(tuple(parcels))
+        return stuck
+
+
+def _pack_one_by_one(
+    items: list[Item], origins: list[Origin]
+) -> tuple[list[Parcel], list[tuple[Origin, NotPicklable]]]:
+    """Parcels of what can travel, and the origins of what cannot."""
+    parcels = []
+    stuck = []
+    for item, origin in zip(items, origins, strict=True):
+        try:
+            parcels.append(pack_items([item]))
+        except NotPicklable as error:
+            stuck.append((origin, error))
+    return parcels, stuck

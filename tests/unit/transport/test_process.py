@@ -1,0 +1,70 @@
+"""Killing what a dead system left, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from slither_actors.transport.process import MARK, kill_all_of
+from slither_actors.transport.rundir import RunDirectory, remove_if_stale
+
+LIMIT_S = 5.0
+
+Sleeper = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Sleeper]:
+    """Starts programs that sleep, with such a mark; all are ended afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(mark: str | None = None, *, session: bool = False) -> subprocess.Popen[bytes]:
+        env = {"PATH": os.environ["PATH"], **({} if mark is None else {MARK: mark})}
+        started.append(subprocess.Popen(["sleep", "60"], env=env, start_new_session=session))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_what_carries_the_mark_is_killed_and_what_looks_like_it_is_not(sleeper: Sleeper) -> None:
+    ours = [sleeper("abc"), sleeper("abc", session=True)]
+    others = [sleeper("abcd"), sleeper("ab"), sleeper(""), sleeper(), sleeper("x\nabc")]
+
+    kill_all_of("abc")
+
+    assert [process.wait(LIMIT_S) for process in ours] == [-signal.SIGKILL] * 2
+    assert [process.poll() for process in others] == [None] * 5
+
+
+def test_what_belongs_to_the_session_is_killed_without_a_mark(sleeper: Sleeper) -> None:
+    ours, other = sleeper(session=True), sleeper(session=True)
+
+    kill_all_of("abc", session=ours.pid)
+
+    assert ours.wait(LIMIT_S) == -signal.SIGKILL
+    assert other.poll() is None
+
+
+@pytest.mark.parametrize("mark", ["abc", ""])
+def test_who_removes_the_directory_of_a_dead_system_kills_what_carries_its_mark(
+    base: Path, sleeper: Sleeper, mark: str
+) -> None:
+    ours, other, unmarked = sleeper("abc"), sleeper("other"), sleeper("")
+    pid = os.fork()
+    if not pid:
+        claimed = RunDirectory.create("one", mark)
+        os._exit(0 if claimed.path.exists() else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+    assert remove_if_stale(base / f"slither-{os.getuid()}-one")
+
+    assert (ours.poll() if not mark else ours.wait(LIMIT_S)) == (-signal.SIGKILL if mark else None)
+    assert [other.poll(), unmarked.poll()] == [None, None]
