@@ -94,8 +94,6 @@ class Outgoing:
 
     def apart(self, parts: list[Any], segments: Segments) -> tuple[list[Any], Passage | None]:
         """The same message, with its buffers in a segment if they are large."""
-        if len(parts) == 1:
-            return parts, None
         size, passage = framing.size_of(parts), None
         if self._passes_segments and len(parts) > 2 and size > LEAST_BYTES:
             passage = segments.put(parts[2:], self._limit)
@@ -108,7 +106,8 @@ class Outgoing:
         Raises:
             SendQueueFull: too much waits already; nothing of the message was queued.
         """
-        if self.queued_bytes > (self._limit if sum(map(len, parts)) > _SMALL else self._ceiling):
+        full = self.queued_bytes > self._limit
+        if full and (framing.size_of(parts) > _SMALL or self.queued_bytes > self._ceiling):
             raise SendQueueFull(self.address, self.queued_bytes, self._limit)
         self._enqueue(parts, payload, passage)
 
@@ -145,11 +144,13 @@ class Outgoing:
             raise
 
     def _enqueue(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None) -> None:
-        for part in parts[:-1]:
-            self.queue.append((part, MORE, passage))
-            passage = None
+        size = len(parts[-1])
+        if len(parts) > 1:
+            for part in parts[:-1]:
+                self.queue.append((part, MORE, passage))
+                passage = None
+            size = framing.size_of(parts)
         self.queue.append((parts[-1], payload, passage))
-        size = framing.size_of(parts)
         self.queued_bytes += size
         if size > _SMALL:
             self._ceiling = self.queued_bytes + self._limit
@@ -163,22 +164,29 @@ class Outgoing:
     def flush(self) -> bool:
         """Write what the kernel takes of the queue, many parts at once; false if the peer is gone."""
         while self.queue:
-            passage = self.queue[0][2]
+            part, _, passage = self.queue[0]
             try:
-                sent = self._send(self._next_parts(), passage)
+                # most often there is one small message alone, and it leaves whole
+                alone = len(self.queue) == 1 and passage is None
+                sent = self.sock.send(part) if alone else self._send(self._next_parts(), passage)
             except BlockingIOError:
                 self._arm(True)
                 return True
             except OSError:
                 return False
             self.queued_bytes -= sent
-            self._drop(sent)
+            if self.queued_bytes:
+                self._drop(sent)
+            else:
+                self.queue.clear()
         self._ceiling = self._limit
         self._arm(False)
         return True
 
     def _next_parts(self) -> list[bytes | memoryview]:
         """What one call can write: a descriptor goes with the first byte of a call."""
+        if not self._passes_segments:
+            return [part for part, _, _ in islice(self.queue, _GATHER)]
         parts: list[bytes | memoryview] = []
         for part, _, passage in islice(self.queue, _GATHER):
             if parts and passage is not None:
@@ -249,9 +257,9 @@ class Incoming:
     def _decode(self, body: memoryview, buffers: list[bytearray] | framing.Apart, segments: Segments) -> Any:
         """The message of one frame, or `Undecodable`."""
         try:
-            if isinstance(buffers, framing.Apart):
-                return framing.decode(body, segments.receive(self._passages.popleft(), buffers.sizes))
-            return framing.decode(body, buffers)
+            if isinstance(buffers, list):
+                return framing.decode(body, buffers)
+            return framing.decode(body, segments.receive(self._passages.popleft(), buffers.sizes))
         except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
             return Undecodable(f"{type(error).__name__}: {error}")
 

@@ -105,7 +105,9 @@ class Hub:
             if link is None:
                 self._note(Undelivered(to, payload), to)
                 return
-            parts, passage = link.apart(parts, self.segments)
+            passage = None
+            if len(parts) > 1:
+                parts, passage = link.apart(parts, self.segments)
             if self._corked:
                 link.hold(parts, payload, passage)
                 self._held[to] = link
