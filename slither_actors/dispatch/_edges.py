@@ -16,22 +16,19 @@ class InEdge:
     """A consumer's end: what it has received and still holds, and how much more it lets come.
 
     A batch is *held* from its arrival until it is settled: handed on and taken by whoever comes next.
-
-    Args:
-        port: the edge.
-        share: which share of the window may be held back, so that an `Ask` does not follow each batch. A quarter where
-            work waits for it, so that the flow never runs dry.
     """
 
     __slots__ = ("_limit", "_step", "held", "last_seq", "port", "received")
 
-    def __init__(self, port: InPort, share: float = 0.25) -> None:
+    def __init__(self, port: InPort) -> None:
         self.port = port
         self.received = 0
         self.held = 0
         self.last_seq: int | None = None
         self._limit = port.window
-        self._step = max(1, int(port.window * share))
+        # Credit is given in steps, so that an Ask does not follow each batch; a quarter of the window at most is
+        # held back, so the flow never runs dry.
+        self._step = max(1, port.window // 4)
 
     @property
     def done(self) -> bool:

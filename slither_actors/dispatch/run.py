@@ -115,8 +115,7 @@ class Run:
         self._ends = ends
         self._hooks = hooks
         self._out = OutEdge(plan.run, plan.source)
-        # what has come this far only waits to be taken
-        self._sinks = {port.edge: InEdge(port, share=0.5) for port in plan.sinks}
+        self._sinks = {port.edge: InEdge(port) for port in plan.sinks}
         self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
         self._watches: list[int] = []
         self._ending = threading.Lock()
