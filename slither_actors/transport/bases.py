@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ from slither_actors.transport.address import RUN_DIRECTORY
 BASES = ("unix", "tcp")
 
 _ANSWER_LIMIT = timedelta(seconds=10)
+_ATTEMPTS = 3
 
 
 @message
@@ -21,7 +22,30 @@ class WhereAreYou:
     """Asked by Thespian's means: the address of your hub, as a string."""
 
 
-def fresh_capabilities(base: str, directory: str) -> dict[str, Any]:
+def start_system(base: str, directory: str, clear: Callable[[], None]) -> tuple[dict[str, Any], Any, Any]:
+    """Start a system: what it takes to join it, Thespian's client, and the system base behind that.
+
+    Args:
+        base: one of `BASES`.
+        directory: the run directory.
+        clear: ends what a start that failed has left. A port may be taken in the moment between the look and the start,
+            and Thespian gives its admin two seconds, so that is tried again.
+    """
+    from thespian.actors import ActorSystemException
+
+    attempts_left = _ATTEMPTS
+    while True:
+        attempts_left -= 1
+        joining = _fresh_capabilities(base, directory)
+        try:
+            return joining, *open_system(base, joining, may_start=True)
+        except ActorSystemException:
+            clear()
+            if not attempts_left:
+                raise
+
+
+def _fresh_capabilities(base: str, directory: str) -> dict[str, Any]:
     """What a new system of this base is told of the machine; who wants to join it must say the same."""
     capabilities: dict[str, Any] = {RUN_DIRECTORY: directory}
     if base == "tcp":
@@ -36,7 +60,7 @@ def open_system(base: str, capabilities: Mapping[str, Any], *, may_start: bool =
 
     Args:
         base: one of `BASES`.
-        capabilities: as `fresh_capabilities` made them.
+        capabilities: as `start_system` made them.
         may_start: whether to start the system if it does not run. Only the host may: an admin forked from a threaded
             service would inherit its locks and die in them.
     """

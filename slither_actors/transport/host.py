@@ -86,7 +86,7 @@ def _open_service(pid: int) -> int:
 
 def _grow(directory: RunDirectory, base: str, root_class: str) -> tuple[dict[str, Any], str, int, Any]:
     """Start the admin and the root; what it takes to join, the root's address, the admin's pid, our own base."""
-    from slither_actors.transport.bases import fresh_capabilities, hub_address, open_system
+    from slither_actors.transport.bases import hub_address, start_system
 
     # Imported here, once, so that every actor inherits it by fork; and before Thespian replaces the logging tree,
     # which actors find again through the loggers that were made with it.
@@ -95,8 +95,7 @@ def _grow(directory: RunDirectory, base: str, root_class: str) -> tuple[dict[str
     gc.collect()
     gc.freeze()
 
-    joining = fresh_capabilities(base, str(directory.path))
-    system, our_base = open_system(base, joining, may_start=True)
+    joining, system, our_base = start_system(base, str(directory.path), end_descendants)
     reap()  # the intermediate process of the admin's double fork
     (admin,) = children()
     root = system.createActor(root_class)

@@ -7,7 +7,9 @@ epoll object, which is a descriptor like any other.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -120,8 +122,13 @@ class TcpSystemBase(ActorSystemBase):  # type: ignore[misc]
 
 
 def free_port() -> int:
-    """A port that nobody listens on, so that two systems on one machine never meet."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, so that two systems on one machine never meet.
+
+    It is below those that the kernel gives to whoever wants any, and drawn by lot, so that it is hardly taken by somebody
+    else before the admin listens on it.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
