@@ -34,6 +34,11 @@ def message_of(exc: BaseException) -> str:
         return f"<the str of which raises {type(error).__qualname__}>"
 
 
+def said(exc: BaseException) -> str:
+    """Type and message in one line."""
+    return f"{type(exc).__qualname__}: {message_of(exc)}"
+
+
 def traceback_of(exc: BaseException) -> str:
     """The traceback as text, from the first frame that is not this library's: ours say nothing about the mistake."""
     trace: TracebackType | None = exc.__traceback__

@@ -7,6 +7,7 @@
     - DefinitionError (ValueError)      a pipe, store or stage class is wrong; raised when the class is defined
     - NotImportable                     "module:function" cannot be imported here
     - NotPicklable                      an object cannot travel to another process
+    - NotDecodable                      an object cannot be rebuilt in the process that received it
     - UnknownPool (LookupError)         no worker pool has this name
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
@@ -43,9 +44,9 @@ from slither_actors._describe import shorten as shorten
 # fmt: off
 __all__ = [
     "BatchTimeout", "CallTimeout", "Cancelled", "DefinitionError", "DispatchError", "InvalidOption", "InvalidOutcome",
-    "ItemError", "MessageTooLarge", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
-    "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError", "StageDown",
-    "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "ItemError", "MessageTooLarge", "NoProcess", "NotDecodable", "NotImportable", "NotPicklable", "PipeError",
+    "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLost", "SlitherError",
+    "StageDown", "StartError", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -109,6 +110,14 @@ class NotImportable(SlitherError):
 @_error("{what} cannot be sent to another process: {why}")
 class NotPicklable(SlitherError):
     """An object cannot travel to another process, by reference or by value."""
+
+    what: str
+    why: str
+
+
+@_error("{what} cannot be read in the process that received it: {why}")
+class NotDecodable(SlitherError):
+    """An object that was sent to another process cannot be rebuilt there: its class is missing, or raises."""
 
     what: str
     why: str
