@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.policy import Policy, Skip
@@ -40,7 +40,7 @@ class StagePlan:
     outputs: tuple[str, ...]
     next: str
     policy: Policy
-    context: Context
+    context: SealedContext
     holds: frozenset[str]
 
 
@@ -95,13 +95,17 @@ class _Lane:
 
 
 class StageRun:
-    """One run through one stage."""
+    """One run through one stage.
+
+    Raises:
+        NotDecodable: the context cannot be read in this process.
+    """
 
     def __init__(self, run: str, stage: str, plan: StagePlan) -> None:
         self.id = run
         self.plan = plan
         self.stage = stage
-        self.context = plan.context.bind({})
+        self.context = plan.context.open().bind({})
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
         self.sink = _Lane(OutEdge(run, plan.sink), holds=False)
         self._lanes = {name: _Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from slither_actors._code import Code
 from slither_actors.config import DispatchConfig
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.dispatch.messages import InPort, OutPort
@@ -71,7 +71,7 @@ def run_plan(
     definition: PipeDefinition,
     refs: Mapping[str, Ref],
     service: str,
-    context: Context,
+    context: SealedContext,
     config: DispatchConfig,
 ) -> RunPlan:
     """The plan of one run.

@@ -9,8 +9,8 @@ import attrs
 
 from slither_actors._validators import check_known
 from slither_actors.context import Context
-from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
-from slither_actors.errors import DefinitionError, ResultCountMismatch
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened, RunRefused
+from slither_actors.errors import DefinitionError, NotDecodable, ResultCountMismatch
 from slither_actors.item import Item
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
@@ -95,8 +95,12 @@ class Stage(Server):
     @handles(OpenRun)
     def _on_open(self, message: OpenRun, sender: str) -> None:
         stage = self._setting.name if self._setting else type(self).__name__
-        self._runs[message.run] = StageRun(message.run, stage, message.plan)
-        self.post(sender, RunOpened(message.run))
+        try:
+            self._runs[message.run] = StageRun(message.run, stage, message.plan)
+        except NotDecodable as error:
+            self.post(sender, RunRefused(message.run, error))
+        else:
+            self.post(sender, RunOpened(message.run))
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:

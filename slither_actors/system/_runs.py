@@ -6,8 +6,10 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from slither_actors._code import Code
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
@@ -24,7 +26,7 @@ _SLACK = 2
 
 
 def dispatch_plan(
-    run: str, dispatcher: Ref, service: str, options: DispatchOptions, executor: Code, context: Context
+    run: str, dispatcher: Ref, service: str, options: DispatchOptions, executor: Code, context: SealedContext
 ) -> RunPlan:
     """The plan of a plain dispatch: service -> dispatcher -> service."""
     window = options.max_in_flight + _SLACK
@@ -108,9 +110,14 @@ def given_options(
     return {**unknown, **known}
 
 
-def checked_context(context: Any, run_id: str | None = None) -> Context:
+def sealed_context(context: Any, run_id: str, where: str) -> SealedContext:
+    """What user code of a run is told, ready to travel; a run id of the caller's own is kept.
+
+    Raises:
+        InvalidOption: it is no context. NotPicklable: something in it cannot travel.
+    """
     if context is None:
-        return Context(run_id=run_id)
+        context = Context()
     if not isinstance(context, Context):
-        raise InvalidOption("dispatch", "context", shorten(context), "a Context")
-    return context
+        raise InvalidOption(where, "context", shorten(context), "None or a Context")
+    return SealedContext.of(context if context.run_id is not None else attrs.evolve(context, run_id=run_id))

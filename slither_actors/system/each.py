@@ -11,7 +11,7 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors._message import message
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.errors import CallTimeout, WorkerCrashed
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.ref import Ref
@@ -36,7 +36,7 @@ class _WorkerGone:
 
 
 def call_each(
-    endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: Context, timeout_s: float
+    endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: SealedContext, timeout_s: float
 ) -> list[Any]:
     """Run a function once on each worker; the results in the order of the workers.
 

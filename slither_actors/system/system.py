@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from slither_actors import telemetry
 from slither_actors.config import Config
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.policy import Policy
@@ -24,11 +24,11 @@ from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.plan import run_plan
 from slither_actors.system._runs import (
     by_output,
-    checked_context,
     dispatch_failure,
     dispatch_plan,
     given_options,
     pipe_failure,
+    sealed_context,
     tree_of,
 )
 from slither_actors.system.client import CALL_LIMIT_S, HURRIED_S, Client
@@ -170,9 +170,10 @@ class System:
         """
         self._check_pool(pool)
         code = code_of(executor, once=True)
+        sealed = sealed_context(context, self._run_id(), "call_each")
         workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
         with self._client.endpoint() as endpoint:
-            return call_each(endpoint, workers, code, checked_context(context), timeout_s)
+            return call_each(endpoint, workers, code, sealed, timeout_s)
 
     def _dispatch_run(
         self,
@@ -188,11 +189,11 @@ class System:
         code = code_of(executor)
         source = Source(items, where)
         run_id = self._run_id()
-        context = checked_context(context, run_id)
+        sealed = sealed_context(context, run_id, where)
 
         def plan(service: str) -> RunPlan:
             (dispatcher,) = self._client.resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
-            return dispatch_plan(run_id, dispatcher, service, options, code, context)
+            return dispatch_plan(run_id, dispatcher, service, options, code, sealed)
 
         return self._client.open(plan, source, ends, telemetry.DISPATCH_RUN, pool=options.pool)
 
@@ -260,7 +261,7 @@ class System:
         metadata: Mapping[str, Any] | None,
     ) -> Run:
         run_id = self._run_id()
-        context = Context(pipe.definition.name, None, session_id, run_id, dict(metadata or {}))
+        context = SealedContext.of(Context(pipe.definition.name, None, session_id, run_id, metadata))
         running = self._pipes.begin(pipe)
         try:
             return self._client.open(
@@ -275,7 +276,7 @@ class System:
             self._pipes.end(running)
             raise
 
-    def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: Context) -> RunPlan:
+    def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: SealedContext) -> RunPlan:
         refs = self._pipes.refs(running)
         stages = {stage.name: ref for stage, ref in zip(running.definition.stages, refs, strict=True)}
         return run_plan(run_id, running.definition, stages, service, context, self.config.dispatch)

@@ -6,7 +6,7 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors._message import message
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.errors import ItemError, SlitherError
 from slither_actors.otp.ref import Ref
 from slither_actors.worker.parcel import Parcel
@@ -17,7 +17,7 @@ class Job:
     """What to run, and for whom; sent to a worker with the first batch of a run that it sees."""
 
     executor: Code
-    context: Context
+    context: SealedContext
 
 
 @message
@@ -55,7 +55,7 @@ class RunOnce:
 
     number: int
     executor: Code
-    context: Context
+    context: SealedContext
 
 
 @message

@@ -10,7 +10,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._codec import encode
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
@@ -92,7 +92,7 @@ class Worker(Server):
     def _on_run_once(self, message: RunOnce, sender: str) -> None:
         result, failure = None, None
         try:
-            result = encode(once_runner(message.executor)(message.context))
+            result = encode(once_runner(message.executor)(message.context.open()))
         except BaseException as error:
             failure = sendable(error)
         self.post(sender, OnceDone(message.number, result, failure))
@@ -108,9 +108,9 @@ class Worker(Server):
         self.post(sender, Vacated(message.holder))
 
 
-def _prepare(executor: Code, context: Context) -> _Work | _Unusable:
+def _prepare(executor: Code, context: SealedContext) -> _Work | _Unusable:
     try:
-        return _Work(executor.name, batch_runner(executor), context.bind({}))
+        return _Work(executor.name, batch_runner(executor), context.open().bind({}))
     except BaseException as error:
         return _Unusable(error)
 

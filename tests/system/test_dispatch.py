@@ -123,10 +123,21 @@ def test_the_state_outlives_a_pause_in_which_the_workers_are_given_back(system):
 
 def test_the_context_reaches_the_function(system):
     def describe(values, ctx):
-        return [(ctx.stage, ctx.session_id, ctx.metadata)] * len(values)
+        return [(ctx.stage, ctx.session_id, ctx.metadata, bool(ctx.run_id))] * len(values)
 
     context = Context(stage="s", session_id="me", metadata={"a": 1})
-    assert payloads(system.dispatch([1], describe, context=context)) == [("s", "me", {"a": 1})]
+    assert payloads(system.dispatch([1], describe, context=context)) == [("s", "me", {"a": 1}, True)]
+
+
+def test_each_call_has_a_run_id_also_where_the_context_is_the_callers_own(system):
+    def name(values, ctx):
+        return [ctx.run_id] * len(values)
+
+    context = Context(metadata={"a": 1})
+    (first,), (second,) = (payloads(system.dispatch([1], name, context=context)) for _ in range(2))
+    assert first != second
+    assert None not in (first, second, *system.call_each(lambda ctx: ctx.run_id, context=context))
+    assert payloads(system.call_batch([1], name, context=Context(run_id="mine"))) == ["mine"]
 
 
 def test_one_ready_batch_runs_whole_on_one_worker(system):
@@ -146,7 +157,9 @@ def test_a_function_is_called_once_on_every_worker(system):
     pids = system.call_each(os.getpid)
     assert len(set(pids)) == 2
     assert os.getpid() not in pids
-    assert system.call_each(lambda ctx: ctx.run_id) == [None, None]
+    first, second = system.call_each(lambda ctx: ctx.run_id)
+    assert first == second
+    assert first
     with pytest.raises(slither.RemoteError, match="ZeroDivisionError"):
         system.call_each(lambda: 1 / 0)
 

@@ -1,6 +1,6 @@
 """Plays whoever stands around one run through a stage: the source before it, later stages and the service behind it."""
 
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, OutPort
 from slither_actors.item import Item
@@ -10,7 +10,7 @@ from slither_actors.worker.parcel import pack_items, unpack_items
 SINK = 99
 
 
-def one_way_plan(policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=()):
+def one_way_plan(policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None):
     """A plan with one edge in, edges to later stages, and the edge to the service."""
     ways = {
         name: OutPort(10 + number, f"stage-{name}", edge_window, size)
@@ -23,7 +23,7 @@ def one_way_plan(policy, *, window=1000, outputs=("default", "out"), then="defau
         tuple(outputs),
         then,
         policy,
-        Context(),
+        SealedContext.of(context or Context()),
         frozenset(holds),
     )
 

@@ -6,7 +6,7 @@ import pytest
 import slither_actors as slither
 from slither_actors import Context, DefinitionError, InvalidOption, Item, NoProcess
 from slither_actors._validators import positive_int
-from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
+from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, RunOpened, RunRefused
 from slither_actors.dispatch.policy import Halt, Skip
 from slither_actors.pipe._stage_run import StagePlan
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -184,6 +184,27 @@ def test_at_a_halt_earlier_items_of_the_same_batch_are_finished():
     assert not bench.stage._runs
     bench.feed(5)
     assert len(bench.of(Failed)) == 1, "a run that is over hears nothing more"
+
+
+class Foreign:
+    """Its class is missing in the stage's process."""
+
+    def __reduce__(self):
+        return _missing, ()
+
+
+def _missing():
+    raise ImportError("not installed")
+
+
+def test_a_run_whose_context_cannot_be_read_is_refused():
+    bench = Bench(Explosive)
+    bench.stage._on_open(OpenRun("other", one_way_plan(Halt(), context=Context(metadata={"a": Foreign()}))), "service")
+    (refused,) = bench.of(RunRefused)
+    assert refused.run == "other"
+    assert isinstance(refused.error, slither.NotDecodable)
+    assert "not installed" in str(refused.error)
+    assert list(bench.stage._runs) == ["r"]
 
 
 def test_the_state_belongs_to_one_run():
