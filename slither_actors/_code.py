@@ -41,14 +41,13 @@ class Code:
         if isinstance(obj, str):
             _check_path(obj)
             return cls(obj, None, obj)
+        return cls.by_path(obj) or cls.of_value(obj, _name_of(obj))
+
+    @classmethod
+    def by_path(cls, obj: Any) -> Self | None:
+        """Put an object into this form if another process can import it."""
         path = path_of(obj)
-        if path is not None:
-            return cls(path, None, path)
-        name = _name_of(obj)
-        try:
-            return cls(None, by_value(obj), name)
-        except NotPicklable as error:
-            raise NotPicklable(name, error.why) from error
+        return None if path is None else cls(path, None, path)
 
     @classmethod
     def of_value(cls, obj: Any, name: str) -> Self:
@@ -57,7 +56,10 @@ class Code:
         Raises:
             NotPicklable: It cannot be pickled.
         """
-        return cls(None, by_value(obj), name)
+        try:
+            return cls(None, by_value(obj), name)
+        except NotPicklable as error:
+            raise NotPicklable(name, error.why) from error
 
     def load(self) -> Any:
         """The object itself, imported or unpickled in this process.

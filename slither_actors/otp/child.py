@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 
 import attrs
 
+from slither_actors._code import Code
+from slither_actors._codec import Frame, encode_parts
 from slither_actors._validators import (
     Validator,
     name,
@@ -93,6 +95,11 @@ def _something(instance: object, attribute: "attrs.Attribute[Any]", value: objec
         raise InvalidOption(type(instance).__name__, attribute.name, "None", "what the child runs")
 
 
+def _arguments(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    if not isinstance(value, Frame):
+        _instance_of(tuple)(instance, attribute, value)
+
+
 @attrs.frozen
 class ChildSpec:
     """One child of a supervisor.
@@ -100,7 +107,8 @@ class ChildSpec:
     Attributes:
         id: Its name, unique among the children of one supervisor.
         start: What the child runs; the supervisor hands it on without looking.
-        args: Arguments for ``start``. Those of a temporary child are dropped as soon as it is up.
+        args: Arguments for ``start``, encoded once the spec is ``sealed``. Those of a temporary child are dropped as
+            soon as it is up.
         restart: Which exits bring it back.
         type: ``"supervisor"`` for a child that has children of its own.
         shutdown_s: How long a polite stop may take before the child is killed. 0 kills at once, None waits for ever.
@@ -113,7 +121,7 @@ class ChildSpec:
 
     id: str = attrs.field(validator=name)
     start: Any = attrs.field(validator=_something)
-    args: tuple[Any, ...] = attrs.field(default=(), validator=_instance_of(tuple))
+    args: tuple[Any, ...] | Frame = attrs.field(default=(), validator=_arguments)
     restart: Restart = attrs.field(default=Restart.PERMANENT, validator=_instance_of(Restart), kw_only=True)
     type: Literal["worker", "supervisor"] = attrs.field(
         default="worker", validator=one_of("worker", "supervisor"), kw_only=True
@@ -128,6 +136,17 @@ class ChildSpec:
     def without_args(self) -> Self:
         """The same spec with ``args`` dropped, for a temporary child that is up and will never be started again."""
         return attrs.evolve(self, args=())
+
+    def sealed(self) -> Self:
+        """The same spec, with what the child runs and its arguments in a form that only the child's process reads.
+
+        Raises:
+            NotImportable: ``start`` is no path that could be imported.
+            NotPicklable: What it runs, or an argument, cannot travel; the error names the child.
+        """
+        start = self.start if isinstance(self.start, Code) else Code.of(self.start)
+        args = self.args if isinstance(self.args, Frame) else encode_parts(self.args, (), f"args of child {self.id}")
+        return attrs.evolve(self, start=start, args=args)
 
 
 @attrs.frozen(kw_only=True)

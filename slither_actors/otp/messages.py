@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._codec import Frame
 from slither_actors._message import message
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.ref import Ref
@@ -38,7 +39,7 @@ class Init:
     name: str
     incarnation: int
     code: Code
-    args: tuple[Any, ...]
+    args: tuple[Any, ...] | Frame
     parent: str
     surroundings: Surroundings
 

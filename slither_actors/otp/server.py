@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from slither_actors._codec import Frame
 from slither_actors.errors import NoProcess, NotPicklable, SlitherError
 from slither_actors.otp._life import Caller, Life, Settled, Tick
 from slither_actors.otp._timers import Timer
@@ -303,7 +304,8 @@ class Shell(Server):
             forward_logs(transport.hub, init.name, init.surroundings)
             cls = init.code.load()
             self.__class__ = cls
-            cls.__init__(self, *init.args)
+            args = init.args.open(f"args of {init.name}") if isinstance(init.args, Frame) else init.args
+            cls.__init__(self, *args)
             self._life = life
             transport.receiver = self._receive
             transport.corks = self.corks

@@ -12,8 +12,7 @@ from typing import Any
 import attrs
 from thespian.actors import ChildActorExited
 
-from slither_actors._code import Code
-from slither_actors.errors import StartError
+from slither_actors.errors import SlitherError, StartError
 from slither_actors.otp import _actions as act
 from slither_actors.otp._children import Process, Request, first_line, reason_of, why
 from slither_actors.otp._restarts import SupervisorCore
@@ -164,13 +163,18 @@ class Supervisor(Server):
             self._ACTIONS[type(action)](self, action)
 
     def _do_start(self, action: act.StartChild) -> None:
-        spec, key = action.spec, (action.child_id, action.incarnation)
+        key = (action.child_id, action.incarnation)
+        try:
+            spec = action.spec.sealed()
+        except SlitherError as error:
+            self._cannot_start(key, str(error))
+            return
         name = self._child_name(spec.id)
         siblings = {id(info.childProc) for info in getattr(self._myRef, "_child_procs", ())}
         local = self.createActor(Shell)
         handle = self._myRef._child_procs[-1].childProc if hasattr(self._myRef, "_child_procs") else None
         if handle is None or id(handle) in siblings:  # Thespian says nothing when the fork fails
-            self._could_not_fork(spec, action.incarnation)
+            self._cannot_start(key, "no process could be made; is a limit reached (ulimit -u)?")
             return
         process = self._processes[key] = Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
         self.life.transport.hub.watch(process.watch, lambda: self._died(process))
@@ -178,17 +182,13 @@ class Supervisor(Server):
             spec.start_timeout_s,
             lambda: self._start_failed(process, f"not up after {spec.start_timeout_s:g} s"),
         )
-        code = spec.start if isinstance(spec.start, Code) else Code.of(spec.start)
-        init = Init(name, action.incarnation, code, spec.args, self.address, self.surroundings)
+        init = Init(name, action.incarnation, spec.start, spec.args, self.address, self.surroundings)
         # Thespian keeps it until the shell has an address
         super(Server, self).send(local, init)
 
-    def _could_not_fork(self, spec: ChildSpec, incarnation: int) -> None:
-        reason, now = (
-            ExitReason("start_failed", "no process could be made; is a limit reached (ulimit -u)?"),
-            time.monotonic(),
-        )
-        self.start_timer(0.0, lambda: self._act(self._core.child_exited(spec.id, incarnation, reason, now)))
+    def _cannot_start(self, key: tuple[str, int], problem: str) -> None:
+        reason, now = ExitReason("start_failed", problem), time.monotonic()
+        self.start_timer(0.0, lambda: self._act(self._core.child_exited(*key, reason, now)))
 
     def _do_stop(self, action: act.StopChild) -> None:
         process = self._processes.get((action.child_id, action.incarnation))

@@ -50,13 +50,14 @@ class StageSetting:
 
     Attributes:
         pipe: name of the pipe. name: name of the stage.
-        definition: the pipe class or its definition, where the stage finds its function.
+        definition: the pipe class, or the stage's declaration, where it finds its function; `None` for a stage of the
+            user's own class.
         options: for a stage of the user's own class.
     """
 
     pipe: str
     name: str
-    definition: Code
+    definition: Code | None
     options: dict[str, Any]
 
 

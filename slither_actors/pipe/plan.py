@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 
 from slither_actors._code import Code
+from slither_actors._codec import encode_parts
 from slither_actors.config import DispatchConfig
 from slither_actors.context import SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
@@ -28,23 +29,37 @@ STAGE_BATCH = 32
 WINDOW = 2
 
 
-def pipe_spec(child_id: str, definition: PipeDefinition, code: Code, config: DispatchConfig) -> ChildSpec:
+def pipe_spec(child_id: str, definition: PipeDefinition, code: Code | None, config: DispatchConfig) -> ChildSpec:
     """The child spec of a running pipe: one process per stage, the first one first. A stage that dies takes those
-    behind it along, since their open runs are lost with it."""
+    behind it along, since their open runs are lost with it.
+
+    Args:
+        child_id: what its supervisor is called.
+        definition: the pipe.
+        code: where stages find the pipe's class; `None` if no other process can import it.
+        config: defaults of options.
+
+    Raises:
+        NotPicklable: an option, a function or a class cannot travel; the error names it and the stage.
+    """
     children = [_stage_spec(definition, stage, code, config) for stage in definition.stages]
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE, parallel_start=True)
     return ChildSpec(child_id, Code.of(Supervisor), (options, tuple(children)), type="supervisor")
 
 
-def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code, config: DispatchConfig) -> ChildSpec:
+def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code | None, config: DispatchConfig) -> ChildSpec:
     declaration = stage.declaration
     if isinstance(declaration, WorkerDeclaration):
         pool = definition.dispatch_options(stage, config).pool
         return ChildSpec(stage.name, Code.of(Dispatcher), (pool, stage.name))
-    options = declaration.options if isinstance(declaration, CustomDeclaration) else {}
-    setting = StageSetting(definition.name, stage.name, code, options)
+    name = f"stage {stage.name} of pipe {definition.name}"
     if isinstance(declaration, CustomDeclaration):
-        return ChildSpec(stage.name, Code.of(declaration.stage), (setting,))
+        setting = StageSetting(definition.name, stage.name, None, declaration.options)
+        options = [(f"option {key} of {name}", value) for key, value in declaration.options.items()]
+        return ChildSpec(
+            stage.name, Code.of(declaration.stage), encode_parts((setting,), options, f"options of {name}")
+        )
+    setting = StageSetting(definition.name, stage.name, code or Code.of_value(declaration, name), {})
     kind = LocalStage if isinstance(declaration, LocalDeclaration) else RouterStage
     return ChildSpec(stage.name, Code.of(kind), (setting,))
 

@@ -177,10 +177,7 @@ class Pipes:
             return not running.over
 
     def _spec(self, running: RunningPipe) -> ChildSpec:
-        code = Code.of(running.pipe)
-        if code.path is None:
-            code = Code.of_value(running.definition, code.name)
-        return pipe_spec(running.child_id, running.definition, code, self._config)
+        return pipe_spec(running.child_id, running.definition, Code.by_path(running.pipe), self._config)
 
     def _check_pools(self, definition: PipeDefinition) -> None:
         for stage in definition.stages:

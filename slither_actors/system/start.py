@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import attrs
-
 from slither_actors._code import Code
 from slither_actors.config import Config
 from slither_actors.dispatch.dispatcher import Dispatcher
@@ -139,7 +137,7 @@ def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[Ch
 def _own(child: Any) -> ChildSpec:
     if not isinstance(child, ChildSpec):
         raise InvalidOption("start", "children", shorten(child), "ChildSpec(id, actor class, args)")
-    return attrs.evolve(child, start=Code.of(child.start))
+    return child.sealed()
 
 
 def _check_pools(pools: Any) -> dict[str, int]:

@@ -206,7 +206,7 @@ class Unreadable:
 
 
 def test_what_cannot_be_rebuilt_is_an_error_that_names_it():
-    with pytest.raises(NotDecodable, match="the letter cannot be read in the process .* SystemExit: not here"):
+    with pytest.raises(NotDecodable, match=r"the letter cannot be read in the process .* SystemExit: not here"):
         encode(Unreadable()).open("the letter")
     assert encode([1]).open("the letter") == [1]
 

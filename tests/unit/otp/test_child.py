@@ -1,10 +1,11 @@
 """Specs and options check themselves. Numbers in docstrings: the conformance list of OTP's supervisor suite."""
 
 import pickle
+import threading
 
 import pytest
 
-from slither_actors.errors import InvalidOption
+from slither_actors.errors import InvalidOption, NotPicklable
 from slither_actors.otp._restarts import SupervisorCore
 from slither_actors.otp.child import (
     ChildSpec,
@@ -155,6 +156,20 @@ def test_an_exit_reason_of_no_known_kind_is_refused():
     with pytest.raises(InvalidOption) as caught:
         ExitReason("bored")
     assert caught.value.option == "kind"
+
+
+def test_a_sealed_spec_travels_with_what_only_its_child_reads():
+    sealed = pickle.loads(pickle.dumps(ChildSpec("a", dict, (1, lambda: 2)).sealed()))
+    assert sealed.start.load() is dict
+    one, function = sealed.args.decode()
+    assert (one, function()) == (1, 2)
+    assert sealed.sealed().args is sealed.args, "encoded once"
+    assert sealed.without_args().args == ()
+
+
+def test_arguments_that_cannot_travel_are_named_by_their_child():
+    with pytest.raises(NotPicklable, match="^args of child a cannot be sent to another process: TypeError"):
+        ChildSpec("a", dict, (threading.Lock(),)).sealed()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from slither_actors.worker.parcel import pack_items, unpack_items
 SINK = 99
 
 
-def one_way_plan(policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None):
+def one_way_plan(
+    policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None
+):
     """A plan with one edge in, edges to later stages, and the edge to the service."""
     ways = {
         name: OutPort(10 + number, f"stage-{name}", edge_window, size)

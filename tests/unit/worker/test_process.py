@@ -15,7 +15,6 @@ from slither_actors.worker.parcel import pack_items, unpack_items
 from slither_actors.worker.process import Worker
 from tests.helpers import jobs
 
-
 SEALED = SealedContext.of(Context())
 
 
