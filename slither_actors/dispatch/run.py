@@ -31,11 +31,11 @@ from slither_actors.dispatch.messages import (
     RunRefused,
 )
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown
+from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, SlitherError, StageDown
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint, HungUp
 from slither_actors.otp.ref import Ref
-from slither_actors.transport.hub import Undelivered
+from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 from slither_actors.worker.parcel import unpack_items
 
 _OPEN_LIMIT_S = 30.0
@@ -128,6 +128,7 @@ class Run:
 
         Raises:
             NoProcess: a node is gone already. SlitherError: a node refuses. CallTimeout: a node does not answer.
+            NotDecodable: a node cannot read its plan.
         """
         try:
             for node in self._plan.nodes:
@@ -167,6 +168,8 @@ class Run:
                 missing.pop(sender, None)
             elif isinstance(news, RunRefused) and news.run == self._plan.run:
                 raise news.error
+            elif isinstance(news, Unread) and news.head == ("OpenRun", self._plan.run) and sender in missing:
+                raise NotDecodable(f"the plan of {missing[sender]}", news.error)
             elif isinstance(news, _NodeDied | HungUp | Undelivered) and sender in missing:
                 raise NoProcess(missing[sender])
 
@@ -244,6 +247,8 @@ class Run:
             for batch in news.finished:
                 yield from self._unpack(batch)
             raise Halted(news.stage, news.error, news.batch_ref)
+        elif isinstance(news, Undecodable | Unread):
+            raise Halted(None, NotDecodable("a message of the run", news.error), 0)
         elif isinstance(news, _NodeDied):
             self._endpoint.after_arrivals(news.ref.address, _NodeGone(news.ref))
         elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from slither_actors._message import message
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError
+from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, SlitherError
 from slither_actors.otp.messages import Call, Reply
-from slither_actors.transport.hub import Hub, Undelivered
+from slither_actors.transport.hub import Hub, Undelivered, Unread
 
 
 @message
@@ -95,6 +95,7 @@ class Endpoint:
 
         Raises:
             CallTimeout: no answer in time. NoProcess: it is gone. SystemDown: everything is gone.
+            NotDecodable: the process cannot read the request.
             Exception: what the process answered with.
         """
         number = next(self._numbers)
@@ -115,6 +116,8 @@ class Endpoint:
                         if news.error is not None:
                             raise news.error
                         return news.value
+                elif isinstance(news, Unread) and news.head == ("Call", number):
+                    raise NotDecodable(f"the request to {who}", news.error)
                 elif isinstance(news, Undelivered | HungUp) and sender == to:
                     self._hub.poll(0)  # whether everything is gone
                     raise self._down() if self._host_died else NoProcess(who)

@@ -33,7 +33,7 @@ from slither_actors.otp.messages import (
     Started,
     StartFailed,
 )
-from slither_actors.transport.hub import Undecodable, Undelivered
+from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 from slither_actors.transport.process import close_inherited, lead_group, reset_signals, set_title
 
 if TYPE_CHECKING:
@@ -220,6 +220,9 @@ class Server(Actor):
                 self._contain(self.handle_undelivered, message.original, message.to)
         elif isinstance(message, Undecodable):
             _log.error("%s: a message from %s cannot be read: %s", self.name, sender, message.error)
+            self.post(sender, Unread(message.error, message.head))  # perhaps somebody waits for the answer
+        elif isinstance(message, Unread):
+            _log.error("%s: %s cannot read what it was sent: %s", self.name, sender, message.error)
         elif isinstance(message, Settled):
             self._contain(message.action)
         elif isinstance(message, Shutdown):

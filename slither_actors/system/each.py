@@ -12,9 +12,10 @@ from typing import Any
 from slither_actors._code import Code
 from slither_actors._message import message
 from slither_actors.context import SealedContext
-from slither_actors.errors import CallTimeout, WorkerCrashed
+from slither_actors.errors import CallTimeout, NotDecodable, WorkerCrashed
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.ref import Ref
+from slither_actors.transport.hub import Unread
 from slither_actors.worker.messages import OnceDone, RunOnce
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
@@ -64,6 +65,8 @@ def call_each(
                 if news.error is not None:
                     raise news.error
                 results[sender] = news.result.decode()
+            elif isinstance(news, Unread) and news.head == ("RunOnce", missing.get(sender)):
+                raise NotDecodable(f"the call of {executor.name}", news.error)
             elif isinstance(news, _WorkerDied):
                 endpoint.after_arrivals(sender, _WorkerGone(news.ref))
             elif isinstance(news, _WorkerGone) and sender in missing:

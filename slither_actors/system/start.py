@@ -21,6 +21,7 @@ from slither_actors.otp.registry import Registry
 from slither_actors.otp.supervisor import REGISTRY, Root, Supervisor
 from slither_actors.system.names import CHILDREN, DISPATCHER, PIPES, POOLS
 from slither_actors.system.system import System
+from slither_actors.transport.hub import Unread
 from slither_actors.transport.launch import Host, launch
 from slither_actors.worker.pool import pool_spec
 
@@ -111,6 +112,8 @@ def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec
             break
         if isinstance(news, StartFailed):
             raise StartError(f"system {name}", news.error)
+        if isinstance(news, Unread):  # of the `Init` above
+            raise StartError(f"system {name}", f"its description cannot be read in its process: {news.error}")
         kept.append(received)
     for note, sender in kept:
         gateway.put_aside(note, sender)

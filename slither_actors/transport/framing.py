@@ -6,9 +6,11 @@ protocol 5), then the buffers themselves. All integers are little-endian.
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import io
 import pickle
+import pickletools
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -95,6 +97,22 @@ def decode(body: memoryview, buffers: list[bytearray]) -> Any:
     if not buffers:
         return from_wire(pickle.loads(body))
     return from_wire(pickle.loads(body, buffers=[pickle.PickleBuffer(buffer) for buffer in buffers]))
+
+
+def head_of(body: memoryview) -> tuple[str | int, ...]:
+    """Name and first field of a library message that cannot be unpickled, as far as they are text and numbers.
+
+    Nothing is rebuilt for it, so nothing of what failed is run again.
+    """
+    found: list[str | int] = []
+    with contextlib.suppress(ValueError):  # it may be no pickle at all
+        for opcode, argument, _ in pickletools.genops(bytes(body)):
+            if opcode.name in ("PROTO", "FRAME", "MARK", "MEMOIZE"):
+                continue
+            if len(found) == 2 or not isinstance(argument, str | int):
+                break
+            found.append(argument)
+    return tuple(found)
 
 
 class FrameReader:

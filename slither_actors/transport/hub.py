@@ -30,6 +30,7 @@ from slither_actors.transport._links import (
     Outgoing,
     Undecodable,
     Undelivered,
+    Unread,
     dial,
     listen,
 )
@@ -335,4 +336,4 @@ def _abandon_inherited() -> None:
 
 os.register_at_fork(after_in_child=_abandon_inherited)
 
-__all__ = ["QUEUE_LIMIT_BYTES", "Hub", "HubStatistics", "Undecodable", "Undelivered"]
+__all__ = ["QUEUE_LIMIT_BYTES", "Hub", "HubStatistics", "Undecodable", "Undelivered", "Unread"]

@@ -311,6 +311,35 @@ def test_a_child_that_a_supervisor_of_the_users_own_cannot_start_is_a_failed_sta
         slither.start(pools={"default": 1}, children=[ChildSpec("careless", Careless, type="supervisor")])
 
 
+class Cut(slither.FixedBatch):
+    """A strategy, as far as this process can tell; any other process cannot even read it."""
+
+    def __reduce__(self):
+        return sys.modules["only_here"].make, ()
+
+
+class Spec(ChildSpec):
+    def __reduce__(self):
+        return sys.modules["only_here"].make, ()
+
+
+class OddlyCut(slither.Pipe):
+    work = slither.worker(jobs.same, strategy=Cut(4))
+
+
+def test_a_plan_that_cannot_be_read_by_those_who_take_part_is_an_error_at_once(system, foreign, soon):
+    with pytest.raises(NotDecodable, match=r"the plan of pools/default/dispatcher.*only_here"):
+        system.dispatch([1], jobs.same, strategy=Cut(4))
+    with pytest.raises(NotDecodable, match=r"the plan of pipes/OddlyCut-\d+/work.*only_here"):
+        system.run_pipe(OddlyCut, [1])
+    assert payloads(system.dispatch([1], jobs.double)) == [2]
+
+
+def test_a_tree_that_cannot_be_read_by_its_root_is_a_failed_start_at_once(foreign, soon):
+    with pytest.raises(StartError, match=r"cannot be read in its process: .*only_here"):
+        slither.start(pools={"default": 1}, children=[Spec("own", Idle)])
+
+
 def test_every_stage_is_told_of_its_run(system):
     (name,) = payloads(system.run_pipe(Line, [1]).default)
     assert name

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slither_actors.errors import CallTimeout, NoProcess, StartError
+from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, StartError
 from slither_actors.otp.logs import replay
 from slither_actors.otp.messages import Call, Exiting, LogLine, Shutdown
 from slither_actors.transport.hub import Undelivered
@@ -76,6 +76,14 @@ def test_a_message_that_cannot_be_read_is_logged_and_nobody_dies(tree: Tree) -> 
     assert "no such message class here" in log_of(tree, "cannot be read").text
     assert tree.call("sup/one", "echo", "alive") == "alive"
     assert tree.ref("sup/one") == ref
+
+
+def test_a_call_that_cannot_be_read_is_an_error_at_once(tree: Tree) -> None:
+    before = time.monotonic()
+    with pytest.raises(NotDecodable, match=r"the request to sup/one cannot be read .*no such message class here"):
+        tree.endpoint.call(tree.ref("sup/one").address, Unreadable(), LIMIT_S, "sup/one")
+    assert time.monotonic() - before < 2.0
+    assert tree.call("sup/one", "echo", "alive") == "alive"
 
 
 def test_a_message_to_the_dead_comes_back(tree: Tree) -> None:

@@ -168,7 +168,7 @@ def test_a_sealed_spec_travels_with_what_only_its_child_reads():
 
 
 def test_arguments_that_cannot_travel_are_named_by_their_child():
-    with pytest.raises(NotPicklable, match="^args of child a cannot be sent to another process: TypeError"):
+    with pytest.raises(NotPicklable, match=r"^args of child a cannot be sent to another process: TypeError"):
         ChildSpec("a", dict, (threading.Lock(),)).sealed()
 
 
