@@ -14,7 +14,7 @@ from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.policy import Policy, Skip
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
 from slither_actors.item import Item, take_ids
-from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.worker.executor import descendant
 from slither_actors.worker.parcel import Parcel, pack_items, unpack_items
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from slither_actors.context import Context
 from slither_actors.item import Item
+from slither_actors.outcome import Emit, RouteTo
 from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, StageDeclaration, takes_context
-from slither_actors.pipe.outcome import Emit, RouteTo
 from slither_actors.pipe.pipe import PipeType
 from slither_actors.pipe.stage import Stage
 

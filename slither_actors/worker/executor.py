@@ -20,8 +20,10 @@ from slither_actors.errors import (
     shorten,
 )
 from slither_actors.item import Item, build_items, columns
+from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.worker.parcel import Columns
 
+_ANSWERS = (Item, Emit, RouteTo, Drop, Fail)
 _FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
 _ONCE_SHAPE = "no parameter, or one named ctx"
 
@@ -96,7 +98,7 @@ def batch_runner(code: Code) -> Callable[[Columns, Context], Columns]:
     def run(rows: Columns, ctx: Context) -> Columns:
         ids, payloads, metas, routes, parents = rows
         results = target(payloads, ctx=ctx) if with_context else target(payloads)
-        return ids, _checked(results, len(ids), code.name), metas, routes, parents
+        return ids, _payloads(_checked(results, len(ids), code.name), code.name), metas, routes, parents
 
     return run
 
@@ -159,6 +161,17 @@ def _checked(results: Any, expected: int, name: str) -> list[Any]:
     if len(checked) != expected:
         raise ResultCountMismatch(name, expected, len(checked))
     return checked
+
+
+def _payloads(results: list[Any], name: str) -> list[Any]:
+    """The results, if they are payloads: an answer of another kind would go on as a payload, unheard."""
+    if any(issubclass(kind, _ANSWERS) for kind in set(map(type, results))):
+        number, odd = next((n, one) for n, one in enumerate(results) if isinstance(one, _ANSWERS))
+        problem = f"result {number} is of the kind {type(odd).__name__}, and a batch function returns payloads"
+        raise InvalidOutcome(
+            name, f"{problem}; an Executor returns Items, and a stage behind it can drop or route them"
+        )
+    return results
 
 
 def _is_executor(target: Any) -> bool:

@@ -6,7 +6,19 @@ import pickle
 
 import pytest
 
-from slither_actors import Call, Context, Executor, InvalidOption, InvalidOutcome, NotImportable, ResultCountMismatch
+from slither_actors import (
+    Call,
+    Context,
+    Drop,
+    Emit,
+    Executor,
+    Fail,
+    InvalidOption,
+    InvalidOutcome,
+    NotImportable,
+    ResultCountMismatch,
+    RouteTo,
+)
 from slither_actors.errors import ItemError, RemoteError
 from slither_actors.item import Item, columns
 from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner
@@ -150,6 +162,19 @@ def test_a_wrong_number_of_results_says_how_many(mishap, got):
 def test_results_that_are_no_list_are_refused_by_their_type(executor, kind):
     with pytest.raises(InvalidOutcome, match=f"not a {kind}"):
         run(executor, ["none"])
+
+
+class OwnDrop(Drop):
+    pass
+
+
+@pytest.mark.parametrize("answer", [Drop("x"), Fail("x"), Emit([1]), RouteTo("out", 1), Item.wrap(1), OwnDrop()])
+def test_an_answer_of_a_stage_among_the_results_is_refused_with_the_way_out(answer):
+    with pytest.raises(InvalidOutcome) as caught:
+        run(lambda payloads: [1, 2, answer], [1, 2, 3])
+    kind = type(answer).__name__
+    assert f"result 2 is of the kind {kind}, and a batch function returns payloads" in str(caught.value)
+    assert "an Executor returns Items, and a stage behind it can drop or route them" in str(caught.value)
 
 
 def test_an_executor_that_returns_payloads_is_told_so():
