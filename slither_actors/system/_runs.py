@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import attrs
 from slither_actors._code import Code
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
+from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted, Node, RunPlan
@@ -108,6 +110,25 @@ def given_options(
         "timeout_s": timeout_s,
     }
     return {**unknown, **known}
+
+
+def end_log(where: str, on_end: Any, keep: int | None = None) -> EndLog:
+    """Where the ends of a run are noted.
+
+    Raises:
+        InvalidOption: `on_end` cannot be called.
+    """
+    if on_end is not None and not callable(on_end):
+        raise InvalidOption(where, "on_end", shorten(on_end), "None or a function of item and end")
+    return EndLog(keep, on_end)
+
+
+def checked_seconds(where: str, timeout_s: Any) -> float:
+    """A time that may be nothing at all, but not less."""
+    is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
+    if not is_number or not 0 <= timeout_s < math.inf:
+        raise InvalidOption(where, "timeout_s", shorten(timeout_s), "a finite number of seconds, at least 0")
+    return float(timeout_s)
 
 
 def sealed_context(context: Any, run_id: str, where: str) -> SealedContext:

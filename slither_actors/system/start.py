@@ -20,6 +20,7 @@ from slither_actors.otp.messages import Init, Started, StartFailed, Surroundings
 from slither_actors.otp.registry import Registry
 from slither_actors.otp.supervisor import REGISTRY, Root, Supervisor
 from slither_actors.system.names import CHILDREN, DISPATCHER, PIPES, POOLS
+from slither_actors.system.pipes import checked
 from slither_actors.system.system import System
 from slither_actors.transport.hub import Unread
 from slither_actors.transport.launch import Host, launch
@@ -64,8 +65,8 @@ def start(
     settings = Config.of(config)
     sizes = _check_pools(pools)
     chosen = _check_name(name)
-    specs = _tree(sizes, tuple(children))
-    pipes = tuple(pipes)
+    specs = _tree(sizes, _listed("children", children, "a list of ChildSpec objects"))
+    chosen_pipes = [checked(pipe) for pipe in _listed("pipes", pipes, "a list of Pipe classes")]
     host = launch(chosen, "slither_actors.otp.server.Shell")
     try:
         system = _grow(chosen, host, specs, sizes, settings)
@@ -73,7 +74,7 @@ def start(
         host.end(5.0)
         raise
     try:
-        for pipe in pipes:
+        for pipe in chosen_pipes:
             system.start_pipe(pipe)
     except BaseException:
         system.stop()
@@ -135,6 +136,12 @@ def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[Ch
         own = tuple(_own(child) for child in children)
         specs.append(ChildSpec(CHILDREN, Code.of(Supervisor), (SupervisorOptions(), own), type="supervisor"))
     return tuple(specs)
+
+
+def _listed(option: str, values: Any, allowed: str) -> tuple[Any, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidOption("start", option, shorten(values), allowed)
+    return tuple(values)
 
 
 def _own(child: Any) -> ChildSpec:

@@ -24,8 +24,10 @@ from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.plan import run_plan
 from slither_actors.system._runs import (
     by_output,
+    checked_seconds,
     dispatch_failure,
     dispatch_plan,
+    end_log,
     given_options,
     pipe_failure,
     sealed_context,
@@ -100,7 +102,7 @@ class System:
             InvalidOption, UnknownPool, NotImportable, NotPicklable: it cannot run at all.
             SystemDown: the system is stopped, or gave up.
         """
-        ends = EndLog(on_end=on_end)
+        ends = end_log("dispatch", on_end)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch")
         return Results(_collect(run, dispatch_failure), ends)
@@ -126,7 +128,7 @@ class System:
         The source is never further ahead of what was taken than `(max_in_flight + 4) * batch_size` items. It is pulled
         in the thread that takes the results.
         """
-        ends = EndLog(STREAM_KEEPS, on_end)
+        ends = end_log("stream", on_end, STREAM_KEEPS)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
         return Stream(self._dispatch_run(items, executor, context, ends, given, "stream"), ends, dispatch_failure)
 
@@ -144,17 +146,14 @@ class System:
         Raises:
             SlitherError: what happened, as it is: `RemoteError`, `BatchTimeout`, `WorkerCrashed` ...
         """
+        options = {"pool": pool, "timeout_s": timeout_s, "max_in_flight": 1, "on_error": "halt"}
+        self._options(options, "call_batch")  # before anything is pulled
+        code = code_of(executor)
         batch = list(Source(items, "call_batch"))
         if not batch:
             return []
-        options = {
-            "pool": pool,
-            "timeout_s": timeout_s,
-            "batch_size": len(batch),
-            "max_in_flight": 1,
-            "on_error": "halt",
-        }
-        run = self._dispatch_run(batch, executor, context, EndLog(), options, "call_batch")
+        options["batch_size"] = len(batch)
+        run = self._dispatch_run(batch, code, context, EndLog(), options, "call_batch")
         return _collect(run, lambda halt, items: halt.error)
 
     def call_each(
@@ -168,12 +167,12 @@ class System:
         Raises:
             RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
         """
-        self._check_pool(pool)
+        options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
         code = code_of(executor, once=True)
         sealed = sealed_context(context, self._run_id(), "call_each")
-        workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
+        workers = self._client.call(f"{POOLS}/{options.pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
         with self._client.endpoint() as endpoint:
-            return call_each(endpoint, workers, code, sealed, timeout_s)
+            return call_each(endpoint, workers, code, sealed, options.timeout_s)
 
     def _dispatch_run(
         self,
@@ -184,8 +183,7 @@ class System:
         given: Mapping[str, Any],
         where: str,
     ) -> Run:
-        options = DispatchOptions.of(dict(given), self.config.dispatch, where)
-        self._check_pool(options.pool)
+        options = self._options(given, where)
         code = code_of(executor)
         source = Source(items, where)
         run_id = self._run_id()
@@ -219,7 +217,7 @@ class System:
         """
         checked(pipe)
         source = Source(inputs, "run_pipe", keep_order=True)
-        ends = EndLog(on_end=on_end)
+        ends = end_log("run_pipe", on_end)
         run = self._pipe_run(pipe, source, ends, session_id, metadata)
         outputs = pipe.definition.outputs
         items = _collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
@@ -236,7 +234,7 @@ class System:
     ) -> Stream:
         """Like `run_pipe`, lazily: yields items whose `route` is the output's name; `inputs` may be endless."""
         checked(pipe)
-        ends = EndLog(STREAM_KEEPS, on_end)
+        ends = end_log("stream_pipe", on_end, STREAM_KEEPS)
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
@@ -312,7 +310,7 @@ class System:
         Args:
             timeout_s: how long the orderly stop may take; after it the rest is killed.
         """
-        self._client.stop(timeout_s)
+        self._client.stop(checked_seconds("stop", timeout_s))
 
     def __enter__(self) -> Self:
         return self
@@ -322,9 +320,11 @@ class System:
     ) -> None:
         self.stop(HURRIED_S if kind is not None else 10.0)
 
-    def _check_pool(self, pool: str) -> None:
-        if pool not in self._pools:
-            raise UnknownPool(pool, tuple(self._pools))
+    def _options(self, given: Mapping[str, Any], where: str) -> DispatchOptions:
+        options = DispatchOptions.of(dict(given), self.config.dispatch, where)
+        if options.pool not in self._pools:
+            raise UnknownPool(options.pool, tuple(self._pools))
+        return options
 
     def _run_id(self) -> str:
         return f"{next(self._run_numbers)}-{secrets.token_hex(4)}"

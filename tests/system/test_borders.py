@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 import slither_actors as slither
-from slither_actors import NotDecodable, NotPicklable, StartError
+from slither_actors import InvalidOption, NotDecodable, NotPicklable, StartError
 from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions
 from tests.helpers import jobs
 from tests.system.running import a_system, nothing_left_behind
@@ -338,6 +338,31 @@ def test_a_plan_that_cannot_be_read_by_those_who_take_part_is_an_error_at_once(s
 def test_a_tree_that_cannot_be_read_by_its_root_is_a_failed_start_at_once(foreign, soon):
     with pytest.raises(StartError, match=r"cannot be read in its process: .*only_here"):
         slither.start(pools={"default": 1}, children=[Spec("own", Idle)])
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda s: s.run_pipe(Line, [1], metadata=5), "metadata is 5; allowed: a mapping"),
+        (lambda s: s.stream_pipe(Line, [1], metadata=[]), "metadata is []; allowed: a mapping"),
+        (lambda s: s.run_pipe(Line, [1], on_end=3), "run_pipe: on_end is 3"),
+        (lambda s: s.stream_pipe(Line, [1], on_end=3), "stream_pipe: on_end is 3"),
+        (lambda s: slither.start(children=5), "start: children is 5"),
+        (lambda s: slither.start(pipes="P"), "start: pipes is 'P'"),
+        (lambda s: slither.start(pipes=[5]), "pipe is 5"),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused_by_name(system, make, text):
+    with pytest.raises(InvalidOption) as caught:
+        make(system)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [slither.Drop("x"), slither.Item.wrap(1)])
+def test_what_only_stages_may_answer_is_refused_of_a_batch_function_by_its_policy(system, answer):
+    results = system.dispatch([1, 2], lambda payloads: [answer] * len(payloads), on_error="skip")
+    assert payloads(results.skipped) == [1, 2]
+    assert "a batch function returns payloads" in str(results.skipped[0].meta["error"])
 
 
 def test_every_stage_is_told_of_its_run(system):
