@@ -56,6 +56,8 @@ class Frame:
         try:
             return self.decode()
         except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
+            if is_of_a_signal(error):
+                raise
             raise NotDecodable(what, said(error)) from error
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
@@ -76,7 +78,7 @@ def encode(value: Any) -> Frame:
     try:
         data = pickle.dumps(value, protocol=5, buffer_callback=_keep_large(buffers))
     except Exception as error:  # a foreign __reduce__ may raise anything; by_value says what is wrong
-        if _is_of_a_signal(error):
+        if is_of_a_signal(error):
             raise
         return _encode_by_value(value)
     if _NAME_OF_MAIN in data:
@@ -117,7 +119,7 @@ def by_value(value: Any, buffer_callback: _BufferCallback | None = None) -> byte
     try:
         _ByValue(file, protocol=5, buffer_callback=buffer_callback).dump(value)
     except Exception as error:  # as in encode
-        if _is_of_a_signal(error):
+        if is_of_a_signal(error):
             raise
         kind = type(value)
         raise NotPicklable(f"an object of type {kind.__module__}.{kind.__qualname__}", said(error)) from error
@@ -150,7 +152,7 @@ def path_of(obj: Any) -> str | None:
     return f"{module}:{name}" if same and found is not None else None
 
 
-def _is_of_a_signal(error: Exception) -> bool:
+def is_of_a_signal(error: BaseException) -> bool:
     """Whether a signal handler of the program raised this, for example for a timeout: it is not about the value then.
 
     Such a handler runs wherever the program happens to be, also within a ``__reduce__``.
