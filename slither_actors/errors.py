@@ -37,8 +37,8 @@ from typing import Any, Self, TypeVar, dataclass_transform
 
 import attrs
 
+from slither_actors._describe import is_plain, message_of, traceback_of
 from slither_actors._describe import kinds_of as kinds_of
-from slither_actors._describe import message_of, traceback_of
 from slither_actors._describe import shorten as shorten
 
 # fmt: off
@@ -246,7 +246,7 @@ class RemoteError(ItemError):
         Returns:
             The error, its traceback beginning with the first frame that is not this library's.
         """
-        if isinstance(exc, cls):
+        if type(exc) is cls and is_plain(exc):
             return exc
         return cls(type(exc).__qualname__, message_of(exc), traceback_of(exc), kinds_of(type(exc)))
 

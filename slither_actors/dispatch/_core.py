@@ -16,6 +16,7 @@ from slither_actors.dispatch.policy import Skip
 from slither_actors.errors import BatchTimeout, SlitherError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
+from slither_actors.worker._salvage import Loss
 from slither_actors.worker.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
 from slither_actors.worker.parcel import Parcel
 
@@ -118,7 +119,10 @@ class DispatchCore:
         self._desk.recall(worker)
         self._return_leases(recalled_only=True)
 
-    def done(self, worker: str, number: int, parcels: tuple[Parcel, ...], now: float) -> None:
+    def done(
+        self, worker: str, number: int, parcels: tuple[Parcel, ...], now: float, losses: tuple[Loss, ...] = ()
+    ) -> None:
+        """`losses` are items that the worker could not read: whoever made them is charged, not this stage."""
         task = self._finish(worker, number, now)
         if task is None:
             return
@@ -127,8 +131,12 @@ class DispatchCore:
             self._cancelled_task_over(task)
         else:
             run.in_work -= 1
-            run.result(task, parcels, ())
-            self._flush(run)
+            origin = task.owner.port.origin
+            run.result(task, parcels, tuple(map(origin.ends, losses)) if origin.skips else ())
+            if losses and not origin.skips:
+                self._halt(run, origin.error(losses[0].error), task.index + 1, now, origin.stage)
+            else:
+                self._flush(run)
         self._assign(now)
 
     def failed(self, worker: str, number: int, error: SlitherError, fatal: bool, now: float) -> None:
@@ -287,13 +295,13 @@ class DispatchCore:
             run.result(task, (), (ends,))
             self._flush(run)
         else:
-            self._halt(run, error, task.index + 1, now)
+            self._halt(run, error, task.index + 1, now, self._stage)
 
     def _cancelled_task_over(self, task: Task) -> None:
         if not self._desk.has_tasks_of(task.run):
             self._cancelled.pop(task.run, None)
 
-    def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float) -> None:
+    def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float, stage: str | None) -> None:
         """End the run: everything that is finished goes out, also what stood behind a slower batch."""
         for result in run.reorder.drain() if run.reorder is not None else ():
             run.put(result)
@@ -301,7 +309,7 @@ class DispatchCore:
         # What would go on to another stage ends here: the run is over before it could reach an output.
         ways_out = [out for out in run.edges if out.port.consumer == service]
         finished = tuple(batch for out in ways_out for batch in out.take(regardless=True))
-        self.outbox.append((service, Failed(run.id, self._stage, error, batch_ref, finished)))
+        self.outbox.append((service, Failed(run.id, stage, error, batch_ref, finished)))
         self.close_run(run.id, now)
 
     def _flush(self, run: DispatchRun) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import attrs
@@ -31,12 +31,12 @@ from slither_actors.dispatch.messages import (
     RunRefused,
 )
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, SlitherError, StageDown
+from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, RemoteError, SlitherError, StageDown
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint, HungUp
 from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
-from slither_actors.worker.parcel import unpack_items
+from slither_actors.worker._salvage import read_items
 
 _OPEN_LIMIT_S = 30.0
 
@@ -234,7 +234,10 @@ class Run:
         if isinstance(news, Batch):
             edge = self._sinks[news.edge]
             edge.receive(news.seq)
-            yield from self._unpack(news)
+            halted = yield from self._unpack(news)
+            if halted is not None:
+                yield from self._arrived()
+                raise halted
             edge.held -= 1
             ask = edge.ask(self._plan.run)
             if ask is not None and not self._over:  # the consumer may have closed it meanwhile
@@ -254,13 +257,30 @@ class Run:
         elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):
             raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref)), 0)
 
-    def _unpack(self, batch: Batch) -> Iterator[list[Item]]:
+    def _unpack(self, batch: Batch) -> Generator[list[Item], None, Halted | None]:
+        """The items of a batch. Those that cannot be read here are charged to whoever made them; returns what halts
+        the run if they say so."""
         for ends in batch.ends:
             self._ends.note(ends)
-        items = unpack_items(batch.parcels, self._routes[batch.edge])
+        origin = self._sinks[batch.edge].port.origin
+        try:
+            items, losses = read_items(batch.parcels, self._routes[batch.edge])
+        except RemoteError as error:
+            return Halted(origin.stage, origin.error(error), batch.seq)
         if items:
             self._items_out += len(items)
             yield items
+        if losses and not origin.skips:
+            return Halted(origin.stage, origin.error(losses[0].error), batch.seq)
+        for loss in losses:
+            self._ends.note(origin.ends(loss))
+        return None
+
+    def _arrived(self) -> Iterator[list[Item]]:
+        """What is finished and has come already."""
+        while (received := self._endpoint.receive(0)) is not None:
+            if isinstance(received[0], Batch) and received[0].run == self._plan.run:
+                yield from self._unpack(received[0])
 
     def _is_done_with(self, address: str) -> bool:
         """Whether a node that died had done its part: everything it owed us has come."""

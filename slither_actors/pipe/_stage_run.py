@@ -15,8 +15,9 @@ from slither_actors.dispatch.policy import Policy, Skip
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
 from slither_actors.item import Item, take_ids
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.worker._salvage import read_items
 from slither_actors.worker.executor import descendant
-from slither_actors.worker.parcel import Parcel, pack_items, unpack_items
+from slither_actors.worker.parcel import Parcel, pack_items
 
 
 @attrs.frozen
@@ -62,11 +63,12 @@ class StageSetting:
 
 
 class RunHalted(Exception):
-    """The policy says that the run ends here."""
+    """The policy says that the run ends here. `stage` is who is to blame, `None` for the stage itself."""
 
-    def __init__(self, error: SlitherError) -> None:
+    def __init__(self, error: SlitherError, stage: str | None = None) -> None:
         super().__init__(error)
         self.error = error
+        self.stage = stage
 
 
 class _Lane:
@@ -131,16 +133,23 @@ class StageRun:
         """The next batch to work on, if there is one and every way out has room for what may come of it.
 
         Raises:
-            RunHalted: it cannot be decoded here, so there are no items that a policy could be about.
+            RunHalted: an item cannot be read here, and the policy of whoever made it is to halt.
         """
         if not self._waiting or any(edge.credit < 1 for edge in self._by_edge.values()):
             return None
         owner, parcels = self._waiting.popleft()
         owner.held -= 1
+        origin = owner.port.origin
         try:
-            return unpack_items(parcels)
-        except BaseException as error:
-            raise RunHalted(RemoteError.of(error)) from error
+            items, losses = read_items(parcels)
+        except RemoteError as error:
+            raise RunHalted(origin.error(error), origin.stage) from error
+        for loss in losses:
+            if not origin.skips:
+                raise RunHalted(origin.error(loss.error), origin.stage)
+            self._pack(self.sink, everything=True)
+            self.sink.edge.put((), (origin.ends(loss),))
+        return items
 
     @property
     def finished(self) -> bool:

@@ -11,7 +11,7 @@ from slither_actors.config import DispatchConfig
 from slither_actors.context import SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
-from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.messages import InPort, Origin, OutPort
 from slither_actors.dispatch.run import Node, RunPlan
 from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
 from slither_actors.otp.ref import Ref
@@ -71,10 +71,12 @@ class _Edges:
         self._numbers = itertools.count(1)
         self.inputs: dict[str, list[InPort]] = {}
 
-    def lead(self, producer: str, consumer: str, to: str, window: int, size: int, route: str | None = None) -> OutPort:
+    def lead(
+        self, producer: str, origin: Origin, consumer: str, to: str, window: int, size: int, route: str | None = None
+    ) -> OutPort:
         """An edge from the address `producer` to the node called `to` at the address `consumer`."""
         edge = next(self._numbers)
-        self.inputs.setdefault(to, []).append(InPort(edge, producer, window))
+        self.inputs.setdefault(to, []).append(InPort(edge, producer, window, origin))
         return OutPort(edge, consumer, window, size, route)
 
 
@@ -101,17 +103,20 @@ def run_plan(
     """
     edges = _Edges()
     shapes = {stage.name: _shape(definition, stage, config) for stage in definition.stages}
+    policies = {stage.name: definition.policy(stage, config.default_on_error) for stage in definition.stages}
     entry = definition.stages[0].name
-    source = edges.lead(service, refs[entry].address, entry, *shapes[entry])
+    source = edges.lead(service, Origin(entry, policies[entry]), refs[entry].address, entry, *shapes[entry])
     ways: dict[str, dict[str, OutPort]] = {}
     sinks: dict[str, OutPort] = {}
     for stage in definition.stages:
-        address = refs[stage.name].address
+        address, origin = refs[stage.name].address, Origin(stage.name, policies[stage.name], stage.name)
         is_worker = isinstance(stage.declaration, WorkerDeclaration)
         later = [s.name for s in definition.later_stages(stage.name) if not is_worker or s.name == stage.next]
-        ways[stage.name] = {name: edges.lead(address, refs[name].address, name, *shapes[name]) for name in later}
+        ways[stage.name] = {
+            name: edges.lead(address, origin, refs[name].address, name, *shapes[name]) for name in later
+        }
         route = stage.next if is_worker and not later else None
-        sinks[stage.name] = edges.lead(address, service, _SERVICE, WINDOW, STAGE_BATCH, route)
+        sinks[stage.name] = edges.lead(address, origin, service, _SERVICE, WINDOW, STAGE_BATCH, route)
     nodes = []
     for stage in definition.stages:
         inputs = tuple(edges.inputs[stage.name])
@@ -124,14 +129,13 @@ def run_plan(
             plan = DispatchPlan(inputs, output, sinks[stage.name], job, options)
         else:
             workers = [s.name for s in definition.stages if isinstance(s.declaration, WorkerDeclaration)]
-            policy = definition.policy(stage, config.default_on_error)
             plan = StagePlan(
                 inputs,
                 ways[stage.name],
                 sinks[stage.name],
                 definition.outputs,
                 stage.next,
-                policy,
+                policies[stage.name],
                 stage_context,
                 frozenset(workers),
             )

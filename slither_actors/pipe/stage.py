@@ -134,7 +134,7 @@ class Stage(Server):
                 self._handle(run, items)
                 self._send_all(run.flush())
         except RunHalted as halt:
-            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, halt.error, 0, run.last_words()))
+            self.post(run.plan.sink.consumer, Failed(run.id, halt.stage or run.stage, halt.error, 0, run.last_words()))
             del self._runs[run.id]
         else:
             if run.over:
@@ -142,7 +142,8 @@ class Stage(Server):
 
     def _handle(self, run: StageRun, items: list[Item]) -> None:
         if type(self).handle_batch is not Stage.handle_batch:
-            self._handle_whole(run, items)
+            if items:
+                self._handle_whole(run, items)
             return
         for item in items:
             try:

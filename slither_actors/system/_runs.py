@@ -13,7 +13,7 @@ from slither_actors._code import Code
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.ends import EndLog
-from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.messages import InPort, Origin, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted, Node, RunPlan
 from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, shorten
@@ -34,8 +34,9 @@ def dispatch_plan(
     window = options.max_in_flight + _SLACK
     there = OutPort(1, dispatcher.address, window, options.size)
     back = OutPort(2, service, window, options.size)
-    plan = DispatchPlan((InPort(1, service, window),), back, back, Job(executor, context), options)
-    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window),))
+    given, made = Origin(None, options.on_error), Origin(None, options.on_error, executor.name)
+    plan = DispatchPlan((InPort(1, service, window, given),), back, back, Job(executor, context), options)
+    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),))
 
 
 def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:

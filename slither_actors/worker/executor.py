@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._describe import is_plain
 from slither_actors.context import Context
 from slither_actors.errors import (
     InvalidOption,
@@ -130,7 +131,7 @@ def item_error(error: BaseException) -> ItemError:
 def sendable(error: BaseException) -> SlitherError:
     """An error in a form that any process can read: a class of the user's own may exist only here."""
     is_ours = isinstance(error, SlitherError) and type(error).__module__ == SlitherError.__module__
-    return error if is_ours else RemoteError.of(error)  # type: ignore[return-value]
+    return error if is_ours and is_plain(error) else RemoteError.of(error)  # type: ignore[return-value]
 
 
 def _check_once(target: Any, name: str) -> None:

@@ -9,6 +9,7 @@ from slither_actors._message import message
 from slither_actors.context import SealedContext
 from slither_actors.errors import ItemError, SlitherError
 from slither_actors.otp.ref import Ref
+from slither_actors.worker._salvage import Loss
 from slither_actors.worker.parcel import Parcel
 
 
@@ -33,11 +34,12 @@ class RunBatch:
 
 @message
 class BatchDone:
-    """From a worker: the results, in the order of the items."""
+    """From a worker: the results, in the order of the items. `losses` are items that it could not even read."""
 
     number: int
     parcels: tuple[Parcel, ...]
     seconds: float
+    losses: tuple[Loss, ...]
 
 
 @message

@@ -14,6 +14,7 @@ from slither_actors.context import Context, SealedContext
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
+from slither_actors.worker._salvage import Loss, read
 from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable
 from slither_actors.worker.messages import (
     BatchDone,
@@ -26,7 +27,7 @@ from slither_actors.worker.messages import (
     Vacate,
     Vacated,
 )
-from slither_actors.worker.parcel import Columns, Parcel, pack, unpack
+from slither_actors.worker.parcel import Columns, Parcel, pack
 
 # A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
 _RESULT_LIMIT_S = 30.0
@@ -40,10 +41,14 @@ class _Work:
     execute: Callable[[Columns, Context], Columns]
     context: Context
 
-    def run(self, parcel: Parcel) -> Parcel:
-        rows = self.execute(unpack(parcel), self.context)
+    def run(self, parcel: Parcel) -> tuple[Parcel | None, Loss | None]:
+        """The results, and what cannot be read here; `None` for what there is not."""
+        given, loss = read(parcel)
+        if not given[0]:
+            return None, loss
+        rows = self.execute(given, self.context)
         try:
-            return pack(rows)
+            return pack(rows), loss
         except NotPicklable as error:
             raise _culprit(self.name, rows, error) from None
 
@@ -70,11 +75,13 @@ class Worker(Server):
         self._page.running(message.number)
         try:
             work = self._work(message.run, message.job, sender)
-            parcels = tuple([work.run(parcel) for parcel in message.parcels])
+            done = [work.run(parcel) for parcel in message.parcels]
         except BaseException as error:
             self.post(sender, _failure(message.number, error))
         else:
-            self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
+            parcels = tuple([parcel for parcel, _ in done if parcel is not None])
+            losses = tuple([loss for _, loss in done if loss is not None])
+            self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began, losses))
         # What the kernel did not take at once must not wait behind the next batch's user code: until it has left, the
         # batch is not over.
         self.drain(_RESULT_LIMIT_S)

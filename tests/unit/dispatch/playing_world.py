@@ -227,7 +227,7 @@ class Worker(Node):
             self.world.send(self.ref.address, sender, BatchFailed(message.number, BOOM, False))
         else:
             done = pack_items([item.with_payload(item.payload[0]) for item in items])
-            self.world.send(self.ref.address, sender, BatchDone(message.number, (done,), 0.0))
+            self.world.send(self.ref.address, sender, BatchDone(message.number, (done,), 0.0, ()))
 
     def begin(self, message):
         if message.job is not None:

@@ -2,7 +2,8 @@
 
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, OutPort
+from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, Origin, OutPort
+from slither_actors.dispatch.policy import Halt
 from slither_actors.item import Item
 from slither_actors.pipe._stage_run import StagePlan, StageRun
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -11,7 +12,7 @@ SINK = 99
 
 
 def one_way_plan(
-    policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None
+    policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None, origin=None
 ):
     """A plan with one edge in, edges to later stages, and the edge to the service."""
     ways = {
@@ -19,7 +20,7 @@ def one_way_plan(
         for number, (name, (edge_window, size)) in enumerate((stages or {}).items())
     }
     return StagePlan(
-        (InPort(1, "source", window),),
+        (InPort(1, "source", window, origin or Origin(None, Halt())),),
         ways,
         OutPort(SINK, "service", window, 4),
         tuple(outputs),

@@ -6,7 +6,7 @@ import pytest
 import slither_actors as slither
 from slither_actors import Context, DefinitionError, InvalidOption, Item, NoProcess
 from slither_actors._validators import positive_int
-from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, RunOpened, RunRefused
+from slither_actors.dispatch.messages import Batch, CloseRun, Complete, Failed, OpenRun, Origin, RunOpened, RunRefused
 from slither_actors.dispatch.policy import Halt, Skip
 from slither_actors.pipe._stage_run import StagePlan
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -184,6 +184,21 @@ def test_at_a_halt_earlier_items_of_the_same_batch_are_finished():
     assert not bench.stage._runs
     bench.feed(5)
     assert len(bench.of(Failed)) == 1, "a run that is over hears nothing more"
+
+
+def test_a_batch_handler_is_not_called_where_nothing_can_be_read():
+    bench = Bench(Batchwise, Skip(), origin=Origin("before", Skip(), "before"))
+    bench.feed(Foreign(), last=True)
+    ((kind, payloads, error),) = bench.ends()
+    assert (kind, payloads) == ("skipped", [None])
+    assert "before gave an answer" in error
+
+
+def test_a_run_that_another_stage_halts_is_charged_to_that_one():
+    bench = Bench(Explosive, Skip(), origin=Origin("before", Halt(), "before"))
+    bench.feed(Foreign())
+    (failed,) = bench.of(Failed)
+    assert failed.stage == "before"
 
 
 class Foreign:

@@ -19,9 +19,9 @@ from slither_actors import (
     ResultCountMismatch,
     RouteTo,
 )
-from slither_actors.errors import ItemError, RemoteError
+from slither_actors.errors import DispatchError, ItemError, RemoteError
 from slither_actors.item import Item, columns
-from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner
+from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner, sendable
 from tests.helpers import jobs
 
 JOBS = "tests.helpers.jobs"
@@ -199,12 +199,42 @@ def test_a_function_for_each_worker_that_wants_more_is_refused(function):
     assert "no parameter, or one named ctx" in str(caught.value)
 
 
+def with_note(error, note):
+    error.note = note
+    return error
+
+
 def test_an_error_class_of_the_users_own_travels_as_text():
     error = item_error(jobs.OwnError("mine"))
     assert type(error) is RemoteError
     assert (error.type_name, error.message) == ("OwnError", "mine")
     assert any(kind.endswith("ItemError") for kind in error.kinds), "a policy can still tell what it was"
     assert pickle.loads(pickle.dumps(error)).type_name == "OwnError"
+
+
+class Foreign:
+    """Does not travel."""
+
+    def __reduce__(self):
+        raise TypeError("it does not travel")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidOutcome(Foreign(), "x"),
+        RemoteError("T", Foreign(), "", ()),
+        DispatchError(ValueError("v"), 1, [Foreign()]),
+        with_note(ResultCountMismatch("f", 1, 2), Foreign()),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_the_library_that_holds_foreign_objects_travels_as_text(error):
+    known = item_error(error)
+    assert type(known) is RemoteError
+    assert known.type_name == type(error).__qualname__
+    assert str(pickle.loads(pickle.dumps(known))) == f"{known.type_name}: {error}"
+    assert sendable(known) is known
 
 
 def test_the_librarys_own_errors_travel_as_they_are():

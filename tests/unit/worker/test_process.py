@@ -156,6 +156,16 @@ def test_a_context_that_cannot_be_read_here_is_fatal_for_the_run_and_said_at_onc
         assert "no tenants here" in str(error)
 
 
+@pytest.mark.parametrize("given", [[1, Foreign(), 3], [Foreign(), Foreign()]])
+def test_items_that_cannot_be_read_are_reported_beside_the_results_of_the_others(bench, given):
+    done = bench.run(given, lambda payloads: [(len(payloads), payload) for payload in payloads])
+    whole = [payload for payload in given if isinstance(payload, int)]
+    assert [item.payload for item in unpack_items(done.parcels)] == [(len(whole), payload) for payload in whole]
+    (loss,) = done.losses
+    assert len(loss.items()) == len(given) - len(whole)
+    assert "no tenants here" in str(loss.error)
+
+
 def test_an_error_class_of_the_users_own_can_be_sent(bench):
     assert str(bench.run([1], jobs.raises_own_error).error) == "OwnError: mine"
 
