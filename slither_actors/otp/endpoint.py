@@ -13,7 +13,7 @@ from typing import Any
 from slither_actors._message import message
 from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, SlitherError
 from slither_actors.otp.messages import Call, Reply
-from slither_actors.transport.hub import Hub, Undelivered, Unread
+from slither_actors.transport.hub import Hub, Undecodable, Undelivered, Unread
 
 
 @message
@@ -95,7 +95,7 @@ class Endpoint:
 
         Raises:
             CallTimeout: no answer in time. NoProcess: it is gone. SystemDown: everything is gone.
-            NotDecodable: the process cannot read the request.
+            NotDecodable: the process cannot read the request, or its answer cannot be read here.
             Exception: what the process answered with.
         """
         number = next(self._numbers)
@@ -118,6 +118,8 @@ class Endpoint:
                         return news.value
                 elif isinstance(news, Unread) and news.head == ("Call", number):
                     raise NotDecodable(f"the request to {who}", news.error)
+                elif isinstance(news, Undecodable) and news.head == ("Reply", number):
+                    raise NotDecodable(f"the answer of {who}", news.error)
                 elif isinstance(news, Undelivered | HungUp) and sender == to:
                     self._hub.poll(0)  # whether everything is gone
                     raise self._down() if self._host_died else NoProcess(who)

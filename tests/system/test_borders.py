@@ -222,11 +222,17 @@ class Fixed(slither.Stage):
         second: object = 2
 
     def handle_item(self, item, ctx):
-        return ctx.run_id
+        return [*item.payload, (ctx.pipe, ctx.stage, ctx.run_id)]
+
+
+def told(values, ctx):
+    return [[*value, (ctx.pipe, ctx.stage, ctx.run_id)] for value in values]
 
 
 class Line(slither.Pipe):
+    work = slither.worker(told)
     fixed = slither.stage(Fixed)
+    last = slither.local(lambda item, ctx: [*item.payload, (ctx.pipe, ctx.stage, ctx.run_id)])
 
 
 class Batches(slither.Pipe):
@@ -366,5 +372,8 @@ def test_what_only_stages_may_answer_is_refused_of_a_batch_function_by_its_polic
 
 
 def test_every_stage_is_told_of_its_run(system):
-    (name,) = payloads(system.run_pipe(Line, [1]).default)
-    assert name
+    (first,), (second,) = (payloads(system.run_pipe(Line, [[]], metadata={"a": 1}).default) for _ in range(2))
+    assert [place[:2] for place in first] == [("Line", stage) for stage in ("work", "fixed", "last")]
+    runs = {run for _, _, run in first} | {run for _, _, run in second}
+    assert len(runs) == 2
+    assert None not in runs

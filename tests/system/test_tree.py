@@ -82,6 +82,8 @@ def test_a_call_that_cannot_be_read_is_an_error_at_once(tree: Tree) -> None:
     before = time.monotonic()
     with pytest.raises(NotDecodable, match=r"the request to sup/one cannot be read .*no such message class here"):
         tree.endpoint.call(tree.ref("sup/one").address, Unreadable(), LIMIT_S, "sup/one")
+    with pytest.raises(NotDecodable, match=r"the answer of sup/one cannot be read .*no such message class here"):
+        tree.call("sup/one", "answer_unreadably")
     assert time.monotonic() - before < 2.0
     assert tree.call("sup/one", "echo", "alive") == "alive"
 
