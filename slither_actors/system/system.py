@@ -99,7 +99,7 @@ class System:
 
         Raises:
             DispatchError: the error policy halted the run; `partial_results` holds what was finished.
-            InvalidOption, UnknownPool, NotImportable, NotPicklable: it cannot run at all.
+            InvalidOption, UnknownPool, NotImportable, NotPicklable, NotDecodable: it cannot run at all.
             SystemDown: the system is stopped, or gave up.
         """
         ends = end_log("dispatch", on_end)
@@ -166,6 +166,7 @@ class System:
 
         Raises:
             RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
+            InvalidOutcome: a result cannot be read here. NotDecodable: a worker cannot read the context.
         """
         options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
         code = code_of(executor, once=True)
@@ -213,7 +214,7 @@ class System:
 
         Raises:
             PipeError: an error policy halted the run; `partial_results` maps outputs to what had reached them.
-            InvalidOption, UnknownPool, StartError: it cannot run at all.
+            InvalidOption, UnknownPool, NotPicklable, NotDecodable, StartError: it cannot run at all.
         """
         checked(pipe)
         source = Source(inputs, "run_pipe", keep_order=True)
