@@ -18,6 +18,7 @@ from slither_actors.errors import (
     InvalidOutcome,
     ItemError,
     NoProcess,
+    NotDecodable,
     NotImportable,
     NotPicklable,
     PipeError,
@@ -32,8 +33,8 @@ from slither_actors.errors import (
     WorkerCrashed,
 )
 from slither_actors.item import Item
+from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.pipe.declarations import local, router, stage, worker
-from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.stage import Stage
@@ -69,6 +70,7 @@ __all__ = [
     "Item",
     "ItemError",
     "NoProcess",
+    "NotDecodable",
     "NotImportable",
     "NotPicklable",
     "Outputs",

@@ -3,14 +3,12 @@
 import functools
 import importlib
 import pickle
-import sys
-import types
 from typing import Any, Self
 
 import attrs
 
-from slither_actors._codec import by_value
-from slither_actors._describe import message_of
+from slither_actors._codec import by_value, path_of
+from slither_actors._describe import said
 from slither_actors.errors import NotImportable, NotPicklable
 
 _MAIN = "it is defined in __main__, which other processes do not have; give the function itself instead of its path"
@@ -43,14 +41,13 @@ class Code:
         if isinstance(obj, str):
             _check_path(obj)
             return cls(obj, None, obj)
-        path = _path_of(obj)
-        if path is not None:
-            return cls(path, None, path)
-        name = _name_of(obj)
-        try:
-            return cls(None, by_value(obj), name)
-        except NotPicklable as error:
-            raise NotPicklable(name, error.why) from error
+        return cls.by_path(obj) or cls.of_value(obj, _name_of(obj))
+
+    @classmethod
+    def by_path(cls, obj: Any) -> Self | None:
+        """Put an object into this form if another process can import it."""
+        path = path_of(obj)
+        return None if path is None else cls(path, None, path)
 
     @classmethod
     def of_value(cls, obj: Any, name: str) -> Self:
@@ -59,7 +56,10 @@ class Code:
         Raises:
             NotPicklable: It cannot be pickled.
         """
-        return cls(None, by_value(obj), name)
+        try:
+            return cls(None, by_value(obj), name)
+        except NotPicklable as error:
+            raise NotPicklable(name, error.why) from error
 
     def load(self) -> Any:
         """The object itself, imported or unpickled in this process.
@@ -71,15 +71,11 @@ class Code:
             return _import(self.path)
         try:
             return pickle.loads(self.blob or b"")
-        except Exception as error:  # rebuilding imports what the code uses, which may raise anything
-            raise NotImportable(self.name, f"it cannot be rebuilt here: {_said(error)}") from error
+        except (Exception, SystemExit) as error:  # rebuilding imports what the code uses, as in _import
+            raise NotImportable(self.name, f"it cannot be rebuilt here: {said(error)}") from error
 
     def __reduce__(self) -> tuple[type[Self], tuple[str | None, bytes | None, str]]:
         return type(self), (self.path, self.blob, self.name)
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__qualname__}: {message_of(error)}"
 
 
 def _name_of(obj: Any) -> str:
@@ -97,19 +93,6 @@ def _check_path(path: str) -> None:
         raise NotImportable(path, _MAIN)
 
 
-def _path_of(obj: Any) -> str | None:
-    """The path under which an import finds this very object, if there is one."""
-    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
-        return None
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):  # "<locals>" and "<lambda>" are parts that are never found
-        found = getattr(found, part, None)
-    # A class method is a new object at every look, but equal to itself.
-    same = found is obj or (isinstance(obj, types.MethodType) and isinstance(found, types.MethodType) and found == obj)
-    return f"{module}:{name}" if same and found is not None else None
-
-
 def _import(path: str) -> Any:
     _check_path(path)
     module, _, name = path.partition(":")
@@ -118,7 +101,7 @@ def _import(path: str) -> Any:
     except (Exception, SystemExit) as error:  # a module may raise anything, and a script may exit
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         is_ours = missing is not None and f"{module}.".startswith(f"{missing}.")  # not one that ours imports in turn
-        why = f"there is no module {missing!r}" if is_ours else f"importing {module} raises {_said(error)}"
+        why = f"there is no module {missing!r}" if is_ours else f"importing {module} raises {said(error)}"
         raise NotImportable(path, why) from error
     for part in name.split("."):
         try:

@@ -1,16 +1,21 @@
 """What crosses a process border, and how: pickle frames between our own processes, JSON for everybody else."""
 
+import functools
+import io
 import pickle
-from collections.abc import Callable, Mapping
+import signal
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex
 
 import attrs
 import cloudpickle
 import orjson
 
-from slither_actors._describe import message_of
+from slither_actors._describe import message_of, said
 from slither_actors._message import message
-from slither_actors.errors import NotPicklable
+from slither_actors.errors import NotDecodable, NotPicklable
 
 LARGE = 64 * 1024
 """Buffers from this size on travel beside the pickle, uncopied; below it a copy is cheaper than one more part."""
@@ -42,6 +47,19 @@ class Frame:
         """Rebuild the value; what its classes raise meanwhile comes through."""
         return pickle.loads(self.data, buffers=self.buffers)
 
+    def open(self, what: str) -> Any:
+        """Rebuild the value, which errors call `what`.
+
+        Raises:
+            NotDecodable: That is not possible in this process.
+        """
+        try:
+            return self.decode()
+        except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
+            if is_of_a_signal(error):
+                raise
+            raise NotDecodable(what, said(error)) from error
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         if protocol.__index__() < 5:  # copy, or a pickle for an old reader: no buffers there
             return Frame, (bytes(self.data), tuple(map(bytes, self.buffers)))
@@ -59,11 +77,30 @@ def encode(value: Any) -> Frame:
     buffers: list[pickle.PickleBuffer] = []
     try:
         data = pickle.dumps(value, protocol=5, buffer_callback=_keep_large(buffers))
-    except Exception:  # a foreign __reduce__ may raise anything; by_value says what is wrong
+    except Exception as error:  # a foreign __reduce__ may raise anything; by_value says what is wrong
+        if is_of_a_signal(error):
+            raise
         return _encode_by_value(value)
     if _NAME_OF_MAIN in data:
         return _encode_by_value(value)
     return Frame(data, tuple(buffers))
+
+
+def encode_parts(value: Any, parts: Iterable[tuple[str, Any]], whole: str) -> Frame:
+    """Encode a value that is made of named parts.
+
+    Raises:
+        NotPicklable: It cannot be encoded; the error names the first part that cannot, else the whole.
+    """
+    try:
+        return encode(value)
+    except NotPicklable as error:
+        for name, part in parts:
+            try:
+                encode(part)
+            except NotPicklable as one:
+                raise NotPicklable(name, one.why) from error
+        raise NotPicklable(whole, error.why) from error
 
 
 def _encode_by_value(value: Any) -> Frame:
@@ -78,13 +115,56 @@ def by_value(value: Any, buffer_callback: _BufferCallback | None = None) -> byte
     Raises:
         NotPicklable: cloudpickle cannot do it either.
     """
+    file = io.BytesIO()
     try:
-        data: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=buffer_callback)
+        _ByValue(file, protocol=5, buffer_callback=buffer_callback).dump(value)
     except Exception as error:  # as in encode
+        if is_of_a_signal(error):
+            raise
         kind = type(value)
-        name = f"an object of type {kind.__module__}.{kind.__qualname__}"
-        raise NotPicklable(name, f"{type(error).__qualname__}: {message_of(error)}") from error
-    return data
+        raise NotPicklable(f"an object of type {kind.__module__}.{kind.__qualname__}", said(error)) from error
+    return file.getvalue()
+
+
+class _ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle, which writes a function with a cache as its name alone, however little others can do with that."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, functools._lru_cache_wrapper) and path_of(obj) is None:
+            return _with_cache, (obj.__wrapped__, obj.cache_parameters())
+        return super().reducer_override(obj)
+
+
+def _with_cache(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
+
+
+def path_of(obj: Any) -> str | None:
+    """The path under which an import finds this very object in any process, if there is one."""
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module == "__main__":
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):  # "<locals>" and "<lambda>" are parts that are never found
+        found = getattr(found, part, None)
+    # A class method is a new object at every look, but equal to itself.
+    same = found is obj or (isinstance(obj, types.MethodType) and isinstance(found, types.MethodType) and found == obj)
+    return f"{module}:{name}" if same and found is not None else None
+
+
+def is_of_a_signal(error: BaseException) -> bool:
+    """Whether a signal handler of the program raised this, for example for a timeout: it is not about the value then.
+
+    Such a handler runs wherever the program happens to be, also within a ``__reduce__``.
+    """
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(handler, "__code__", None) for handler in handlers if handler is not None} - {None}
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _keep_large(buffers: list[pickle.PickleBuffer]) -> _BufferCallback:

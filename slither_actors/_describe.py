@@ -34,6 +34,22 @@ def message_of(exc: BaseException) -> str:
         return f"<the str of which raises {type(error).__qualname__}>"
 
 
+def is_plain(exc: BaseException) -> bool:
+    """Whether there is nothing but text and numbers in an exception, so that it depends on no other class."""
+    return _is_plain([*exc.args, *vars(exc).values()])
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return type(value) in (list, tuple) and all(map(_is_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
+
+
+def said(exc: BaseException) -> str:
+    """Type and message in one line."""
+    return f"{type(exc).__qualname__}: {message_of(exc)}"
+
+
 def traceback_of(exc: BaseException) -> str:
     """The traceback as text, from the first frame that is not this library's: ours say nothing about the mistake."""
     trace: TracebackType | None = exc.__traceback__

@@ -1,8 +1,20 @@
 """Context: what user code may know about the run it is part of."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import attrs
+
+from slither_actors._codec import Frame, encode_parts
+from slither_actors.errors import InvalidOption, shorten
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidOption("Context", "metadata", shorten(value), "a mapping of names to values")
+    return dict(value)
 
 
 @attrs.frozen
@@ -15,13 +27,16 @@ class Context:
         session_id: What the caller gave as `session_id`. It is passed on, and binds the run to no worker.
         run_id: The run.
         metadata: What the caller attached to the run.
+
+    Raises:
+        InvalidOption: The metadata are no mapping.
     """
 
     pipe: str | None = None
     stage: str | None = None
     session_id: str | None = None
     run_id: str | None = None
-    metadata: dict[str, Any] = attrs.field(factory=dict, hash=False)
+    metadata: dict[str, Any] = attrs.field(factory=dict, converter=_metadata, hash=False)
     _state: dict[str, Any] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @property
@@ -38,9 +53,39 @@ class Context:
         object.__setattr__(copy, "_state", state)  # nobody else has seen the copy yet
         return copy
 
-    def with_stage(self, stage: str) -> Self:
-        """The same run seen from another stage; stages do not share state."""
-        return attrs.evolve(self, stage=stage)
-
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
         return type(self), (self.pipe, self.stage, self.session_id, self.run_id, self.metadata)
+
+
+@attrs.frozen
+class SealedContext:
+    """A context on its way to user code: encoded once where it leaves, and decoded once in the process that uses it.
+
+    Whoever passes it on needs none of the classes that the caller put into it.
+    """
+
+    frame: Frame
+    stage: str | None
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """Seal a context.
+
+        Raises:
+            NotPicklable: It cannot travel; the error names the first entry of the metadata that cannot.
+        """
+        parts = [(f"metadata[{shorten(key)}]", value) for key, value in context.metadata.items()]
+        return cls(encode_parts(context, parts, "the context"), context.stage)
+
+    def with_stage(self, stage: str) -> Self:
+        """The same run seen from another stage."""
+        return type(self)(self.frame, stage)
+
+    def open(self) -> Context:
+        """The context.
+
+        Raises:
+            NotDecodable: What is in its metadata cannot be rebuilt in this process.
+        """
+        context: Context = self.frame.open("the context of the run, with its metadata,")
+        return attrs.evolve(context, stage=self.stage)

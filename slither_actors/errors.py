@@ -7,6 +7,7 @@
     - DefinitionError (ValueError)      a pipe, store or stage class is wrong; raised when the class is defined
     - NotImportable                     "module:function" cannot be imported here
     - NotPicklable                      an object cannot travel to another process
+    - NotDecodable                      an object cannot be rebuilt in the process that received it
     - UnknownPool (LookupError)         no worker pool has this name
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
@@ -35,17 +36,17 @@ from typing import Self, TypeVar, dataclass_transform
 
 import attrs
 
+from slither_actors._describe import is_plain, message_of, traceback_of
 from slither_actors._describe import kinds_of as kinds_of
-from slither_actors._describe import message_of, traceback_of
 from slither_actors._describe import shorten as shorten
 from slither_actors.item import Item
 
 # fmt: off
 __all__ = [
     "BatchTimeout", "CallTimeout", "ChildRefused", "DefinitionError", "DispatchError", "InvalidOption",
-    "InvalidOutcome", "ItemError", "NoProcess", "NotImportable", "NotPicklable", "PipeError", "RemoteError",
-    "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SlitherError", "StageDown", "StartError",
-    "StreamBusy", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
+    "InvalidOutcome", "ItemError", "NoProcess", "NotDecodable", "NotImportable", "NotPicklable", "PipeError",
+    "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SlitherError", "StageDown",
+    "StartError", "StreamBusy", "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -109,6 +110,14 @@ class NotImportable(SlitherError):
 @_error("{what} cannot be sent to another process: {why}")
 class NotPicklable(SlitherError):
     """An object cannot travel to another process, by reference or by value."""
+
+    what: str
+    why: str
+
+
+@_error("{what} cannot be read in the process that received it: {why}")
+class NotDecodable(SlitherError):
+    """An object that was sent to another process cannot be rebuilt there: its class is missing, or raises."""
 
     what: str
     why: str
@@ -243,7 +252,7 @@ class RemoteError(ItemError):
         Returns:
             The error, its traceback beginning with the first frame that is not this library's.
         """
-        if isinstance(exc, cls):
+        if type(exc) is cls and is_plain(exc):
             return exc
         return cls(type(exc).__qualname__, message_of(exc), traceback_of(exc), kinds_of(type(exc)))
 

@@ -16,6 +16,7 @@ from slither_actors.errors import BatchTimeout, SlitherError, TransportError, Wo
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.policy import Skip
+from slither_actors.worker._salvage import Loss
 from slither_actors.worker.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
 from slither_actors.worker.parcel import Parcel
 
@@ -85,7 +86,7 @@ class DispatchCore:
         run = self._runs.pop(run_id, None)
         if run is None:
             return
-        self._tell_workers(run)
+        self.outbox.extend((address, EndRun(run.id)) for address in sorted(run.workers))
         if run.in_work:
             self._cancelled[run_id] = now + CANCEL_GRACE_S
             self.earliest = min(self.earliest, now + CANCEL_GRACE_S)
@@ -118,7 +119,10 @@ class DispatchCore:
         self._desk.recall(worker)
         self._return_leases(recalled_only=True)
 
-    def done(self, worker: str, number: int, parcels: tuple[Parcel, ...], now: float) -> None:
+    def done(
+        self, worker: str, number: int, parcels: tuple[Parcel, ...], now: float, losses: tuple[Loss, ...] = ()
+    ) -> None:
+        """`losses` are items that the worker could not read: whoever made them is charged, not this stage."""
         task = self._finish(worker, number, now)
         if task is None:
             return
@@ -127,8 +131,12 @@ class DispatchCore:
             self._cancelled_task_over(task)
         else:
             run.in_work -= 1
-            run.result(task, parcels, ())
-            self._flush(run)
+            origin = task.owner.port.origin
+            run.result(task, parcels, tuple(map(origin.ends, losses)) if origin.skips else ())
+            if losses and not origin.skips:
+                self._halt(run, origin.error(losses[0].error), task.index + 1, now, origin.stage)
+            else:
+                self._flush(run)
         self._assign(now)
 
     def failed(self, worker: str, number: int, error: SlitherError, fatal: bool, now: float) -> None:
@@ -158,8 +166,7 @@ class DispatchCore:
         for run in self._runs.values():
             run.workers.discard(worker.address)
         tasks = self._desk.remove(worker.address)
-        if running is None and tasks:
-            running = tasks[0].number
+        running = tasks[0].number if running is None and tasks else running
         for task in reversed(tasks):
             if task.number == running:
                 timeout_s = self._timeout_of(task)
@@ -308,17 +315,16 @@ class DispatchCore:
             return
         run.in_work -= 1
         if isinstance(run.options.on_error, Skip) and not fatal:
-            ends = Ends("skipped", task.parcels, error, self._stage, 1)
-            run.result(task, (), (ends,))
+            run.result(task, (), (Ends("skipped", task.parcels, error, self._stage, 1),))
             self._flush(run)
         else:
-            self._halt(run, error, task.index + 1, now)
+            self._halt(run, error, task.index + 1, now, self._stage)
 
     def _cancelled_task_over(self, task: Task) -> None:
         if not self._desk.has_tasks_of(task.run):
             self._cancelled.pop(task.run, None)
 
-    def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float) -> None:
+    def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float, stage: str | None) -> None:
         """End the run: everything that is finished goes out, also what stood behind a slower batch."""
         for result in run.reorder.drain() if run.reorder is not None else ():
             run.put(result)
@@ -326,7 +332,7 @@ class DispatchCore:
         # What would go on to another stage ends here: the run is over before it could reach an output.
         ways_out = [out for out in run.edges if out.port.consumer == service]
         finished = tuple(batch for out in ways_out for batch in out.take(regardless=True))
-        self.outbox.append((service, Failed(run.id, self._stage, error, batch_ref, finished)))
+        self.outbox.append((service, Failed(run.id, stage, error, batch_ref, finished)))
         self.close_run(run.id, now)
 
     def _flush(self, run: DispatchRun) -> None:
@@ -342,6 +348,3 @@ class DispatchCore:
         if run.idle:
             completed = [(out, out.complete()) for out in run.edges]
             self.outbox.extend((out.port.consumer, last) for out, last in completed if last is not None)
-
-    def _tell_workers(self, run: DispatchRun) -> None:
-        self.outbox.extend((address, EndRun(run.id)) for address in sorted(run.workers))

@@ -6,6 +6,7 @@ from collections import deque
 
 import attrs
 
+from slither_actors.dispatch._edges import InEdge
 from slither_actors.otp.ref import Ref
 from slither_actors.worker.parcel import Parcel
 
@@ -21,7 +22,7 @@ class Task:
     run: str
     index: int
     parcels: tuple[Parcel, ...]
-    owner: object
+    owner: InEdge
     timed_out: bool = False
 
 

@@ -65,10 +65,13 @@ class DispatchRun:
         return open_tasks
 
     def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
-        assert isinstance(task.owner, InEdge)
         value = (parcels, ends, task.owner)
         for due in [value] if self.reorder is None else self.reorder.add(task.index, value):
             self.put(due)
 
     def put(self, result: Result) -> None:
-        (self.sink if result[1] else self.output).put(*result)
+        parcels, ends, owner = result
+        if parcels and ends and self.sink is not self.output:
+            self.sink.put((), ends)
+            ends = ()
+        (self.sink if ends else self.output).put(parcels, ends, owner)

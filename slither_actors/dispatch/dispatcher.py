@@ -47,7 +47,7 @@ class Dispatcher(Server):
 
     @handles(BatchDone)
     def _on_done(self, message: BatchDone, sender: str) -> None:
-        self._core.done(sender, message.number, message.parcels, time.monotonic())
+        self._core.done(sender, message.number, message.parcels, time.monotonic(), message.losses)
         self._carry_out()
 
     @handles(Ask)

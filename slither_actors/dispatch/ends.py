@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from slither_actors.dispatch.messages import Ends
 from slither_actors.item import Item
-from slither_actors.worker.parcel import unpack_items
+from slither_actors.worker._salvage import read_items
 
 OnEnd = Callable[[Item, str], object]
 KINDS = ("skipped", "dropped", "dead")
@@ -47,9 +47,11 @@ class EndLog:
         return {kind: getattr(self, kind).total for kind in KINDS}
 
     def note(self, ends: Ends) -> None:
-        """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta."""
+        """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta. Those that cannot
+        be read here stand without their payload."""
         log: EndedItems = getattr(self, ends.kind)
-        for item in unpack_items(ends.parcels):
+        items, losses = read_items(ends.parcels)
+        for item in [*items, *(item for loss in losses for item in loss.items())]:
             marked = item.with_meta(error=ends.error, stage=ends.stage, attempts=ends.attempts)
             log.note(marked)
             if self._on_end is not None:

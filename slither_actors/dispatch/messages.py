@@ -12,8 +12,39 @@ from typing import Any
 import attrs
 
 from slither_actors._message import message
-from slither_actors.errors import SlitherError
+from slither_actors.errors import InvalidOutcome, ItemError, RemoteError, SlitherError
+from slither_actors.policy import Halt, Policy, Skip
+from slither_actors.worker._salvage import Loss
 from slither_actors.worker.parcel import Parcel
+
+
+@attrs.frozen
+class Origin:
+    """Who made the items that come down an edge: charged with those that their consumer cannot read.
+
+    Attributes:
+        stage: how errors call the stage whose policy holds; `None` in a plain dispatch.
+        policy: what an item means that cannot be read.
+        maker: who made the items, `None` if they are the caller's.
+    """
+
+    stage: str | None
+    policy: Policy
+    maker: str | None = None
+
+    @property
+    def skips(self) -> bool:
+        return isinstance(self.policy, Skip)
+
+    def error(self, reason: RemoteError) -> ItemError:
+        """What befell items that cannot be read, for this reason."""
+        if self.maker is None:
+            return reason.with_traceback(None)  # for the reason in _outbox.py
+        return InvalidOutcome(self.maker, f"it can be pickled, but not unpickled: {reason}")
+
+    def ends(self, loss: Loss) -> Ends:
+        """Where the items stand if they are skipped."""
+        return Ends("skipped", (loss.parcel,), self.error(loss.error), self.stage, 1)
 
 
 @attrs.frozen
@@ -23,6 +54,7 @@ class InPort:
     edge: int
     producer: str
     window: int
+    origin: Origin = Origin(None, Halt())
 
 
 @attrs.frozen

@@ -32,12 +32,20 @@ from slither_actors.dispatch.messages import (
     RunRefused,
 )
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError, StageDown, TransportError
+from slither_actors.errors import (
+    CallTimeout,
+    NoProcess,
+    NotDecodable,
+    RemoteError,
+    SlitherError,
+    StageDown,
+    TransportError,
+)
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint, HungUp
 from slither_actors.otp.ref import Ref
-from slither_actors.transport.hub import Undelivered
-from slither_actors.worker.parcel import unpack_items
+from slither_actors.transport.hub import Undecodable, Undelivered, Unread
+from slither_actors.worker._salvage import read_items
 
 _OPEN_LIMIT_S = 30.0
 
@@ -132,6 +140,7 @@ class Run:
 
         Raises:
             NoProcess: a node is gone already. SlitherError: a node refuses. CallTimeout: a node does not answer.
+            NotDecodable: a node cannot read its plan.
         """
         try:
             for node in self._plan.nodes:
@@ -171,6 +180,8 @@ class Run:
                 missing.pop(sender, None)
             elif isinstance(news, RunRefused) and news.run == self._plan.run:
                 raise news.error
+            elif isinstance(news, Unread) and news.head == ("OpenRun", self._plan.run) and sender in missing:
+                raise NotDecodable(f"the plan of {missing[sender]}", news.error)
             elif isinstance(news, _NodeDied | HungUp | Undelivered) and sender in missing:
                 raise NoProcess(missing[sender])
 
@@ -243,7 +254,10 @@ class Run:
         if isinstance(news, Batch):
             edge = self._sinks[news.edge]
             edge.receive(news.seq)
-            yield from self._unpack(news)
+            halted = yield from self._unpack(news)
+            if halted is not None:
+                yield from self._arrived()
+                raise Halted(*halted.args)  # a fresh one, as in worker/_salvage.py
             edge.held -= 1
             ask = edge.ask(self._plan.run)
             if ask is not None:
@@ -256,18 +270,37 @@ class Run:
             for batch in news.finished:
                 yield from self._unpack(batch)
             raise Halted(news.stage, news.error, news.batch_ref)
+        elif isinstance(news, Undecodable | Unread):
+            raise Halted(None, NotDecodable("a message of the run", news.error), 0)
         elif isinstance(news, _NodeDied):
             self._endpoint.after_arrivals(news.ref.address, _NodeGone(news.ref))
         elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):
             raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref)), 0)
 
-    def _unpack(self, batch: Batch) -> Iterator[list[Item]]:
+    def _unpack(self, batch: Batch) -> Generator[list[Item], None, Halted | None]:
+        """The items of a batch. Those that cannot be read here are charged to whoever made them; returns what halts
+        the run if they say so."""
         for ends in batch.ends:
             self._ends.note(ends)
-        items = unpack_items(batch.parcels, self._routes[batch.edge])
+        origin = self._sinks[batch.edge].port.origin
+        try:
+            items, losses = read_items(batch.parcels, self._routes[batch.edge])
+        except RemoteError as error:
+            return Halted(origin.stage, origin.error(error), batch.seq)
         if items:
             self._items_out += len(items)
             yield items
+        if losses and not origin.skips:
+            return Halted(origin.stage, origin.error(losses[0].error), batch.seq)
+        for loss in losses:
+            self._ends.note(origin.ends(loss))
+        return None
+
+    def _arrived(self) -> Iterator[list[Item]]:
+        """What is finished and has come already."""
+        while not self._cancelled and (received := self._endpoint.receive(0)) is not None:
+            if isinstance(received[0], Batch) and received[0].run == self._plan.run:
+                yield from self._unpack(received[0])
 
     def _is_done_with(self, address: str) -> bool:
         """Whether a node that died had done its part: everything it owed us has come."""

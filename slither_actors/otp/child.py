@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 import attrs
 
 from slither_actors._code import Code
-from slither_actors._codec import Frame, encode
+from slither_actors._codec import Frame, encode_parts
 from slither_actors._validators import (
     Validator,
     name,
@@ -25,7 +25,7 @@ from slither_actors._validators import (
     optional,
     positive_seconds,
 )
-from slither_actors.errors import InvalidOption, NotPicklable, shorten
+from slither_actors.errors import InvalidOption, shorten
 
 __all__ = ["ChildSpec", "ExitReason", "Restart", "Strategy", "SupervisorOptions", "check_childspecs"]
 
@@ -107,10 +107,10 @@ class ChildSpec:
 
     Attributes:
         id: Its name, unique among the children of one supervisor.
-        start: What the child runs: a subclass of ``Server``, or its path "module:Class". A spec that has travelled
-            holds it as ``Code``: a supervisor hands it on without looking.
-        args: Arguments for ``start``, a tuple; encoded in a spec that has travelled. Those of a temporary child are
-            dropped as soon as it is up.
+        start: What the child runs: a subclass of ``Server``, or its path "module:Class". A supervisor hands it on
+            without looking.
+        args: Arguments for ``start``, a tuple; encoded once the spec is ``sealed``, as one that has travelled is.
+            Those of a temporary child are dropped as soon as it is up.
         restart: Which exits bring it back.
         type: ``"supervisor"`` for a child that has children of its own.
         shutdown_s: How long a polite stop may take before the child is killed. 0 kills at once, None waits for ever.
@@ -144,17 +144,23 @@ class ChildSpec:
         """The same spec with ``args`` dropped, for a temporary child that is up and will never be started again."""
         return attrs.evolve(self, args=())
 
+    def sealed(self) -> Self:
+        """The same spec, with what the child runs and its arguments in a form that only the child's process reads.
+
+        Raises:
+            NotImportable: ``start`` is no path that could be imported.
+            NotPicklable: What it runs, or an argument, cannot travel; the error names the child.
+        """
+        start = self.start if isinstance(self.start, Code) else Code.of(self.start)
+        args = self.args if isinstance(self.args, Frame) else encode_parts(self.args, (), f"args of child {self.id}")
+        return attrs.evolve(self, start=start, args=args)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        # Encoded once, and decoded by the child alone: a supervisor on the way need not be able to import any of it.
-        fields = attrs.asdict(self, recurse=False)
-        if not isinstance(self.start, str):
-            fields["start"] = self.start if isinstance(self.start, Code) else Code.of(self.start)
-        if self.args and not isinstance(self.args, Frame):
-            try:
-                fields["args"] = encode(self.args)
-            except NotPicklable as error:
-                raise NotPicklable(f"an argument of child {self.id!r}", error.why) from error
-        return functools.partial(type(self), **fields), ()
+        # It travels sealed: a supervisor on the way need not be able to import any of it. Whether a path is one is for
+        # the child to say.
+        start = Code(self.start, None, self.start) if isinstance(self.start, str) else self.start
+        sealed = attrs.evolve(self, start=start).sealed()
+        return functools.partial(type(self), **attrs.asdict(sealed, recurse=False)), ()
 
 
 @attrs.frozen(kw_only=True)

@@ -9,22 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slither_actors._codec import Frame, encode
-from slither_actors._describe import message_of
+from slither_actors._codec import Frame, encode_parts
 from slither_actors._message import message
 from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.errors import (
     CallTimeout,
     InvalidOption,
     NoProcess,
-    NotImportable,
-    NotPicklable,
+    NotDecodable,
     SlitherError,
     shorten,
 )
 from slither_actors.otp.messages import Call, Cast, Reply, WhereIs
 from slither_actors.otp.ref import Ref
-from slither_actors.transport.hub import Hub
+from slither_actors.transport.hub import Hub, Undecodable, Unread
 
 
 @message
@@ -34,30 +32,13 @@ class HungUp:
     address: str
 
 
-def pack(value: Any, what: str) -> Frame:
-    """User data on its way into a message; what is defined in `__main__` travels by value.
+def packed(request: Any, to: str) -> Frame:
+    """A request on its way to a process that errors call `to`; what is defined in `__main__` travels by value.
 
     Raises:
-        NotPicklable: it cannot travel; `what` says what it was.
+        NotPicklable: it cannot travel.
     """
-    try:
-        return encode(value)
-    except NotPicklable as error:
-        raise NotPicklable(what, error.why) from error
-
-
-def unpack(value: Any, what: str) -> Any:
-    """User data out of a message.
-
-    Raises:
-        NotImportable: it cannot be rebuilt in this process.
-    """
-    if not isinstance(value, Frame):
-        return value
-    try:
-        return value.decode()
-    except Exception as error:  # rebuilding imports what the value is made of, which may raise anything
-        raise NotImportable(what, f"{type(error).__name__}: {message_of(error)}") from error
+    return encode_parts(request, (), f"the request to {to} ({type(request).__name__})")
 
 
 def checked_target(to: Any) -> str | Ref:
@@ -108,11 +89,12 @@ class Line:
 
         Raises:
             CallTimeout: no answer in time. NoProcess: it is gone. SystemDown: everything is gone.
-            NotPicklable, NotImportable: the request or the answer cannot travel.
+            NotPicklable: the request cannot travel.
+            NotDecodable: the process cannot read the request, or its answer cannot be read here.
             Exception: what the process answered with.
         """
         who = target or to
-        call = Call(next(self._numbers), pack(request, f"the request to {who} ({type(request).__name__})"))
+        call = Call(next(self._numbers), packed(request, who))
         before, self._hub.on_hang_up = self._hub.on_hang_up, self._note_hang_up
         self._hub.uncork()
         aside: list[tuple[Any, str]] = []
@@ -124,22 +106,31 @@ class Line:
             self._hub.inbox.extendleft(reversed(aside))
         if answer is None:
             raise CallTimeout(who, timeout_s)
+        if isinstance(answer, Unread):
+            raise NotDecodable(f"the request to {who}", answer.error)
+        if isinstance(answer, Undecodable):
+            raise NotDecodable(f"the answer of {who}", answer.error)
         if not isinstance(answer, Reply):
             raise self._gone(who)
-        value, error = unpack(answer.outcome, f"the answer of {who}")
+        value, error = answer.outcome.open(f"the answer of {who}")
         if error is not None:
             raise error
         return value
 
     def _await(self, call: Call, to: str, deadline: float, aside: list[tuple[Any, str]]) -> Any:
-        """The answer, or the news that the process is gone, or `None` at the deadline; others are put aside."""
+        """The answer, or the news that there will be none, or `None` at the deadline; others are put aside."""
+        unread, undecodable = ("Call", call.number), ("Reply", call.number)
         while True:
             received = self.receive(deadline - time.monotonic())
             if received is not None:
                 news, sender = received
                 if getattr(news, "original", None) is call or (isinstance(news, HungUp) and sender == to):
                     return news
-                if not isinstance(news, Reply):
+                if isinstance(news, Unread | Undecodable):
+                    if sender == to and news.head == (unread if isinstance(news, Unread) else undecodable):
+                        return news
+                    aside.append(received)
+                elif not isinstance(news, Reply):
                     aside.append(received)
                 elif news.number == call.number:
                     return news
@@ -162,9 +153,9 @@ class Line:
 
     def cast(self, registry: str, to: str | Ref, request: Any, limit_s: float) -> None:
         """Send without wanting an answer; the dead are no error."""
-        frame = pack(request, f"the request to {to} ({type(request).__name__})")
+        cast = Cast(packed(request, str(to)))
         try:
-            self._hub.send(self.find(registry, to, limit_s).address, Cast(frame))
+            self._hub.send(self.find(registry, to, limit_s).address, cast)
         except NoProcess:
             pass
 

@@ -9,7 +9,6 @@ import attrs
 
 from slither_actors.otp._roster import ChildCounts, ChildInfo
 from slither_actors.otp.child import ChildSpec
-from slither_actors.otp.endpoint import unpack
 from slither_actors.otp.messages import (
     CountChildren,
     DeleteChild,
@@ -82,7 +81,7 @@ class SupervisorHandle:
     def get_childspec(self, child_id: str) -> ChildSpec:
         """The spec of a child; its `start` in the form that travels. ChildRefused: "not_found"."""
         spec: ChildSpec = self._ask(GetChildSpec(child_id))
-        return attrs.evolve(spec, args=unpack(spec.args, f"an argument of child {child_id!r}"))
+        return attrs.evolve(spec, args=spec.args.open(f"args of child {child_id}"))
 
     def _ask(self, request: Any) -> Any:
         return self._call(self._to, request, self._timeout_s)

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._codec import Frame
 from slither_actors._message import message
 from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.otp.child import ChildSpec, ExitReason, instance_of
@@ -39,7 +40,7 @@ class Init:
     name: str
     incarnation: int
     code: Code
-    args: Any
+    args: Frame
     parent: str
     surroundings: Surroundings
 
@@ -84,7 +85,7 @@ class Call:
     """A request, encoded, that wants a `Reply` with the same number."""
 
     number: int
-    request: Any
+    request: Frame
 
 
 @message
@@ -92,14 +93,14 @@ class Reply:
     """The answer to a `Call`, encoded: a value and an error, of which one is `None`."""
 
     number: int
-    outcome: Any
+    outcome: Frame
 
 
 @message
 class Cast:
     """A request, encoded, that wants no answer."""
 
-    request: Any
+    request: Frame
 
 
 @message

@@ -15,14 +15,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from slither_actors._codec import encode_parts
 from slither_actors.errors import NoProcess, SlitherError
 from slither_actors.otp._life import Caller, Life, Monitor, Settled, Tick
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
-from slither_actors.otp.endpoint import HungUp, pack, unpack
+from slither_actors.otp.endpoint import HungUp
 from slither_actors.otp.messages import Call, Cast, Exiting, LogLine, Reply, Shutdown, Started, WatchEnded
 from slither_actors.otp.ref import Ref
-from slither_actors.transport.hub import Undecodable, Undelivered
+from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 
 if TYPE_CHECKING:
 
@@ -153,6 +154,7 @@ class Server(Actor):
             NoProcess: nobody is registered under the name, or the process is dead or dies before it answers.
             CallTimeout: no answer in time; the call may still be carried out.
             InvalidOption: it would be a call to itself. NotPicklable: the request or the answer cannot travel.
+            NotDecodable: the process cannot read the request, or its answer cannot be read here.
             SlitherError: what the process answered with.
         """
         return self.life.call(to, request, timeout_s)
@@ -261,6 +263,10 @@ class Server(Actor):
             pass  # for a call that waits no longer
         elif isinstance(message, Undecodable):
             _log.error("%s: a message from %s cannot be read: %s", self.name, sender, message.error)
+            # perhaps somebody waits for the answer
+            self._contain(self.post, sender, Unread(message.error, message.head))
+        elif isinstance(message, Unread):
+            _log.error("%s: %s cannot read what it was sent: %s", self.name, sender, message.error)
         elif isinstance(message, Settled):
             self._contain(message.action)
         elif isinstance(message, Shutdown):
@@ -274,7 +280,7 @@ class Server(Actor):
     def _answer(self, call: Call, sender: str) -> None:
         caller = Caller(sender, call.number)
         try:
-            value = self.handle_call(unpack(call.request, f"the request to {self.name}"), caller)
+            value = self.handle_call(call.request.open(f"the request to {self.name}"), caller)
         except SlitherError as error:
             self.reply(caller, error=error)
         else:
@@ -285,9 +291,9 @@ class Server(Actor):
         """Answer a call for which `handle_call` returned `LATER`. An answer that cannot be pickled becomes the error
         that says so."""
         try:
-            outcome = pack((value, error), f"the answer of {self.name} ({type(error or value).__name__})")
+            outcome = encode_parts((value, error), (), f"the answer of {self.name} ({type(error or value).__name__})")
         except SlitherError as failure:
-            outcome = pack((None, failure), "an error")
+            outcome = encode_parts((None, failure), (), "an error")
         self._send_reply(caller.address, Reply(caller.number, outcome))
 
     def _send_reply(self, to: str, reply: Reply) -> None:
@@ -295,7 +301,7 @@ class Server(Actor):
 
     def _take_cast(self, cast: Cast, sender: str) -> None:
         try:
-            request = unpack(cast.request, "its request")
+            request = cast.request.open("its request")
         except SlitherError as error:
             _log.error("%s: a cast from %s is lost: %s", self.name, sender, error)
         else:

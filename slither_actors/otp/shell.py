@@ -9,7 +9,6 @@ from typing import Any
 
 from slither_actors.errors import SlitherError
 from slither_actors.otp._life import Life
-from slither_actors.otp.endpoint import unpack
 from slither_actors.otp.logs import forward_logs
 from slither_actors.otp.messages import Init, StartFailed
 from slither_actors.otp.server import LATER, Server
@@ -46,7 +45,7 @@ class Shell(Server):
         try:
             forward_logs(transport.hub, init.name, init.surroundings)
             cls = init.code.load()
-            args = unpack(init.args, "its arguments")
+            args = init.args.open(f"args of {init.name or 'root'}")
             self.__class__ = cls
             cls.__init__(self, *args)
             self._life = life

@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 from thespian.actors import ChildActorExited
 
-from slither_actors._code import Code
 from slither_actors.errors import SlitherError, StartError
 from slither_actors.otp import _actions as act
 from slither_actors.otp._children import Process, Request, first_line, reason_of, refusal
@@ -178,19 +177,18 @@ class Supervisor(Server):
             self._ACTIONS[type(action)](self, action)
 
     def _do_start(self, action: act.StartChild) -> None:
-        spec, key = action.spec, (action.child_id, action.incarnation)
-        name = self._child_name(spec.id)
+        key = (action.child_id, action.incarnation)
         try:
-            code = spec.start if isinstance(spec.start, Code) else Code.of(spec.start)
+            spec = action.spec.sealed()
         except SlitherError as error:
-            self._could_not_fork(spec, action.incarnation, str(error))
+            self._cannot_start(key, str(error))
             return
+        name = self._child_name(spec.id)
         siblings = {id(info.childProc) for info in getattr(self._myRef, "_child_procs", ())}
         local = self.createActor(Shell)
         handle = self._myRef._child_procs[-1].childProc if hasattr(self._myRef, "_child_procs") else None
         if handle is None or id(handle) in siblings:  # Thespian says nothing when the fork fails
-            text = "no process could be made; is a limit reached (ulimit -u)?"
-            self._could_not_fork(spec, action.incarnation, text)
+            self._cannot_start(key, "no process could be made; is a limit reached (ulimit -u)?")
             return
         process = self._processes[key] = Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
         self.life.transport.hub.watch(process.watch, lambda: self._died(process))
@@ -198,13 +196,13 @@ class Supervisor(Server):
         if limit is not None:
             text = f"not up after {limit:g} s (its start_timeout_s)"
             process.timer = self.start_timer(limit, lambda: self._start_failed(process, text))
-        init = Init(name, action.incarnation, code, spec.args, self.address, self.surroundings)
+        init = Init(name, action.incarnation, spec.start, spec.args, self.address, self.surroundings)
         # Thespian keeps it until the shell has an address
         super(Server, self).send(local, init)
 
-    def _could_not_fork(self, spec: ChildSpec, incarnation: int, text: str) -> None:
-        reason, now = ExitReason("start_failed", text), time.monotonic()
-        self.start_timer(0.0, lambda: self._act(self._core.child_exited(spec.id, incarnation, reason, now)))
+    def _cannot_start(self, key: tuple[str, int], problem: str) -> None:
+        reason, now = ExitReason("start_failed", problem), time.monotonic()
+        self.start_timer(0.0, lambda: self._act(self._core.child_exited(*key, reason, now)))
 
     def _do_stop(self, action: act.StopChild) -> None:
         process = self._processes.get((action.child_id, action.incarnation))

@@ -28,7 +28,7 @@ class Emission:
 
 
 # What an item on a lane was made of.
-Origin = Item | Emission
+Parent = Item | Emission
 
 
 class Lane:
@@ -38,16 +38,16 @@ class Lane:
         self.edge = edge
         self.holds = holds
         self.items: list[Item] = []
-        self.origins: list[Origin] = []
+        self.origins: list[Parent] = []
 
     @property
     def full(self) -> bool:
         return len(self.items) >= self.edge.port.batch_size
 
-    def pack(self, *, everything: bool) -> list[tuple[Origin, NotPicklable]]:
+    def pack(self, *, everything: bool) -> list[tuple[Parent, NotPicklable]]:
         """Form batches; returns the origins of items that cannot travel, and why they cannot."""
         size = self.edge.port.batch_size
-        stuck: list[tuple[Origin, NotPicklable]] = []
+        stuck: list[tuple[Parent, NotPicklable]] = []
         while self.items and (everything or not self.holds or len(self.items) >= size):
             items, origins = self.items[:size], self.origins[:size]
             del self.items[:size], self.origins[:size]
@@ -62,8 +62,8 @@ class Lane:
 
 
 def _pack_one_by_one(
-    items: list[Item], origins: list[Origin]
-) -> tuple[list[Parcel], list[tuple[Origin, NotPicklable]]]:
+    items: list[Item], origins: list[Parent]
+) -> tuple[list[Parcel], list[tuple[Parent, NotPicklable]]]:
     """Parcels of what can travel, and the origins of what cannot."""
     parcels = []
     stuck = []

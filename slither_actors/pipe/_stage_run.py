@@ -14,16 +14,17 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
 from slither_actors.item import Item, take_ids
-from slither_actors.pipe._lanes import Emission, Lane, Origin
-from slither_actors.pipe.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.pipe._lanes import Emission, Lane, Parent
 from slither_actors.policy import Policy, Skip
+from slither_actors.worker._salvage import read_items
 from slither_actors.worker.executor import descendant, item_error
-from slither_actors.worker.parcel import Parcel, pack_items, unpack_items
+from slither_actors.worker.parcel import Parcel, pack_items
 
 
 @attrs.frozen
@@ -47,7 +48,7 @@ class StagePlan:
     outputs: tuple[str, ...]
     next: str
     policy: Policy
-    context: Context
+    context: SealedContext
     holds: frozenset[str]
 
 
@@ -57,22 +58,24 @@ class StageSetting:
 
     Attributes:
         pipe: name of the pipe. name: name of the stage.
-        definition: the pipe class or its definition, where the stage finds its function.
+        definition: the pipe class, or the stage's declaration, where it finds its function; `None` for a stage of the
+            user's own class.
         options: for a stage of the user's own class.
     """
 
     pipe: str
     name: str
-    definition: Code
+    definition: Code | None
     options: dict[str, Any]
 
 
 class RunHalted(Exception):
-    """The policy says that the run ends here."""
+    """The policy says that the run ends here. `stage` is who is to blame, `None` for the stage itself."""
 
-    def __init__(self, error: SlitherError) -> None:
+    def __init__(self, error: SlitherError, stage: str | None = None) -> None:
         super().__init__(error)
         self.error = error
+        self.stage = stage
 
 
 # Stands for the end of an iterator.
@@ -80,13 +83,17 @@ _END = object()
 
 
 class StageRun:
-    """One run through one stage."""
+    """One run through one stage.
+
+    Raises:
+        NotDecodable: the context cannot be read in this process.
+    """
 
     def __init__(self, run: str, stage: str, plan: StagePlan) -> None:
         self.id = run
         self.plan = plan
         self.stage = stage
-        self.context = plan.context.bind({})
+        self.context = plan.context.open().bind({})
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
         self.sink = Lane(OutEdge(run, plan.sink), holds=False)
         self._lanes = {name: Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}
@@ -123,15 +130,22 @@ class StageRun:
         """The next batch, to be given to `begin`; `None` while there is still work to do on the last one.
 
         Raises:
-            RunHalted: it cannot be decoded here, so there are no items that a policy could be about.
+            RunHalted: an item cannot be read here, and the policy of whoever made it is to halt.
         """
         if self._work is not None:
             return None
         self._owner, parcels = self._waiting.popleft()
+        origin = self._owner.port.origin
         try:
-            return unpack_items(parcels)
-        except BaseException as error:
-            raise RunHalted(RemoteError.of(error)) from error
+            items, losses = read_items(parcels)
+        except RemoteError as error:
+            raise RunHalted(origin.error(error), origin.stage) from error
+        for loss in losses:
+            if not origin.skips:
+                raise RunHalted(origin.error(loss.error), origin.stage)
+            self._pack(self.sink, everything=True)
+            self.sink.edge.put((), (origin.ends(loss),))
+        return items
 
     def begin(self, work: Iterator[None]) -> None:
         """Each step of `work` handles one item at most, and gives its outcome."""
@@ -219,7 +233,7 @@ class StageRun:
             emission.failed = True
             self.failure([emission.item], error)
 
-    def _put(self, item: Item, destination: Any, origin: Origin) -> None:
+    def _put(self, item: Item, destination: Any, origin: Parent) -> None:
         lane, placed = self._place(item, destination)
         lane.items.append(placed)
         lane.origins.append(origin)

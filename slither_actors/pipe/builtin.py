@@ -6,27 +6,26 @@ from typing import Any
 
 from slither_actors.context import Context
 from slither_actors.item import Item
-from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, takes_context
-from slither_actors.pipe.definition import PipeDefinition, StageSpec
-from slither_actors.pipe.outcome import Emit, RouteTo
+from slither_actors.outcome import Emit, RouteTo
+from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, StageDeclaration, takes_context
 from slither_actors.pipe.pipe import PipeType
 from slither_actors.pipe.stage import Stage
 
 
-def _declared(stage: Stage) -> StageSpec:
-    """The stage's own part of the definition, found in its process."""
+def _declared(stage: Stage) -> StageDeclaration:
+    """What the pipe says about the stage, found in its process."""
     setting = stage._setting
     assert setting is not None
-    loaded = setting.definition.load()
-    definition: PipeDefinition = loaded.definition if isinstance(loaded, PipeType) else loaded
-    return definition.stage(setting.name)
+    assert setting.definition is not None
+    loaded: PipeType | StageDeclaration = setting.definition.load()
+    return loaded.definition.stage(setting.name).declaration if isinstance(loaded, PipeType) else loaded
 
 
 class LocalStage(Stage):
     """Runs the function of a `local` declaration."""
 
     def setup(self, ctx: Context) -> None:
-        declaration = _declared(self).declaration
+        declaration = _declared(self)
         assert isinstance(declaration, LocalDeclaration)
         self._function = declaration.function
         self._many = declaration.many
@@ -41,7 +40,7 @@ class RouterStage(Stage):
     """Sends each item where the first predicate that is true of it says."""
 
     def setup(self, ctx: Context) -> None:
-        declaration = _declared(self).declaration
+        declaration = _declared(self)
         assert isinstance(declaration, RouterDeclaration)
         self._routes = declaration.routes
 

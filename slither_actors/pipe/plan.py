@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Mapping
 
 from slither_actors._code import Code
+from slither_actors._codec import encode_parts
 from slither_actors.config import DispatchConfig
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
-from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.messages import InPort, Origin, OutPort
 from slither_actors.dispatch.run import Node, RunPlan
 from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
 from slither_actors.otp.ref import Ref
@@ -28,9 +29,19 @@ STAGE_BATCH = 32
 WINDOW = 2
 
 
-def pipe_spec(child_id: str, definition: PipeDefinition, code: Code, config: DispatchConfig) -> ChildSpec:
+def pipe_spec(child_id: str, definition: PipeDefinition, code: Code | None, config: DispatchConfig) -> ChildSpec:
     """The child spec of a running pipe: one process per stage, the first one first. A stage that dies takes those
-    behind it along, since their open runs are lost with it."""
+    behind it along, since their open runs are lost with it.
+
+    Args:
+        child_id: what its supervisor is called.
+        definition: the pipe.
+        code: where stages find the pipe's class; `None` if no other process can import it.
+        config: defaults of options.
+
+    Raises:
+        NotPicklable: an option, a function or a class cannot travel; the error names it and the stage.
+    """
     children = [_stage_spec(definition, stage, code, config) for stage in definition.stages]
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE, parallel_start=True)
     return ChildSpec(child_id, Code.of(Supervisor), (options, tuple(children)), type="supervisor")
@@ -41,16 +52,19 @@ def start_limit_s(definition: PipeDefinition) -> float:
     return max(stage.declaration.start_timeout_s for stage in definition.stages)
 
 
-def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code, config: DispatchConfig) -> ChildSpec:
+def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code | None, config: DispatchConfig) -> ChildSpec:
     declaration = stage.declaration
     if isinstance(declaration, WorkerDeclaration):
         pool = definition.dispatch_options(stage, config).pool
         return ChildSpec(stage.name, Code.of(Dispatcher), (pool, stage.name))
-    options = declaration.options if isinstance(declaration, CustomDeclaration) else {}
-    setting = StageSetting(definition.name, stage.name, code, options)
+    name = f"stage {stage.name} of pipe {definition.name}"
     if isinstance(declaration, CustomDeclaration):
-        start = Code.of(declaration.stage)
-        return ChildSpec(stage.name, start, (setting,), start_timeout_s=declaration.start_timeout_s)
+        setting = StageSetting(definition.name, stage.name, None, declaration.options)
+        options = [(f"option {key} of {name}", value) for key, value in declaration.options.items()]
+        args = encode_parts((setting,), options, f"options of {name}")
+        limit = declaration.start_timeout_s
+        return ChildSpec(stage.name, Code.of(declaration.stage), args, start_timeout_s=limit)
+    setting = StageSetting(definition.name, stage.name, code or Code.of_value(declaration, name), {})
     kind = LocalStage if isinstance(declaration, LocalDeclaration) else RouterStage
     return ChildSpec(stage.name, Code.of(kind), (setting,))
 
@@ -62,10 +76,12 @@ class _Edges:
         self._numbers = itertools.count(1)
         self.inputs: dict[str, list[InPort]] = {}
 
-    def lead(self, producer: str, consumer: str, to: str, window: int, size: int, route: str | None = None) -> OutPort:
+    def lead(
+        self, producer: str, origin: Origin, consumer: str, to: str, window: int, size: int, route: str | None = None
+    ) -> OutPort:
         """An edge from the address `producer` to the node called `to` at the address `consumer`."""
         edge = next(self._numbers)
-        self.inputs.setdefault(to, []).append(InPort(edge, producer, window))
+        self.inputs.setdefault(to, []).append(InPort(edge, producer, window, origin))
         return OutPort(edge, consumer, window, size, route)
 
 
@@ -77,7 +93,7 @@ def run_plan(
     definition: PipeDefinition,
     refs: Mapping[str, Ref],
     service: str,
-    context: Context,
+    context: SealedContext,
     config: DispatchConfig,
 ) -> RunPlan:
     """The plan of one run.
@@ -92,17 +108,20 @@ def run_plan(
     """
     edges = _Edges()
     shapes = {stage.name: _shape(definition, stage, config) for stage in definition.stages}
+    policies = {stage.name: definition.policy(stage, config.default_on_error) for stage in definition.stages}
     entry = definition.stages[0].name
-    source = edges.lead(service, refs[entry].address, entry, *shapes[entry])
+    source = edges.lead(service, Origin(entry, policies[entry]), refs[entry].address, entry, *shapes[entry])
     ways: dict[str, dict[str, OutPort]] = {}
     sinks: dict[str, OutPort] = {}
     for stage in definition.stages:
-        address = refs[stage.name].address
+        address, origin = refs[stage.name].address, Origin(stage.name, policies[stage.name], stage.name)
         is_worker = isinstance(stage.declaration, WorkerDeclaration)
         later = [s.name for s in definition.later_stages(stage.name) if not is_worker or s.name == stage.next]
-        ways[stage.name] = {name: edges.lead(address, refs[name].address, name, *shapes[name]) for name in later}
+        ways[stage.name] = {
+            name: edges.lead(address, origin, refs[name].address, name, *shapes[name]) for name in later
+        }
         route = stage.next if is_worker and not later else None
-        sinks[stage.name] = edges.lead(address, service, _SERVICE, WINDOW, STAGE_BATCH, route)
+        sinks[stage.name] = edges.lead(address, origin, service, _SERVICE, WINDOW, STAGE_BATCH, route)
     nodes = []
     for stage in definition.stages:
         inputs, own = tuple(edges.inputs[stage.name]), context.with_stage(stage.name)
@@ -117,7 +136,7 @@ def _node_plan(
     inputs: tuple[InPort, ...],
     ways: dict[str, OutPort],
     sink: OutPort,
-    context: Context,
+    context: SealedContext,
     config: DispatchConfig,
 ) -> DispatchPlan | StagePlan:
     """What one stage does in a run; `ways` are its edges to later stages."""

@@ -12,8 +12,8 @@ import attrs
 from slither_actors._message import message
 from slither_actors._validators import check_known
 from slither_actors.context import Context
-from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
-from slither_actors.errors import DefinitionError, ResultCountMismatch, SlitherError, TransportError
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened, RunRefused
+from slither_actors.errors import DefinitionError, NotDecodable, ResultCountMismatch, SlitherError, TransportError
 from slither_actors.item import Item
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
@@ -113,8 +113,12 @@ class Stage(Server):
     @handles(OpenRun)
     def _on_open(self, message: OpenRun, sender: str) -> None:
         stage = self._setting.name if self._setting else type(self).__name__
-        self._runs[message.run] = StageRun(message.run, stage, message.plan)
-        self.post(sender, RunOpened(message.run))
+        try:
+            self._runs[message.run] = StageRun(message.run, stage, message.plan)
+        except NotDecodable as error:
+            self.post(sender, RunRefused(message.run, error))
+        else:
+            self.post(sender, RunOpened(message.run))
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:
@@ -166,21 +170,23 @@ class Stage(Server):
                     pass
                 self._send_all(run.flush())
         except RunHalted as halt:
-            self._end(run, halt.error)
+            self._end(run, halt.error, halt.stage)
         except TransportError as error:  # without its traceback, for the reason in dispatch/_outbox.py
             self._end(run, error.with_traceback(None), finished=False)
         else:
             if run.over:
                 del self._runs[run.id]
 
-    def _end(self, run: StageRun, error: SlitherError, *, finished: bool = True) -> None:
-        """The run ends here, with what is finished on its way to the service if there is room for it."""
+    def _end(self, run: StageRun, error: SlitherError, stage: str | None = None, *, finished: bool = True) -> None:
+        """The run ends here, by the fault of `stage` or of this one, with what is finished on its way to the service if
+        there is room for it."""
+        last_words = run.last_words() if finished else ()
         try:
-            self.post(run.plan.sink.consumer, Failed(run.id, run.stage, error, 0, run.last_words() if finished else ()))
+            self.post(run.plan.sink.consumer, Failed(run.id, stage or run.stage, error, 0, last_words))
         except TransportError:
             if not finished:
                 raise
-            self._end(run, error, finished=False)
+            self._end(run, error, stage, finished=False)
         else:
             self._forget(run.id)
 
@@ -195,7 +201,8 @@ class Stage(Server):
     def _handle(self, run: StageRun, items: list[Item]) -> Iterator[None]:
         """Handles one item per step, or all where the user's own code does."""
         if type(self).handle_batch is not Stage.handle_batch:
-            yield from self._handle_whole(run, items)
+            if items:
+                yield from self._handle_whole(run, items)
             return
         for item in items:
             try:

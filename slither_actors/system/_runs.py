@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from slither_actors._code import Code
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
-from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.ends import EndLog
+from slither_actors.dispatch.messages import InPort, Origin, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted, Node, RunPlan
 from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, TransportError, shorten
@@ -24,14 +28,15 @@ _SLACK = 2
 
 
 def dispatch_plan(
-    run: str, dispatcher: Ref, service: str, options: DispatchOptions, executor: Code, context: Context
+    run: str, dispatcher: Ref, service: str, options: DispatchOptions, executor: Code, context: SealedContext
 ) -> RunPlan:
     """The plan of a plain dispatch: service -> dispatcher -> service."""
     window = options.max_in_flight + _SLACK
     there = OutPort(1, dispatcher.address, window, options.size)
     back = OutPort(2, service, window, options.size)
-    plan = DispatchPlan((InPort(1, service, window),), back, back, Job(executor, context), options)
-    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window),))
+    given, made = Origin(None, options.on_error), Origin(None, options.on_error, executor.name)
+    plan = DispatchPlan((InPort(1, service, window, given),), back, back, Job(executor, context), options)
+    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),))
 
 
 def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:
@@ -113,9 +118,33 @@ def check_session(session_id: Any) -> None:
         raise InvalidOption("pipe run", "session_id", shorten(session_id), "None, or a text that is not empty")
 
 
-def checked_context(context: Any, run_id: str | None = None) -> Context:
+def end_log(where: str, on_end: Any, keep: int | None = None) -> EndLog:
+    """Where the ends of a run are noted.
+
+    Raises:
+        InvalidOption: `on_end` cannot be called.
+    """
+    if on_end is not None and not callable(on_end):
+        raise InvalidOption(where, "on_end", shorten(on_end), "None or a function of item and end")
+    return EndLog(keep, on_end)
+
+
+def checked_seconds(where: str, timeout_s: Any) -> float:
+    """A time that may be nothing at all, but not less."""
+    is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
+    if not is_number or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
+        raise InvalidOption(where, "timeout_s", shorten(timeout_s), "a number of seconds, 0 or more")
+    return float(timeout_s)
+
+
+def sealed_context(context: Any, run_id: str, where: str) -> SealedContext:
+    """What user code of a run is told, ready to travel; a run id of the caller's own is kept.
+
+    Raises:
+        InvalidOption: it is no context. NotPicklable: something in it cannot travel.
+    """
     if context is None:
-        return Context(run_id=run_id)
+        context = Context()
     if not isinstance(context, Context):
-        raise InvalidOption("dispatch", "context", shorten(context), "a Context")
-    return context
+        raise InvalidOption(where, "context", shorten(context), "None or a Context")
+    return SealedContext.of(context if context.run_id is not None else attrs.evolve(context, run_id=run_id))

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from slither_actors._code import Code
+from slither_actors._codec import Frame
 from slither_actors._message import message
-from slither_actors.context import Context
-from slither_actors.errors import CallTimeout, WorkerCrashed
+from slither_actors.context import SealedContext
+from slither_actors.errors import CallTimeout, InvalidOutcome, NotDecodable, WorkerCrashed
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.ref import Ref
+from slither_actors.transport.hub import Unread
 from slither_actors.worker.messages import OnceDone, RunOnce
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
@@ -36,7 +38,7 @@ class _WorkerGone:
 
 
 def call_each(
-    endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: Context, timeout_s: float
+    endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: SealedContext, timeout_s: float
 ) -> list[Any]:
     """Run a function once on each worker; the results in the order of the workers.
 
@@ -63,7 +65,9 @@ def call_each(
                 del missing[sender]
                 if news.error is not None:
                     raise news.error
-                results[sender] = news.result.decode()
+                results[sender] = _opened(news.result, executor.name)
+            elif isinstance(news, Unread) and news.head == ("RunOnce", missing.get(sender)):
+                raise NotDecodable(f"the call of {executor.name}", news.error)
             elif isinstance(news, _WorkerDied):
                 endpoint.after_arrivals(sender, _WorkerGone(news.ref))
             elif isinstance(news, _WorkerGone) and sender in missing:
@@ -74,6 +78,13 @@ def call_each(
             with contextlib.suppress(OSError):
                 os.close(watch)
     return [results[ref.address] for ref in workers]
+
+
+def _opened(result: Frame, name: str) -> Any:
+    try:
+        return result.open("the result")
+    except NotDecodable as error:
+        raise InvalidOutcome(name, f"it can be pickled, but not unpickled: {error.why}") from error
 
 
 def _watch(endpoint: Endpoint, ref: Ref) -> int:

@@ -19,6 +19,7 @@ from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import Pipe, PipeType
 from slither_actors.pipe.plan import pipe_spec, start_limit_s
+from slither_actors.system._runs import checked_seconds
 from slither_actors.system.client import RESTART_LIMIT_S, Client
 from slither_actors.system.names import PIPES
 
@@ -130,8 +131,7 @@ class Pipes:
     def stop(self, pipe: Any, timeout_s: Any) -> DrainReport:
         """Stop the processes of `pipe`, when its open runs are over or it took too long. A run that begins meanwhile
         starts others."""
-        if not isinstance(timeout_s, int | float) or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
-            raise InvalidOption("stop_pipe", "timeout_s", shorten(timeout_s), "a number of seconds, 0 or more")
+        limit_s = checked_seconds("stop_pipe", timeout_s)
         began = time.monotonic()
         name = checked(pipe).definition.name
         with self._lock:
@@ -141,7 +141,7 @@ class Pipes:
             if running is None:
                 return DrainReport(name, 0, 0, 0.0)
             opened = running.runs
-            self._lock.wait_for(lambda: not running.runs, timeout_s)
+            self._lock.wait_for(lambda: not running.runs, limit_s)
             ended = min(running.runs, opened)
         self._terminate(running)
         with self._lock:
@@ -209,10 +209,7 @@ class Pipes:
             return not running.over
 
     def _start(self, running: RunningPipe) -> None:
-        code = Code.of(running.pipe)
-        if code.path is None:
-            code = Code.of_value(running.definition, code.name)
-        spec = pipe_spec(running.child_id, running.definition, code, self._config)
+        spec = pipe_spec(running.child_id, running.definition, Code.by_path(running.pipe), self._config)
         # each stage has a limit of its own, which names it
         self._client.call(PIPES, StartChild(spec), start_limit_s(running.definition) + _START_SLACK_S)
 

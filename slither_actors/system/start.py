@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import attrs
-
 from slither_actors._code import Code
+from slither_actors._codec import encode
 from slither_actors.config import NO_STORES, Config
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.errors import InvalidOption, SlitherError, StartError, SystemDown, UnsupportedPlatform, shorten
@@ -111,7 +110,7 @@ def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec
     level = logging.getLogger().getEffectiveLevel()
     surroundings = Surroundings(str(host.directory), None, gateway.address, level, config.queue_limit_bytes)
     options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE)
-    gateway.post(host.root, Init("", 1, Code.of(Root), (options, specs), gateway.address, surroundings))
+    gateway.post(host.root, Init("", 1, Code.of(Root), encode((options, specs)), gateway.address, surroundings))
     kept = []
     while True:
         try:
@@ -158,7 +157,7 @@ def _check_children(children: Any) -> tuple[ChildSpec, ...]:
         if not is_actor and not isinstance(child.start, str | Code):
             allowed = 'a subclass of slither_actors.otp.Server, or its path "module:Class"'
             raise InvalidOption("start", f"children, start of {child.id!r}", shorten(child.start), allowed)
-        specs.append(child if isinstance(child.start, Code) else attrs.evolve(child, start=Code.of(child.start)))
+        specs.append(child.sealed())
     return tuple(specs)
 
 

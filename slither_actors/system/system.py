@@ -10,7 +10,7 @@ from typing import Any, Never, Self
 
 from slither_actors import telemetry
 from slither_actors.config import Config
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.run import Run, RunPlan
@@ -26,11 +26,13 @@ from slither_actors.policy import AnyPolicy
 from slither_actors.system._runs import (
     by_output,
     check_session,
-    checked_context,
+    checked_seconds,
     dispatch_failure,
     dispatch_plan,
+    end_log,
     given_options,
     pipe_failure,
+    sealed_context,
     tree_of,
 )
 from slither_actors.system.actors import ActorCalls
@@ -100,10 +102,10 @@ class System(ActorCalls):
 
         Raises:
             DispatchError: the error policy halted the run; `partial_results` holds what was finished.
-            InvalidOption, UnknownPool, NotImportable, NotPicklable: it cannot run at all.
+            InvalidOption, UnknownPool, NotImportable, NotPicklable, NotDecodable: it cannot run at all.
             SystemDown: the system is stopped, or gave up.
         """
-        ends = EndLog(on_end=on_end)
+        ends = end_log("dispatch", on_end)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch")
         return Results(collect(run, dispatch_failure), ends)
@@ -129,7 +131,7 @@ class System(ActorCalls):
         The source is never further ahead of what was taken than `(max_in_flight + 4) * batch_size` items. It is pulled
         in the thread that takes the results.
         """
-        ends = EndLog(STREAM_KEEPS, on_end)
+        ends = end_log("stream", on_end, STREAM_KEEPS)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
         return Stream(self._dispatch_run(items, executor, context, ends, given, "stream"), ends, dispatch_failure)
 
@@ -147,17 +149,13 @@ class System(ActorCalls):
         Raises:
             SlitherError: what happened, as it is: `RemoteError`, `BatchTimeout`, `WorkerCrashed` ...
         """
+        options = {"pool": pool, "timeout_s": timeout_s, "max_in_flight": 1, "on_error": "halt"}
+        self._options(options, "call_batch")  # before anything is pulled
+        code = code_of(executor, "call_batch")
         batch = list(Source(items, "call_batch"))
         if not batch:
             return []
-        options = {
-            "pool": pool,
-            "timeout_s": timeout_s,
-            "batch_size": len(batch),
-            "max_in_flight": 1,
-            "on_error": "halt",
-        }
-        run = self._dispatch_run(batch, executor, context, EndLog(), options, "call_batch")
+        run = self._dispatch_run(batch, code, context, EndLog(), options | {"batch_size": len(batch)}, "call_batch")
         return collect(run, lambda halt, items: halt.error)
 
     def call_each(
@@ -170,12 +168,14 @@ class System(ActorCalls):
 
         Raises:
             RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
+            InvalidOutcome: a result cannot be read here. NotDecodable: a worker cannot read the context.
         """
-        self._check_pool(pool)
+        options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
         code = code_of(executor, "call_each", once=True)
-        workers = self._client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
+        sealed = sealed_context(context, self._run_id(), "call_each")
+        workers = self._client.call(f"{POOLS}/{options.pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
         with self._client.endpoint() as endpoint:
-            return call_each(endpoint, workers, code, checked_context(context), timeout_s)
+            return call_each(endpoint, workers, code, sealed, options.timeout_s)
 
     def _dispatch_run(
         self,
@@ -186,16 +186,15 @@ class System(ActorCalls):
         given: Mapping[str, Any],
         where: str,
     ) -> Run:
-        options = DispatchOptions.of(dict(given), self.config.dispatch, where)
-        self._check_pool(options.pool)
+        options = self._options(given, where)
         code = code_of(executor, where)
         source = Source(items, where)
         run_id = self._run_id()
-        context = checked_context(context, run_id)
+        sealed = sealed_context(context, run_id, where)
 
         def plan(service: str) -> RunPlan:
             (dispatcher,) = self._client.resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
-            return dispatch_plan(run_id, dispatcher, service, options, code, context)
+            return dispatch_plan(run_id, dispatcher, service, options, code, sealed)
 
         return self._client.open(plan, source, ends, telemetry.DISPATCH_RUN, pool=options.pool)
 
@@ -222,11 +221,11 @@ class System(ActorCalls):
 
         Raises:
             PipeError: an error policy halted the run; `partial_results` maps outputs to what had reached them.
-            InvalidOption, UnknownPool, StartError: it cannot run at all.
+            InvalidOption, UnknownPool, NotPicklable, NotDecodable, StartError: it cannot run at all.
         """
         checked(pipe)
         source = Source(inputs, "run_pipe", keep_order=True)
-        ends = EndLog(on_end=on_end)
+        ends = end_log("run_pipe", on_end)
         run = self._pipe_run(pipe, source, ends, session_id, metadata)
         outputs = pipe.definition.outputs
         items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
@@ -243,7 +242,7 @@ class System(ActorCalls):
     ) -> Stream:
         """Like `run_pipe`, lazily: yields items whose `route` is the output's name; `inputs` may be endless."""
         checked(pipe)
-        ends = EndLog(STREAM_KEEPS, on_end)
+        ends = end_log("stream_pipe", on_end, STREAM_KEEPS)
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
@@ -279,7 +278,7 @@ class System(ActorCalls):
     ) -> Run:
         check_session(session_id)
         run_id = self._run_id()
-        context = Context(pipe.definition.name, None, session_id, run_id, dict(metadata or {}))
+        context = SealedContext.of(Context(pipe.definition.name, None, session_id, run_id, metadata))
         running = self._pipes.begin(pipe)
         try:
             return self._client.open(
@@ -294,7 +293,7 @@ class System(ActorCalls):
             self._pipes.end(running)
             raise
 
-    def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: Context) -> RunPlan:
+    def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: SealedContext) -> RunPlan:
         refs = self._pipes.refs(running)
         stages = {stage.name: ref for stage, ref in zip(running.definition.stages, refs, strict=True)}
         return run_plan(run_id, running.definition, stages, service, context, self.config.dispatch)
@@ -331,7 +330,7 @@ class System(ActorCalls):
         Args:
             timeout_s: how long the orderly stop may take; after it the rest is killed, within a second.
         """
-        self._client.stop(timeout_s)
+        self._client.stop(checked_seconds("stop", timeout_s))
 
     def __enter__(self) -> Self:
         return self
@@ -341,9 +340,11 @@ class System(ActorCalls):
     ) -> None:
         self.stop(HURRIED_S if kind is not None else 10.0)
 
-    def _check_pool(self, pool: str) -> None:
-        if pool not in self._pools:
-            raise UnknownPool(pool, tuple(self._pools))
+    def _options(self, given: Mapping[str, Any], where: str) -> DispatchOptions:
+        options = DispatchOptions.of(dict(given), self.config.dispatch, where)
+        if options.pool not in self._pools:
+            raise UnknownPool(options.pool, tuple(self._pools))
+        return options
 
     def _run_id(self) -> str:
         return f"{next(self._run_numbers)}-{secrets.token_hex(4)}"

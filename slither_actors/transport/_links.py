@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from slither_actors._describe import said
 from slither_actors._message import message
 from slither_actors.errors import RunDirectoryError, SendQueueFull, TransportError
 from slither_actors.transport import framing
@@ -40,9 +41,10 @@ OUT_OF_DESCRIPTORS = "out of file descriptors; raise the limit (ulimit -n)"
 
 @message
 class Undecodable:
-    """Stands in the inbox for a message that could not be unpickled here."""
+    """Stands in the inbox for a message that could not be unpickled here; `head` is its name and first field."""
 
     error: str
+    head: tuple[str | int, ...]
 
 
 @message
@@ -51,6 +53,14 @@ class Undelivered:
 
     to: str
     original: Any
+
+
+@message
+class Unread:
+    """From a peer: the message of ours that began with `head` could not be unpickled there."""
+
+    error: str
+    head: tuple[str | int, ...]
 
 
 @attrs.frozen
@@ -261,7 +271,7 @@ class Incoming:
                 return framing.decode(body, buffers)
             return framing.decode(body, segments.receive(self._passages.popleft(), buffers.sizes))
         except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
-            return Undecodable(f"{type(error).__name__}: {error}")
+            return Undecodable(said(error), framing.head_of(body))
 
     def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:
         """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""

@@ -11,9 +11,11 @@ before it reads on; and a sender passes no descriptor before it has sent one.
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import io
 import pickle
+import pickletools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -127,6 +129,22 @@ class Apart:
 
 
 Frame = tuple[memoryview, list[bytearray] | Apart]
+
+
+def head_of(body: memoryview) -> tuple[str | int, ...]:
+    """Name and first field of a library message that cannot be unpickled, as far as they are text and numbers.
+
+    Nothing is rebuilt for it, so nothing of what failed is run again.
+    """
+    found: list[str | int] = []
+    with contextlib.suppress(ValueError):  # it may be no pickle at all
+        for opcode, argument, _ in pickletools.genops(bytes(body)):
+            if opcode.name in ("PROTO", "FRAME", "MARK", "MEMOIZE"):
+                continue
+            if len(found) == 2 or not isinstance(argument, str | int):
+                break
+            found.append(argument)
+    return tuple(found)
 
 
 class FrameReader:

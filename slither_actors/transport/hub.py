@@ -31,6 +31,7 @@ from slither_actors.transport._links import (
     Outgoing,
     Undecodable,
     Undelivered,
+    Unread,
     dial,
     listen,
 )
@@ -340,4 +341,4 @@ def _abandon_inherited() -> None:
 
 os.register_at_fork(after_in_child=_abandon_inherited)
 
-__all__ = ["Hub", "HubStatistics", "Undecodable", "Undelivered"]
+__all__ = ["Hub", "HubStatistics", "Undecodable", "Undelivered", "Unread"]

@@ -33,7 +33,7 @@ from thespian.system.transport.wakeupTransportBase import wakeupTransportBase
 
 from slither_actors.transport._room import roomy
 from slither_actors.transport.address import RUN_DIRECTORY, actor_address
-from slither_actors.transport.hub import Hub, Undecodable, Undelivered
+from slither_actors.transport.hub import Hub, Undecodable, Undelivered, Unread
 from slither_actors.transport.process import tie_to
 
 _ADMIN = "admin"
@@ -270,6 +270,10 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         if isinstance(message, Undecodable):
             # before adoption there is no way to the service's loggers; its standard error is where prints go too
             sys.stderr.write(f"slither: a message from {sender} cannot be read: {message.error}\n")
+            self.hub.send(sender, Unread(message.error, message.head))
+            return None
+        if isinstance(message, Unread):
+            sys.stderr.write(f"slither: {sender} cannot read what it was sent: {message.error}\n")
             return None
         address = self._addresses.get(sender)
         if address is None:

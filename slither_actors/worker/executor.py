@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._describe import is_plain
 from slither_actors._signature import accepts, has_parameter, method_of, required
 from slither_actors.context import Context
 from slither_actors.errors import (
@@ -22,8 +23,10 @@ from slither_actors.errors import (
     shorten,
 )
 from slither_actors.item import Item, build_items, columns
+from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.worker.parcel import Columns
 
+_ANSWERS = (Item, Emit, RouteTo, Drop, Fail)
 _FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
 _ONCE_SHAPE = "no parameter, or one named ctx"
 _EXECUTOR_SHAPE = "a class with execute_batch(self, items, ctx), made without arguments"
@@ -110,7 +113,7 @@ def batch_runner(code: Code) -> Callable[[Columns, Context], Columns]:
     def run(rows: Columns, ctx: Context) -> Columns:
         ids, payloads, metas, routes, parents = rows
         results = target(payloads, ctx=ctx) if with_context else target(payloads)
-        return ids, _checked(results, len(ids), code.name), metas, routes, parents
+        return ids, _payloads(_checked(results, len(ids), code.name), code.name), metas, routes, parents
 
     return run
 
@@ -142,7 +145,7 @@ def item_error(error: BaseException) -> ItemError:
 def sendable(error: BaseException) -> SlitherError:
     """An error in a form that any process can read: a class of the user's own may exist only here."""
     is_ours = isinstance(error, SlitherError) and type(error).__module__ == SlitherError.__module__
-    return error if is_ours else RemoteError.of(error)  # type: ignore[return-value]
+    return error if is_ours and is_plain(error) else RemoteError.of(error)  # type: ignore[return-value]
 
 
 def _check_class(cls: type, where: str, once: bool) -> None:
@@ -189,6 +192,17 @@ def _checked(results: Any, expected: int, name: str) -> list[Any]:
     if len(checked) != expected:
         raise ResultCountMismatch(name, expected, len(checked))
     return checked
+
+
+def _payloads(results: list[Any], name: str) -> list[Any]:
+    """The results, if they are payloads: an answer of another kind would go on as a payload, unheard."""
+    if any(issubclass(kind, _ANSWERS) for kind in set(map(type, results))):
+        number, odd = next((n, one) for n, one in enumerate(results) if isinstance(one, _ANSWERS))
+        problem = f"result {number} is of the kind {type(odd).__name__}, and a batch function returns payloads"
+        raise InvalidOutcome(
+            name, f"{problem}; an Executor returns Items, and a stage behind it can drop or route them"
+        )
+    return results
 
 
 def _is_executor(target: Any) -> TypeGuard[type[Executor]]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors._message import message
-from slither_actors.context import Context
+from slither_actors.context import SealedContext
 from slither_actors.errors import ItemError, SlitherError
 from slither_actors.otp.ref import Ref
+from slither_actors.worker._salvage import Loss
 from slither_actors.worker.parcel import Parcel
 
 
@@ -17,7 +18,7 @@ class Job:
     """What to run, and for whom; sent to a worker with the first batch of a run that it sees."""
 
     executor: Code
-    context: Context
+    context: SealedContext
 
 
 @message
@@ -33,11 +34,12 @@ class RunBatch:
 
 @message
 class BatchDone:
-    """From a worker: the results, in the order of the items."""
+    """From a worker: the results, in the order of the items. `losses` are items that it could not even read."""
 
     number: int
     parcels: tuple[Parcel, ...]
     seconds: float
+    losses: tuple[Loss, ...]
 
 
 @message
@@ -55,7 +57,7 @@ class RunOnce:
 
     number: int
     executor: Code
-    context: Context
+    context: SealedContext
 
 
 @message

@@ -52,7 +52,7 @@ def cut(parcel: Parcel, lo: int, hi: int) -> Parcel:
 def unpack(parcel: Parcel) -> Columns:
     """Decode a parcel to columns."""
     data, buffers, lo, hi = parcel
-    rows: Columns = Frame(data, tuple([_plain(buffer) for buffer in buffers])).decode()
+    rows: Columns = Frame(data, plain_buffers(buffers)).decode()
     if lo == 0 and hi == len(rows[0]):
         return rows
     part = slice(lo, hi)
@@ -75,5 +75,6 @@ def unpack_items(parcels: Sequence[Parcel], route: str | None = None) -> list[It
     return made
 
 
-def _plain(buffer: Any) -> Any:
-    return buffer.raw() if isinstance(buffer, pickle.PickleBuffer) else buffer
+def plain_buffers(buffers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Buffers as whoever decodes them wants them: those that have travelled are in wrappers."""
+    return tuple([buffer.raw() if isinstance(buffer, pickle.PickleBuffer) else buffer for buffer in buffers])

@@ -10,10 +10,11 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._codec import encode
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
+from slither_actors.worker._salvage import Loss, read
 from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable
 from slither_actors.worker.messages import (
     BatchDone,
@@ -26,7 +27,7 @@ from slither_actors.worker.messages import (
     Vacate,
     Vacated,
 )
-from slither_actors.worker.parcel import Columns, Parcel, pack, unpack
+from slither_actors.worker.parcel import Columns, Parcel, pack
 
 # A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
 _RESULT_LIMIT_S = 30.0
@@ -40,10 +41,14 @@ class _Work:
     execute: Callable[[Columns, Context], Columns]
     context: Context
 
-    def run(self, parcel: Parcel) -> Parcel:
-        rows = self.execute(unpack(parcel), self.context)
+    def run(self, parcel: Parcel) -> tuple[Parcel | None, Loss | None]:
+        """The results, and what cannot be read here; `None` for what there is not."""
+        given, loss = read(parcel)
+        if not given[0]:
+            return None, loss
+        rows = self.execute(given, self.context)
         try:
-            return pack(rows)
+            return pack(rows), loss
         except NotPicklable as error:
             raise _culprit(self.name, rows, error) from None
 
@@ -70,9 +75,11 @@ class Worker(Server):
         self._page.running(message.number)
         try:
             work = self._work(message.run, message.job, sender)
-            parcels = tuple([work.run(parcel) for parcel in message.parcels])
+            done = [work.run(parcel) for parcel in message.parcels]
+            parcels = tuple([parcel for parcel, _ in done if parcel is not None])
+            losses = tuple([loss for _, loss in done if loss is not None])
             try:
-                self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began))
+                self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began, losses))
             except TransportError as error:
                 raise InvalidOutcome(work.name, f"its results cannot be sent back: {error}") from None
         except BaseException as error:
@@ -94,7 +101,7 @@ class Worker(Server):
     def _on_run_once(self, message: RunOnce, sender: str) -> None:
         result, failure = None, None
         try:
-            result = encode(once_runner(message.executor)(message.context))
+            result = encode(once_runner(message.executor)(message.context.open()))
         except BaseException as error:
             failure = sendable(error)
         self.post(sender, OnceDone(message.number, result, failure))
@@ -112,9 +119,9 @@ class Worker(Server):
         self.post(sender, Vacated(message.holder))
 
 
-def _prepare(executor: Code, context: Context) -> _Work | _Unusable:
+def _prepare(executor: Code, context: SealedContext) -> _Work | _Unusable:
     try:
-        return _Work(executor.name, batch_runner(executor), context.bind({}))
+        return _Work(executor.name, batch_runner(executor), context.open().bind({}))
     except BaseException as error:
         return _Unusable(error)
 

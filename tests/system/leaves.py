@@ -60,6 +60,9 @@ class Leaf(Server):
     def do_echo(self, value: Any) -> Any:
         return value
 
+    def do_answer_unreadably(self) -> Any:
+        return Unreadable()
+
     def do_seen(self) -> list[str]:
         return self._seen
 

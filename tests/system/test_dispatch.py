@@ -123,10 +123,21 @@ def test_the_state_outlives_a_pause_in_which_the_workers_are_given_back(system):
 
 def test_the_context_reaches_the_function(system):
     def describe(values, ctx):
-        return [(ctx.stage, ctx.session_id, ctx.metadata)] * len(values)
+        return [(ctx.stage, ctx.session_id, ctx.metadata, bool(ctx.run_id))] * len(values)
 
     context = Context(stage="s", session_id="me", metadata={"a": 1})
-    assert payloads(system.dispatch([1], describe, context=context)) == [("s", "me", {"a": 1})]
+    assert payloads(system.dispatch([1], describe, context=context)) == [("s", "me", {"a": 1}, True)]
+
+
+def test_each_call_has_a_run_id_also_where_the_context_is_the_callers_own(system):
+    def name(values, ctx):
+        return [ctx.run_id] * len(values)
+
+    context = Context(metadata={"a": 1})
+    (first,), (second,) = (payloads(system.dispatch([1], name, context=context)) for _ in range(2))
+    assert first != second
+    assert None not in (first, second, *system.call_each(lambda ctx: ctx.run_id, context=context))
+    assert payloads(system.call_batch([1], name, context=Context(run_id="mine"))) == ["mine"]
 
 
 def test_one_ready_batch_runs_whole_on_one_worker(system):
@@ -146,7 +157,9 @@ def test_a_function_is_called_once_on_every_worker(system):
     pids = system.call_each(os.getpid)
     assert len(set(pids)) == 2
     assert os.getpid() not in pids
-    assert system.call_each(lambda ctx: ctx.run_id) == [None, None]
+    first, second = system.call_each(lambda ctx: ctx.run_id)
+    assert first == second
+    assert first
     with pytest.raises(slither.RemoteError, match="ZeroDivisionError"):
         system.call_each(lambda: 1 / 0)
 
@@ -185,6 +198,15 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(system):
         (lambda s: s.call_batch([1], jobs.two_parameters), InvalidOption, "(payloads, other)"),
         (lambda s: s.call_each(jobs.same), InvalidOption, "no parameter, or one named ctx"),
         (lambda s: s.call_each(f"{JOBS}:same"), InvalidOption, "no parameter, or one named ctx"),
+        (lambda s: s.call_batch([], jobs.same, timeout_s=0), InvalidOption, "call_batch: timeout_s is 0"),
+        (lambda s: s.call_batch([], 5), InvalidOption, "executor is 5"),
+        (lambda s: s.dispatch([1], jobs.same, on_end=3), InvalidOption, "dispatch: on_end is 3"),
+        (lambda s: s.stream([1], jobs.same, on_end=3), InvalidOption, "stream: on_end is 3"),
+        (lambda s: s.call_each(os.getpid, context=5), InvalidOption, "call_each: context is 5"),
+        (lambda s: s.call_each(os.getpid, timeout_s="x"), InvalidOption, "call_each: timeout_s is 'x'"),
+        (lambda s: s.call_each(os.getpid, pool=["x"]), InvalidOption, "call_each: pool is ['x']"),
+        (lambda s: s.stop(timeout_s="x"), InvalidOption, "stop: timeout_s is 'x'"),
+        (lambda s: s.stop(timeout_s=-1), InvalidOption, "stop: timeout_s is -1"),
         (lambda s: s.call_each(os.getpid, pool="gpu"), UnknownPool, "gpu"),
         (lambda s: s.call_each("os:no_such_function"), NotImportable, "no_such_function"),
     ],

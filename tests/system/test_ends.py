@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from slither_actors._codec import encode
 from slither_actors.errors import NoProcess, SlitherError, StartError, SystemDown
 from slither_actors.otp.child import Restart
 from slither_actors.otp.messages import Call, Down, Shutdown, TreeDown, Up
@@ -87,9 +88,9 @@ def test_after_its_end_a_server_handles_nothing_that_had_arrived_before(tree: Tr
     tree.subscribe("guests/")
     ref = tree.start("leaving", Leaf, str(diary))
 
-    tree.endpoint.post(ref.address, Call(900_001, ("stop", "shutdown", "")))
+    tree.endpoint.post(ref.address, Call(900_001, encode(("stop", "shutdown", ""))))
     for number in range(20):
-        tree.endpoint.post(ref.address, Call(900_002 + number, ("raise",)))
+        tree.endpoint.post(ref.address, Call(900_002 + number, encode(("raise",))))
 
     assert tree.end_of(ref).kind == "shutdown"
     assert lines(diary) == ["terminate shutdown"]
@@ -111,7 +112,7 @@ def test_news_come_behind_what_the_dead_had_said(make_tree: MakeTree) -> None:
     first = tree.ref("sup/one")
     assert tree.wait_for(Up, lambda message: message.ref == first)
 
-    tree.endpoint.post(first.address, Call(900_000, ("stop", "crash", "on purpose")))
+    tree.endpoint.post(first.address, Call(900_000, encode(("stop", "crash", "on purpose"))))
     tree.wait_for(Down, lambda message: message.ref == first)
     second = tree.wait_for(Up, lambda message: message.ref.name == "sup/one").ref
 
@@ -126,7 +127,7 @@ def test_the_dead_leave_no_socket_behind(tree: Tree, diary: Path) -> None:
     tree.subscribe("guests/")
     for request in (("segfault",), ("stop", "normal", "")):
         ref = tree.start("passing", Leaf)
-        tree.endpoint.post(ref.address, Call(900_000, request))
+        tree.endpoint.post(ref.address, Call(900_000, encode(request)))
         tree.end_of(ref)
     for how in ("vanish", "segfault", "raise"):
         with pytest.raises(StartError):
@@ -196,7 +197,7 @@ def test_a_spent_budget_ends_the_tree_with_its_causes(make_tree: MakeTree) -> No
     tree.subscribe("sup/one")
     for _ in range(2):
         ref = tree.wait_for(Up, lambda message: message.ref.name == "sup/one").ref
-        tree.endpoint.post(ref.address, Call(900_000, ("vanish", 9)))
+        tree.endpoint.post(ref.address, Call(900_000, encode(("vanish", 9))))
 
     causes = tree.wait_for(TreeDown).causes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from slither_actors.errors import CallTimeout, InvalidOption, NoProcess, NotImportable, NotPicklable
+from slither_actors.errors import CallTimeout, InvalidOption, NoProcess, NotDecodable, NotPicklable
 from slither_actors.otp import ExitReason, Ref
 from slither_actors.otp.messages import CountChildren, LogLine, Shutdown
 from tests.system.leaves import Leaf, Unreadable
@@ -107,7 +107,7 @@ def test_something_that_means_no_process_is_refused(tree: Tree, anna: Ref, verb:
 def test_a_request_or_an_answer_that_cannot_travel_is_told_to_the_caller(tree: Tree, anna: Ref, ben: Ref) -> None:
     with pytest.raises(NotPicklable, match=r"the answer of guests/ben\d+ \(lock\)"):
         ask(tree, anna, ("call", ben, "unsendable"))
-    with pytest.raises(NotImportable, match=r"the request to guests/ben\d+'.*no such message class here"):
+    with pytest.raises(NotDecodable, match=r"the request to guests/ben\d+ .*no such message class here"):
         ask(tree, ben, Unreadable())
     with pytest.raises(NotPicklable, match=r"the request to guests/ben\d+ \(lock\)"):
         ask(tree, ben, threading.Lock())

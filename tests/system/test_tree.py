@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from slither_actors.errors import CallTimeout, NoProcess, StartError
+from slither_actors._codec import encode
+from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, StartError
 from slither_actors.otp.logs import replay
 from slither_actors.otp.messages import Call, Exiting, LogLine, Shutdown
 from slither_actors.transport.hub import Undelivered
@@ -78,6 +79,16 @@ def test_a_message_that_cannot_be_read_is_logged_and_nobody_dies(tree: Tree) -> 
     assert tree.ref("sup/one") == ref
 
 
+def test_a_call_that_cannot_be_read_is_an_error_at_once(tree: Tree) -> None:
+    before = time.monotonic()
+    with pytest.raises(NotDecodable, match=r"the request to sup/one cannot be read .*no such message class here"):
+        tree.endpoint.call(tree.ref("sup/one").address, Unreadable(), LIMIT_S, "sup/one")
+    with pytest.raises(NotDecodable, match=r"the answer of sup/one cannot be read .*no such message class here"):
+        tree.call("sup/one", "answer_unreadably")
+    assert time.monotonic() - before < 2.0
+    assert tree.call("sup/one", "echo", "alive") == "alive"
+
+
 def test_a_message_to_the_dead_comes_back(tree: Tree) -> None:
     dead = str(tree.directory / "1.0.dead")
 
@@ -117,7 +128,7 @@ def test_log_records_reach_the_service_under_their_own_name(tree: Tree, caplog: 
 def test_a_crash_is_logged_once_without_its_traceback(tree: Tree) -> None:
     tree.subscribe("guests/")
     ref = tree.start("crashing", Leaf)
-    tree.endpoint.post(ref.address, Call(900_000, ("raise",)))
+    tree.endpoint.post(ref.address, Call(900_000, encode(("raise",))))
     tree.end_of(ref)
 
     assert log_of(tree, f"{ref.name} crashed").text.endswith("Told: as you wish")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._codec import encode
 from slither_actors.errors import SystemDown
 from slither_actors.otp.child import ChildSpec, ExitReason, Restart, Strategy, SupervisorOptions
 from slither_actors.otp.endpoint import Endpoint
@@ -67,7 +68,7 @@ class Tree:
         specs = (child("registry", Registry), *(standard_children() if children is None else children))
         root = SupervisorOptions(**PATIENT | {"strategy": Strategy.REST_FOR_ONE} | options)
         around = Surroundings(str(self.host.directory), None, self.endpoint.address, 20)
-        init = Init("", 1, Code.of(Root), (root, specs), self.endpoint.address, around)
+        init = Init("", 1, Code.of(Root), encode((root, specs)), self.endpoint.address, around)
         self.endpoint.post(self.host.root, init)
 
     @classmethod

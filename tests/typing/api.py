@@ -253,7 +253,7 @@ def failures(system: slither.System) -> None:
         assert_type(error.where + error.problem + error.allowed, str)
     except slither.NotImportable as error:
         assert_type(error.path + error.why, str)
-    except slither.NotPicklable as error:
+    except (slither.NotPicklable, slither.NotDecodable) as error:
         assert_type(error.what + error.why, str)
     except slither.UnknownPool as error:
         assert_type(error.known, tuple[str, ...])

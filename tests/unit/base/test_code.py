@@ -60,6 +60,20 @@ def impostor(number):
     return number + 100
 
 
+@functools.lru_cache(maxsize=7)
+def cached(number):
+    return number + 1
+
+
+def test_a_function_with_a_cache_travels_with_an_empty_one_of_the_same_size():
+    assert Code.of(cached).path == f"{__name__}:cached"
+    hidden = functools.lru_cache(maxsize=7, typed=True)(adder(5))
+    hidden(1)
+    calls_it = Code.of(lambda number: (hidden(number), hidden.cache_info())).load()
+    assert calls_it(2) == (7, (0, 1, 7, 1))
+    assert Code.of(hidden).load().cache_parameters() == {"maxsize": 7, "typed": True}
+
+
 @pytest.mark.parametrize(
     ("obj", "name", "result"),
     [
@@ -151,18 +165,25 @@ def test_an_object_that_cannot_travel_is_named():
 
 def test_a_function_of_main_runs_in_another_process():
     script = """
-import base64, pickle, sys
+import base64, functools, pickle, sys
 from slither_actors._code import Code
 FACTOR = 3
 class Helper:
     def times(self, number): return number * FACTOR
 def triple(number): return Helper().times(number)
-for obj in (triple, Helper):
+class Callable:
+    def __call__(self, number): return triple(number)
+    def method(self, number): return triple(number)
+@functools.lru_cache
+def cached(number): return triple(number)
+def uses(number): return cached(number)
+partial = functools.partial(triple)
+for obj in (triple, Callable(), Callable().method, cached, uses, partial, Helper):
     code = Code.of(obj)
     assert code.path is None, code
     print(base64.b64encode(pickle.dumps(code)).decode())
 """
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
-    triple, helper = (pickle.loads(base64.b64decode(line)).load() for line in done.stdout.split())
-    assert triple(5) == 15
+    *functions, helper = (pickle.loads(base64.b64decode(line)).load() for line in done.stdout.split())
+    assert [function(5) for function in functions] == [15] * 6
     assert helper().times(2) == 6

@@ -6,6 +6,7 @@ import datetime
 import enum
 import math
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -16,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slither_actors._codec import LARGE, Frame, by_value, encode, from_json, to_json
-from slither_actors.errors import NotPicklable, StageDown
+from slither_actors._codec import LARGE, Frame, by_value, encode, encode_parts, from_json, to_json
+from slither_actors.errors import NotDecodable, NotPicklable, StageDown
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -139,6 +140,75 @@ def test_a_reduce_that_raises_anything_is_contained():
 
     with pytest.raises(NotPicklable, match=r"Broken.*ArithmeticError: no"):
         encode(Broken())
+
+
+class Impatient:
+    """While it is encoded the program's alarm goes off."""
+
+    def __reduce__(self):
+        signal.raise_signal(signal.SIGALRM)
+        return Impatient, ()
+
+
+class Clock:
+    def rings(self, number, frame):
+        raise TimeoutError("time is over")
+
+
+@pytest.fixture(params=["function", "method"])
+def alarm(request):
+    """A handler that raises, as a program installs it to bound what it does."""
+    handler = Clock().rings if request.param == "method" else lambda number, frame: Clock().rings(number, frame)
+    before = signal.signal(signal.SIGALRM, handler)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("function", [encode, by_value])
+def test_what_a_signal_handler_raises_meanwhile_passes_through(alarm, function):
+    with pytest.raises(TimeoutError, match="time is over"):
+        function([Impatient()])
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("function", [encode, by_value])
+def test_an_interrupt_passes_through(function, interrupt):
+    class Interrupted:
+        def __reduce__(self):
+            raise interrupt
+
+    with pytest.raises(interrupt):
+        function(Interrupted())
+
+
+def test_a_timeout_of_the_value_itself_is_not_taken_for_one_of_the_program():
+    class Remote:
+        def __reduce__(self):
+            raise TimeoutError("the server does not answer")
+
+    with pytest.raises(NotPicklable, match="TimeoutError: the server does not answer"):
+        encode(Remote())
+
+
+def test_the_first_part_that_cannot_travel_is_named():
+    parts = [("one", 1), ("two", threading.Lock()), ("three", threading.Lock())]
+    with pytest.raises(NotPicklable, match="two cannot be sent to another process: TypeError"):
+        encode_parts([part for _, part in parts], parts, "all")
+    with pytest.raises(NotPicklable, match="all cannot be sent"):
+        encode_parts(threading.Lock(), [("one", 1)], "all")
+
+
+class Unreadable:
+    """Can be encoded, and not decoded."""
+
+    def __reduce__(self):
+        return sys.exit, ("not here",)
+
+
+def test_what_cannot_be_rebuilt_is_an_error_that_names_it():
+    with pytest.raises(NotDecodable, match=r"the letter cannot be read in the process .* SystemExit: not here"):
+        encode(Unreadable()).open("the letter")
+    assert encode([1]).open("the letter") == [1]
 
 
 def test_objects_of_main_can_be_decoded_in_another_process():

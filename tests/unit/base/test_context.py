@@ -1,11 +1,14 @@
 """Context: travels light, and leaves its state behind."""
 
 import pickle
+import threading
+import types
 
 import attrs
 import pytest
 
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
+from slither_actors.errors import InvalidOption, NotDecodable, NotPicklable
 
 FULL = Context("Score", "predict", "s-1", "r-1", {"tenant": "a"})
 
@@ -43,10 +46,55 @@ def test_an_unbound_context_keeps_what_is_put_into_its_state():
     assert Context().state == {}
 
 
-def test_another_stage_has_the_same_run_and_its_own_state():
-    other = FULL.bind({"n": 1}).with_stage("route")
+def test_a_sealed_context_is_opened_in_each_stage_with_a_state_of_its_own():
+    sealed = pickle.loads(pickle.dumps(SealedContext.of(FULL.bind({"n": 1}))))
+    assert sealed.open() == FULL
+    other = sealed.with_stage("route").open()
     assert other == Context("Score", "route", "s-1", "r-1", {"tenant": "a"})
     assert other.state == {}
+
+
+def test_a_sealed_context_is_passed_on_without_being_read():
+    sealed = SealedContext.of(Context(metadata={"tenant": Foreign()}))
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(sealed)).with_stage("s")))
+    with pytest.raises(NotDecodable, match=r"metadata.*cannot be read in the process.*ImportError: not installed"):
+        again.open()
+
+
+class Foreign:
+    """Its class is missing where it arrives."""
+
+    def __reduce__(self):
+        return _missing, ()
+
+
+def _missing():
+    raise ImportError("not installed")
+
+
+def test_metadata_may_hold_what_pickle_alone_does_not_take():
+    opened = pickle.loads(pickle.dumps(SealedContext.of(Context(metadata={"f": lambda: 5})))).open()
+    assert opened.metadata["f"]() == 5
+
+
+def test_metadata_that_cannot_travel_are_named():
+    with pytest.raises(NotPicklable, match=r"^metadata\['lock'\] cannot be sent to another process: TypeError"):
+        SealedContext.of(Context(metadata={"a": 1, "lock": threading.Lock()}))
+
+
+def test_metadata_are_a_mapping_and_are_copied():
+    given = {"a": 1}
+    context = Context(metadata=types.MappingProxyType(given))
+    given["a"] = 2
+    assert context.metadata == {"a": 1}
+    assert Context(metadata=None).metadata == {}
+
+
+@pytest.mark.parametrize("wrong", [5, 0, "text", "", [("a", 1)], []])
+def test_metadata_of_another_kind_are_refused(wrong):
+    with pytest.raises(InvalidOption) as caught:
+        Context(metadata=wrong)
+    assert str(caught.value) == f"Context: metadata is {wrong!r}; allowed: a mapping of names to values"
 
 
 def test_a_context_is_frozen_hashable_and_prints_no_state():

@@ -26,6 +26,10 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     ),
     "NotImportable": (errors.NotImportable("a:b", "there is no module 'a'"), "cannot import 'a:b': there is no"),
     "NotPicklable": (errors.NotPicklable("a lock", "TypeError"), "a lock cannot be sent to another process: TypeError"),
+    "NotDecodable": (
+        errors.NotDecodable("args of child x", "KeyError: 1"),
+        "args of child x cannot be read in the process that received it: KeyError: 1",
+    ),
     "UnknownPool": (
         errors.UnknownPool("gpu", ("default", "io")),
         "no pool is called 'gpu'; this system has: default, io",

@@ -13,13 +13,14 @@ from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch._outbox import send_all
-from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, InPort, OutPort
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, InPort, Origin, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.errors import BatchTimeout, RemoteError, SendQueueFull, WorkerCrashed
 from slither_actors.item import Item
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.worker._leases import LeaseBook
+from slither_actors.worker._salvage import Loss
 from slither_actors.worker.messages import (
     BatchDone,
     BatchFailed,
@@ -36,6 +37,7 @@ from slither_actors.worker.messages import (
 from slither_actors.worker.parcel import pack_items, unpack_items
 
 BOOM = RemoteError("ValueError", "boom", "", ("ValueError",))
+UNREAD = RemoteError("LookupError", "cannot be read", "", ("LookupError",))
 
 
 @attrs.frozen
@@ -229,8 +231,11 @@ class Worker(Node):
         if "fail" in acts:
             self.world.send(self.ref.address, sender, BatchFailed(message.number, BOOM, False))
         else:
-            done = pack_items([item.with_payload(item.payload[0]) for item in items])
-            self.world.send(self.ref.address, sender, BatchDone(message.number, (done,), 0.0))
+            done = [item.with_payload(item.payload[0]) for item in items if item.payload[1] != "unread"]
+            lost = [item.with_payload(None) for item in items if item.payload[1] == "unread"]
+            parcels = (pack_items(done),) if done else ()
+            losses = (Loss(pack_items(lost), UNREAD),) if lost else ()
+            self.world.send(self.ref.address, sender, BatchDone(message.number, parcels, 0.0, losses))
 
     def begin(self, message):
         if message.job is not None:
@@ -271,7 +276,7 @@ class Dispatcher(Node):
         if isinstance(message, Batch):
             core.batch(message.run, message.edge, message.seq, message.parcels, now)
         elif isinstance(message, BatchDone):
-            core.done(sender, message.number, message.parcels, now)
+            core.done(sender, message.number, message.parcels, now, message.losses)
         elif isinstance(message, BatchFailed):
             core.failed(sender, message.number, message.error, message.fatal, now)
         elif isinstance(message, Ask):
@@ -321,7 +326,8 @@ class Service(Node):
     """One run, seen from the service: feeds it while there is credit, and takes results when it pleases.
 
     Args:
-        acts: what each item does to its batch: "ok", "fail", "crash", "slow", "hang"; may be endless.
+        acts: what each item does to its batch: "ok", "fail", "crash", "slow", "hang"; or that it cannot be read:
+            "unread". May be endless.
         lazy: how seldom it takes a result, as a probability.
         takes: after that many batches it closes the run.
     """
@@ -334,7 +340,8 @@ class Service(Node):
         window = self.options.max_in_flight + 2
         self.job = LoggedJob()
         back = OutPort(2, name, window, size)
-        plan = DispatchPlan((InPort(1, name, window),), back, back, self.job, self.options)
+        origin = Origin(None, self.options.on_error)
+        plan = DispatchPlan((InPort(1, name, window, origin),), back, back, self.job, self.options)
         self.out = OutEdge(name, OutPort(1, dispatcher.name, window, size))
         self.sink = InEdge(InPort(2, dispatcher.name, window))
         self.acts = iter(enumerate(acts))
@@ -465,11 +472,16 @@ class Service(Node):
             first = (self.error.batch_ref - 1) * self.size
             batch = self.fed[first : first + self.size]
             self.check_failure(self.error.error, batch)
-            assert not {item.id for item in batch} & set(results), "a failed batch has results"
+            failed = {item.id for item in batch if self.error.error is not UNREAD or item.payload[1] == "unread"}
+            assert not failed & set(results), "a failed batch has results"
 
     def check_failure(self, error, items):
-        acts = {item.payload[1] for item in items}
-        if isinstance(error, WorkerCrashed):
+        by_id = {item.id: item.payload[1] for item in self.fed}
+        acts = {by_id[item.id] for item in items}
+        if error is UNREAD:
+            assert "unread" in acts
+            assert self.error is not None or acts == {"unread"}, "others were taken along"
+        elif isinstance(error, WorkerCrashed):
             assert {item.id for item in items} <= self.world.struck, "a waiting batch was charged for a crash"
         elif isinstance(error, BatchTimeout):
             assert acts & {"hang", "slow"}

@@ -41,7 +41,7 @@ def all_is_quiet(world):
 
 def random_acts(rng, count):
     rare = rng.choice([0, 0, 0.02, 0.1])
-    bad = rng.choice([["fail"], ["crash"], ["hang"], ["slow"], ["fail", "crash", "hang", "slow"]])
+    bad = rng.choice([["fail"], ["crash"], ["hang"], ["slow"], ["unread"], ["fail", "crash", "hang", "slow", "unread"]])
     return [rng.choice(bad) if rng.random() < rare else "ok" for _ in range(count)]
 
 
@@ -161,6 +161,18 @@ def lone(acts, *, workers=2, seed=1, **options):
 
 def payloads(service):
     return [item.payload for batch in service.got for item in batch]
+
+
+def test_items_that_a_worker_cannot_read_are_skipped_alone():
+    service = lone(["ok", "unread", "ok", "unread", "unread", "ok"], size=2, on_error="skip")
+    assert payloads(service) == [0, 2, 5]
+    assert [item.payload for _, items in service.ended for item in items] == [None] * 3
+
+
+def test_items_that_a_worker_cannot_read_halt_the_run_with_the_rest_of_their_batch_finished():
+    service = lone(["ok", "unread", "ok"], size=2, workers=1, max_in_flight=1, on_error="halt")
+    assert payloads(service) == [0]
+    assert service.error.batch_ref == 1
 
 
 def test_as_completed_lets_later_batches_out_first():

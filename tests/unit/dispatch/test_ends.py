@@ -27,6 +27,19 @@ def test_each_end_keeps_its_items_and_says_why(kind):
     assert sum(getattr(log, other).total for other in ("skipped", "dropped", "dead")) == 1
 
 
+class Unreadable:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def test_an_item_that_cannot_be_read_here_stands_without_its_payload():
+    log = EndLog()
+    items = Item.wrap_many([1, Unreadable()])
+    log.note(ends("skipped", items))
+    assert [(item.id, item.payload) for item in log.skipped] == [(items[0].id, 1), (items[1].id, None)]
+    assert {str(item.meta["error"]) for item in log.skipped} == {"ValueError: boom"}
+
+
 def test_a_limited_log_keeps_the_newest_and_counts_all():
     log = EndLog(keep=3)
     log.note(ends("skipped", Item.wrap_many(range(10))))

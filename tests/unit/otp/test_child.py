@@ -161,11 +161,24 @@ def test_an_exit_reason_of_no_known_kind_is_refused():
     assert caught.value.option == "kind"
 
 
+def test_a_sealed_spec_travels_with_what_only_its_child_reads():
+    sealed = pickle.loads(pickle.dumps(ChildSpec("a", dict, (1, lambda: 2))))
+    assert sealed.start.load() is dict
+    one, function = sealed.args.decode()
+    assert (one, function()) == (1, 2)
+    assert sealed.sealed().args is sealed.args, "encoded once"
+    assert sealed.without_args().args == ()
+
+
+def test_arguments_that_cannot_travel_are_named_by_their_child():
+    with pytest.raises(NotPicklable, match=r"^args of child a cannot be sent to another process: TypeError"):
+        pickle.dumps(ChildSpec("a", dict, (threading.Lock(),)))
+
+
 @pytest.mark.parametrize(
     "value",
     [
         ExitReason("crash", "ValueError"),
-        ChildSpec("a", "s", restart=Restart.TEMPORARY),
         SupervisorOptions(strategy=Strategy.REST_FOR_ONE),
     ],
 )
@@ -178,15 +191,10 @@ class Actor:
 
 
 def test_what_a_child_runs_and_its_arguments_travel_in_a_form_that_supervisors_need_not_import():
-    spec = ChildSpec("a", Actor, (Actor, 2), shutdown_s=1.0)
+    spec = ChildSpec("a", Actor, (Actor, 2), restart=Restart.TEMPORARY, shutdown_s=1.0)
     once = pickle.loads(pickle.dumps(spec))
     twice = pickle.loads(pickle.dumps(once))
     for travelled in (once, twice):
         assert travelled.start == Code.of(Actor)
         assert travelled.args.decode() == (Actor, 2)
         assert attrs.evolve(travelled, start=Actor, args=(Actor, 2)) == spec
-
-
-def test_an_argument_that_cannot_travel_is_told_with_the_child():
-    with pytest.raises(NotPicklable, match="an argument of child 'a' cannot be sent"):
-        pickle.dumps(ChildSpec("a", Actor, (threading.Lock(),)))

@@ -3,13 +3,14 @@
 import pytest
 from thespian.actors import ActorExitRequest, ChildActorExited
 
+from slither_actors._codec import encode
 from slither_actors.otp.messages import Call
 from slither_actors.otp.server import Server, _swallow
 from slither_actors.transport.hub import Undelivered
 from slither_actors.transport.unix import _Failed
 
 
-@pytest.mark.parametrize("message", [Call(1, "x"), Undelivered("/run/x/1", "x"), "anything"])
+@pytest.mark.parametrize("message", [Call(1, encode("x")), Undelivered("/run/x/1", "x"), "anything"])
 def test_it_hears_nothing_more_of_what_is_ours(message):
     assert _swallow(message, "/run/x/2")
 

@@ -5,10 +5,10 @@ from collections import deque
 import pytest
 
 from slither_actors._codec import encode
-from slither_actors.errors import CallTimeout, NoProcess, NotImportable
+from slither_actors.errors import CallTimeout, NoProcess, NotDecodable
 from slither_actors.otp.endpoint import HungUp, Line
 from slither_actors.otp.messages import Reply
-from slither_actors.transport.hub import Undelivered
+from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 
 TO, OTHER = "/run/to", "/run/other"
 
@@ -96,5 +96,19 @@ def test_without_an_answer_the_call_ends_in_time_whoever_else_talks():
 
 def test_an_answer_that_cannot_be_read_here_says_so():
     hub = PlayingHub(lambda call: [answer(call.number, Unreadable())])
-    with pytest.raises(NotImportable, match=r"the answer of tally.*ValueError"):
+    with pytest.raises(NotDecodable, match=r"the answer of tally.*ValueError"):
         Line(hub).call(TO, "x", 1.0, "tally")
+
+
+@pytest.mark.parametrize(
+    ("news", "culprit"),
+    [
+        (lambda number: Unread("it burns", ("Call", number)), "the request to tally"),
+        (lambda number: Undecodable("it burns", ("Reply", number)), "the answer of tally"),
+    ],
+)
+def test_a_message_that_was_not_even_read_ends_the_call_it_belongs_to_at_once(news, culprit):
+    hub = PlayingHub(lambda call: [(news(call.number + 1), TO), (news(call.number), OTHER), (news(call.number), TO)])
+    with pytest.raises(NotDecodable, match=rf"^{culprit} cannot be read .*: it burns"):
+        Line(hub).call(TO, "x", 60.0, "tally")
+    assert [sender for _, sender in hub.inbox] == [TO, OTHER], "those of others are not for it"

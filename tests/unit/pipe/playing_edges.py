@@ -2,12 +2,12 @@
 
 import random
 
-from slither_actors.context import Context
+from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, OutPort
+from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, Origin, OutPort
 from slither_actors.item import Item
 from slither_actors.pipe._stage_run import StagePlan, StageRun
-from slither_actors.policy import Skip
+from slither_actors.policy import Halt, Skip
 from slither_actors.worker.executor import item_error
 from slither_actors.worker.parcel import pack_items, unpack_items
 
@@ -15,20 +15,22 @@ SINK = 99
 WAYS = {"stages": {"next": (4, 3), "later": (3, 5)}, "then": "next"}
 
 
-def one_way_plan(policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=()):
+def one_way_plan(
+    policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None, origin=None
+):
     """A plan with one edge in, edges to later stages, and the edge to the service."""
     ways = {
         name: OutPort(10 + number, f"stage-{name}", edge_window, size)
         for number, (name, (edge_window, size)) in enumerate((stages or {}).items())
     }
     return StagePlan(
-        (InPort(1, "source", window),),
+        (InPort(1, "source", window, origin or Origin(None, Halt())),),
         ways,
         OutPort(SINK, "service", window, 4),
         tuple(outputs),
         then,
         policy,
-        Context(),
+        SealedContext.of(context or Context()),
         frozenset(holds),
     )
 

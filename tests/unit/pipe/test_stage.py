@@ -8,7 +8,17 @@ import pytest
 import slither_actors as slither
 from slither_actors import Context, DefinitionError, InvalidOption, Item, NoProcess
 from slither_actors._validators import positive_int
-from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened
+from slither_actors.dispatch.messages import (
+    Ask,
+    Batch,
+    CloseRun,
+    Complete,
+    Failed,
+    OpenRun,
+    Origin,
+    RunOpened,
+    RunRefused,
+)
 from slither_actors.errors import SendQueueFull
 from slither_actors.otp.child import ExitReason
 from slither_actors.pipe._stage_run import StagePlan
@@ -209,6 +219,42 @@ def test_at_a_halt_earlier_items_of_the_same_batch_are_finished():
     assert not bench.stage._runs
     bench.feed(5)
     assert len(bench.of(Failed)) == 1, "a run that is over hears nothing more"
+
+
+def test_a_batch_handler_is_not_called_where_nothing_can_be_read():
+    bench = Bench(Batchwise, Skip(), origin=Origin("before", Skip(), "before"))
+    bench.feed(Foreign(), last=True)
+    ((kind, payloads, error),) = bench.ends()
+    assert (kind, payloads) == ("skipped", [None])
+    assert "before gave an answer" in error
+
+
+def test_a_run_that_another_stage_halts_is_charged_to_that_one():
+    bench = Bench(Explosive, Skip(), origin=Origin("before", Halt(), "before"))
+    bench.feed(Foreign())
+    (failed,) = bench.of(Failed)
+    assert failed.stage == "before"
+
+
+class Foreign:
+    """Its class is missing in the stage's process."""
+
+    def __reduce__(self):
+        return _missing, ()
+
+
+def _missing():
+    raise ImportError("not installed")
+
+
+def test_a_run_whose_context_cannot_be_read_is_refused():
+    bench = Bench(Explosive)
+    bench.stage._on_open(OpenRun("other", one_way_plan(Halt(), context=Context(metadata={"a": Foreign()}))), "service")
+    (refused,) = bench.of(RunRefused)
+    assert refused.run == "other"
+    assert isinstance(refused.error, slither.NotDecodable)
+    assert "not installed" in str(refused.error)
+    assert list(bench.stage._runs) == ["r"]
 
 
 def test_the_state_belongs_to_one_run():

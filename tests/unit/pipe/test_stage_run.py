@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from slither_actors import Drop, Emit, Fail, InvalidOutcome, Item, RouteTo
+from slither_actors.dispatch.messages import Origin
 from slither_actors.errors import RemoteError
 from slither_actors.pipe._stage_run import RunHalted
 from slither_actors.policy import Halt, Skip
@@ -187,6 +188,33 @@ def test_a_batch_that_cannot_be_decoded_halts_the_run_and_not_the_stage():
         play(lambda item: item, [Unreadable()])
     assert isinstance(caught.value.error, RemoteError)
     assert "cannot be read" in str(caught.value.error)
+
+
+MAKER = "before"
+
+
+@pytest.mark.parametrize("policy", [Halt(), Skip()])
+def test_what_cannot_be_read_is_charged_to_the_stage_that_made_it_and_goes_by_that_ones_policy(policy):
+    feed = [1, Unreadable(), 2, 3, Unreadable()]
+    around = play(lambda item: item.payload, feed, policy=policy, origin=Origin(MAKER, Skip(), MAKER))
+    assert payloads(around, "next") == [1, 2, 3]
+    (first, second) = around.ends
+    for number, (kind, item, error) in ((1, first), (4, second)):
+        assert (kind, item.id, item.payload) == ("skipped", around.fed[number].id, None)
+        assert isinstance(error, InvalidOutcome)
+        assert str(error).startswith("before gave an answer that cannot be used: it can be pickled, but not unpickled")
+        assert "cannot be read" in str(error)
+    with pytest.raises(RunHalted) as caught:
+        play(lambda item: item.payload, feed, policy=policy, origin=Origin(MAKER, Halt(), MAKER))
+    assert caught.value.stage == MAKER
+    assert isinstance(caught.value.error, InvalidOutcome)
+
+
+def test_what_the_caller_gave_and_cannot_be_read_goes_by_the_policy_of_the_stage_that_wants_to():
+    around = play(lambda item: item.payload, [1, Unreadable()], origin=Origin("middle", Skip()))
+    ((kind, _, error),) = around.ends
+    assert kind == "skipped"
+    assert isinstance(error, RemoteError)
 
 
 class TestHalting:

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slither_actors.otp.messages import Call, Init, ListProcesses
 from slither_actors.transport import framing
 from slither_actors.transport.framing import KEPT_BUFFER, MAX_BUFFERS, FrameReader, FramingError, decode, encode
+from slither_actors.worker.messages import RunOnce
 
 HEAD = struct.Struct("<QI")
 
@@ -200,3 +202,21 @@ def test_frames_whose_buffers_travel_apart_name_their_sizes_however_they_are_cut
 
     assert [list(each.sizes) for each in found[:-1] if isinstance(each, framing.Apart)] == frames
     assert found[-1] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "head"),
+    [
+        (Call(7, ("anything", 1)), ("Call", 7)),
+        (Call(1 << 40, None), ("Call", 1 << 40)),
+        (RunOnce(5, None, None), ("RunOnce", 5)),  # type: ignore[arg-type]
+        (Init("a/b", 1, None, (), "x", None), ("Init", "a/b")),  # type: ignore[arg-type]
+        (ListProcesses(), ("ListProcesses",)),
+        ([Call(7, 1)], ()),
+        (3.5, ()),
+    ],
+)
+def test_the_head_of_a_message_is_read_without_the_rest(message: object, head: tuple[object, ...]) -> None:
+    [body] = encode(message)
+    assert framing.head_of(memoryview(body)[HEAD.size :]) == head
+    assert framing.head_of(memoryview(b"GET / HTTP/1.1")) == ()

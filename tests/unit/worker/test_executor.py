@@ -7,11 +7,23 @@ import sys
 
 import pytest
 
-from slither_actors import Call, Context, Executor, InvalidOption, InvalidOutcome, NotImportable, ResultCountMismatch
+from slither_actors import (
+    Call,
+    Context,
+    Drop,
+    Emit,
+    Executor,
+    Fail,
+    InvalidOption,
+    InvalidOutcome,
+    NotImportable,
+    ResultCountMismatch,
+    RouteTo,
+)
 from slither_actors._code import Code
-from slither_actors.errors import ItemError, RemoteError
+from slither_actors.errors import DispatchError, ItemError, RemoteError
 from slither_actors.item import Item, columns
-from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner
+from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner, sendable
 from tests.helpers import jobs
 
 JOBS = "tests.helpers.jobs"
@@ -219,6 +231,19 @@ def test_results_that_are_no_list_are_refused_by_their_type(executor, kind):
         run(executor, ["none"])
 
 
+class OwnDrop(Drop):
+    pass
+
+
+@pytest.mark.parametrize("answer", [Drop("x"), Fail("x"), Emit([1]), RouteTo("out", 1), Item.wrap(1), OwnDrop()])
+def test_an_answer_of_a_stage_among_the_results_is_refused_with_the_way_out(answer):
+    with pytest.raises(InvalidOutcome) as caught:
+        run(lambda payloads: [1, 2, answer], [1, 2, 3])
+    kind = type(answer).__name__
+    assert f"result 2 is of the kind {kind}, and a batch function returns payloads" in str(caught.value)
+    assert "an Executor returns Items, and a stage behind it can drop or route them" in str(caught.value)
+
+
 def test_an_executor_that_returns_payloads_is_told_so():
     with pytest.raises(InvalidOutcome, match="execute_batch returned a int among its items"):
         run(jobs.NotItems, [1])
@@ -241,12 +266,42 @@ def test_a_function_for_each_worker_that_wants_more_is_refused(function):
     assert "no parameter, or one named ctx" in str(caught.value)
 
 
+def with_note(error, note):
+    error.note = note
+    return error
+
+
 def test_an_error_class_of_the_users_own_travels_as_text():
     error = item_error(jobs.OwnError("mine"))
     assert type(error) is RemoteError
     assert (error.type_name, error.message) == ("OwnError", "mine")
     assert any(kind.endswith("ItemError") for kind in error.kinds), "a policy can still tell what it was"
     assert pickle.loads(pickle.dumps(error)).type_name == "OwnError"
+
+
+class Foreign:
+    """Does not travel."""
+
+    def __reduce__(self):
+        raise TypeError("it does not travel")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidOutcome(Foreign(), "x"),
+        RemoteError("T", Foreign(), "", ()),
+        DispatchError(ValueError("v"), 1, [Foreign()]),
+        with_note(ResultCountMismatch("f", 1, 2), Foreign()),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_the_library_that_holds_foreign_objects_travels_as_text(error):
+    known = item_error(error)
+    assert type(known) is RemoteError
+    assert known.type_name == type(error).__qualname__
+    assert str(pickle.loads(pickle.dumps(known))) == f"{known.type_name}: {error}"
+    assert sendable(known) is known
 
 
 def test_the_librarys_own_errors_travel_as_they_are():

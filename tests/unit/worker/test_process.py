@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from slither_actors import Context, InvalidOutcome, NotImportable, RemoteError
+from slither_actors import Context, InvalidOutcome, NotDecodable, NotImportable, RemoteError
+from slither_actors._codec import encode
+from slither_actors.context import SealedContext
 from slither_actors.errors import SendQueueFull
 from slither_actors.item import Item
 from slither_actors.worker.executor import code_of
@@ -13,6 +15,8 @@ from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, 
 from slither_actors.worker.parcel import pack_items, unpack_items
 from slither_actors.worker.process import Worker
 from tests.helpers import jobs
+
+SEALED = SealedContext.of(Context())
 
 
 class Notes:
@@ -38,7 +42,7 @@ class Bench(Worker):
         self.answers.append(pickle.loads(pickle.dumps(message)))
 
     def run(self, payloads, executor=None, run="r", number=1, sender="dispatcher"):
-        job = Job(code_of(executor), Context(run_id=run)) if executor is not None else None
+        job = Job(code_of(executor), SealedContext.of(Context(run_id=run))) if executor is not None else None
         self._on_run_batch(RunBatch(number, run, job, (pack_items(Item.wrap_many(payloads)),)), sender)
         return self.answers[-1]
 
@@ -145,13 +149,46 @@ def test_code_that_cannot_be_imported_is_fatal_for_the_run(bench):
     assert isinstance(first.error, NotImportable)
 
 
+def nothing_there():
+    raise ModuleNotFoundError("no tenants here")
+
+
+class Foreign:
+    """Its class is missing in the worker."""
+
+    def __reduce__(self):
+        return nothing_there, ()
+
+
+def test_a_context_that_cannot_be_read_here_is_fatal_for_the_run_and_said_at_once(bench):
+    sealed = SealedContext(encode(Context(metadata={"tenant": Foreign()})), None)
+    bench._on_run_batch(RunBatch(1, "r", Job(code_of(jobs.same), sealed), (pack_items(Item.wrap_many([1])),)), "d")
+    bench._on_run_once(RunOnce(5, code_of(nothing_there, once=True), sealed), "service")
+    failed, once = bench.answers
+    assert failed.fatal
+    for error in (failed.error, once.error):
+        assert isinstance(error, NotDecodable)
+        assert "metadata" in str(error)
+        assert "no tenants here" in str(error)
+
+
+@pytest.mark.parametrize("given", [[1, Foreign(), 3], [Foreign(), Foreign()]])
+def test_items_that_cannot_be_read_are_reported_beside_the_results_of_the_others(bench, given):
+    done = bench.run(given, lambda payloads: [(len(payloads), payload) for payload in payloads])
+    whole = [payload for payload in given if isinstance(payload, int)]
+    assert [item.payload for item in unpack_items(done.parcels)] == [(len(whole), payload) for payload in whole]
+    (loss,) = done.losses
+    assert len(loss.items()) == len(given) - len(whole)
+    assert "no tenants here" in str(loss.error)
+
+
 def test_an_error_class_of_the_users_own_can_be_sent(bench):
     assert str(bench.run([1], jobs.raises_own_error).error) == "OwnError: mine"
 
 
 @pytest.mark.parametrize(("function", "text"), [(lambda: 1 / 0, "ZeroDivisionError"), ("os:no_such_thing", "os")])
 def test_a_call_for_each_worker_answers_with_its_error(bench, function, text):
-    bench._on_run_once(RunOnce(5, code_of(function, once=True), Context()), "service")
+    bench._on_run_once(RunOnce(5, code_of(function, once=True), SEALED), "service")
     (answer,) = bench.answers
     assert isinstance(answer, OnceDone)
     assert answer.number == 5
@@ -163,5 +200,5 @@ def raise_own():
 
 
 def test_a_call_for_each_worker_can_raise_a_class_of_the_users_own(bench):
-    bench._on_run_once(RunOnce(5, code_of(raise_own, once=True), Context()), "service")
+    bench._on_run_once(RunOnce(5, code_of(raise_own, once=True), SEALED), "service")
     assert str(bench.answers[0].error) == "OwnError: mine"

@@ -1,4 +1,4 @@
-"""What a stage may answer for an item, besides a payload or an `Item`."""
+"""What a stage may answer for an item, besides a payload or an `Item`. A batch function of a worker may not."""
 
 from __future__ import annotations
 
