@@ -124,8 +124,8 @@ class TcpSystemBase(ActorSystemBase):  # type: ignore[misc]
 def free_port() -> int:
     """A port that nobody listens on, so that two systems on one machine never meet.
 
-    It is below those that the kernel gives to whoever wants any, and drawn by lot, so that hardly anybody takes it before
-    the admin listens on it.
+    It is below those that the kernel gives to whoever wants any, and drawn by lot, so that hardly anybody takes it
+    before the admin listens on it.
     """
     while True:
         port = 10_000 + secrets.randbelow(20_000)
