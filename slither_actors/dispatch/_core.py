@@ -6,7 +6,7 @@ Events come in as method calls; what has to be sent collects in `outbox` as (add
 from __future__ import annotations
 
 import math
-import secrets
+import os
 from typing import Any
 
 from slither_actors.dispatch._desk import Desk, Task
@@ -40,7 +40,7 @@ class DispatchCore:
         self._desk = Desk()
         self._cancelled: dict[str, float] = {}  # runs that are over, with work still out, and when it is killed
         # Numbers of different dispatchers do not meet in a worker.
-        self._number = secrets.randbits(31) << 32
+        self._number = int.from_bytes(os.urandom(4)) >> 1 << 32
         self._pool: str | None = None
         self._supervisor: str | None = None
         self._wanted = 0

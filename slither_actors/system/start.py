@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -195,7 +194,7 @@ def _check_pools(pools: Any) -> dict[str, int]:
 
 def _check_name(name: Any) -> str:
     if name is None:
-        return secrets.token_hex(6)
+        return os.urandom(6).hex()
     _check_identifier("name", name)
     return str(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import secrets
+import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Never, Self
@@ -347,4 +347,4 @@ class System(ActorCalls):
         return options
 
     def _run_id(self) -> str:
-        return f"{next(self._run_numbers)}-{secrets.token_hex(4)}"
+        return f"{next(self._run_numbers)}-{os.urandom(4).hex()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import select
 import socket
 import struct
@@ -276,7 +275,8 @@ class Incoming:
     def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:
         """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
         shown, address = greeting[: len(cookie)], os.fsdecode(greeting[len(cookie) :])
-        if not secrets.compare_digest(shown, cookie) or os.path.dirname(address) != directory:
+        # who could measure how long this takes is in the directory already, and can read the cookie
+        if shown != cookie or os.path.dirname(address) != directory:
             raise framing.FramingError("a stranger")
         self.peer = address
         self.reader.max_part = framing.MAX_PART

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 import select
 import threading
 import time
@@ -65,7 +64,7 @@ class Hub:
         self._cookie = rundir.read_cookie(directory)
         self._directory = str(directory)
         self.queue_limit_bytes = queue_limit_bytes
-        self.address = str(directory / (name or f"{os.getpid()}.{next(_numbers)}.{secrets.token_hex(4)}"))
+        self.address = str(directory / (name or f"{os.getpid()}.{next(_numbers)}.{os.urandom(4).hex()}"))
         self.inbox: deque[tuple[Any, str]] = deque()
         self.segments = Segments()
         self.on_hang_up: Callable[[str], None] | None = None

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import select
 import subprocess
 import sys
@@ -99,7 +98,7 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
     """
     if not sys.executable:
         raise StartError("the host process", "this interpreter does not know its own executable (sys.executable)")
-    mark = secrets.token_hex(16)
+    mark = os.urandom(16).hex()
     (config_r, config_w), (status_r, status_w), (lifeline_r, lifeline_w) = _pipe(), _pipe(), _pipe()
     try:
         process = _spawn(mark, config_r, status_w, lifeline_r)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 import stat
 import tempfile
@@ -75,7 +74,7 @@ class RunDirectory:
             raise RunDirectoryError(str(path), f"cannot be made: {error.strerror}") from None
         check_private(path)
         cookie = os.open(path / _COOKIE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(cookie, secrets.token_bytes(_COOKIE_SIZE))
+        os.write(cookie, os.urandom(_COOKIE_SIZE))
         os.close(cookie)
         # Locked before it has its name: between the two, others would take it for the lock of a dead system.
         lock = os.open(path / _NEW_LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -128,7 +127,7 @@ def free_port() -> int:
     before the admin listens on it.
     """
     while True:
-        port = 10_000 + secrets.randbelow(20_000)
+        port = 10_000 + int.from_bytes(os.urandom(4)) % 20_000
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("", port))
             return port
