@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
@@ -52,6 +55,15 @@ class Echo(ActorTypeDispatcher):
 def system(base):
     with nothing_left_behind(base), a_system(**TCP) as running:
         yield running
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    """A folder for run directories, away from that of the module's system, in which processes come and go."""
+    path = Path(tempfile.mkdtemp(prefix="sl-"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(path))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def ports_of(pids):
@@ -126,21 +138,20 @@ def test_two_systems_do_not_meet(base, system):
 
 
 @pytest.mark.parametrize("victim", ["host", "root"])
-def test_when_one_of_those_above_is_killed_nothing_is_left(base, victim):
-    with nothing_left_behind(base), a_system(**TCP) as running:
+def test_when_one_of_those_above_is_killed_nothing_is_left(apart, victim):
+    with nothing_left_behind(apart), a_system(**TCP) as running:
         os.kill(running._client._host.pid if victim == "host" else running.topology()["pid"], signal.SIGKILL)
         with pytest.raises(slither.SystemDown):
             eventually(lambda: running.dispatch([1], jobs.double) and False, LIMIT_S, "the system is down")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
-def test_when_the_service_is_killed_nothing_is_left(base, signum):
-    before = marked(str(base))
+def test_when_the_service_is_killed_nothing_is_left(apart, signum):
     with subprocess.Popen(
         [sys.executable, "-c", SERVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as service:
         assert service.stdout is not None
         assert service.stdout.readline() == "up\n"
-        assert len(marked(str(base)) - before) > 8
+        assert len(marked(str(apart))) > 8
         service.send_signal(signum)
-    eventually(lambda: not marked(str(base)) - before, 1.0, "the tree is gone")
+    eventually(lambda: not marked(str(apart)), 1.0, "the tree is gone")
