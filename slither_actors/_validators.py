@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -31,6 +32,7 @@ def _is_number(value: Any) -> bool:
 def positive_int(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """1, 2, 3 ...; ``True`` is no number here."""
     _check(instance, attribute, value, _is_int(value) and value >= 1, "a whole number of at least 1")
+    _check(instance, attribute, value, value <= sys.maxsize, f"a whole number of at most {sys.maxsize}")
 
 
 def non_negative_int(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

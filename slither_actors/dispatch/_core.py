@@ -26,13 +26,12 @@ IDLE_S = 0.1
 # What still runs for a cancelled run may take this long before its worker is killed.
 CANCEL_GRACE_S = 1.0
 
+# A worker that was about to begin the batch when its supervisor looked is to be killed once more.
+KILL_AGAIN_S = 0.5
+
 
 class DispatchCore:
-    """All runs of one dispatcher over the workers that it has leased.
-
-    Args:
-        stage: how errors call this dispatcher; `None` for plain dispatch calls.
-    """
+    """All runs of one dispatcher over the workers that it has leased; `stage` is how errors call it, if anything."""
 
     def __init__(self, stage: str | None = None) -> None:
         self._stage = stage
@@ -193,7 +192,7 @@ class DispatchCore:
             self._cancelled_task_over(task)
         else:
             run.in_work -= 1
-            task.timed_out = False
+            task.timed_out, task.kill_again = False, 0.0
             run.waiting.appendleft(task)
 
     def _timeout_of(self, task: Task) -> float | None:
@@ -205,10 +204,10 @@ class DispatchCore:
     def expire(self, now: float) -> None:
         """Kill workers whose batch is over its time; return leases that idle. To be called at `earliest`."""
         for worker, task, since in self._desk.running():
-            limit = self._limit(task, since)
-            if not task.timed_out and limit is not None and since + limit <= now and self._supervisor:
-                task.timed_out = True
-                self.outbox.append((self._supervisor, KillProcess(worker, f"a batch took longer than {limit:g} s")))
+            if self._deadline(task, since) <= now and self._supervisor:
+                task.timed_out, task.kill_again = True, now + KILL_AGAIN_S
+                why = f"a batch took longer than {self._limit(task, since):g} s"
+                self.outbox.append((self._supervisor, KillProcess(worker, why, task.number)))
         if self._idle_since is not None and self._idle_since + IDLE_S <= now:
             self._idle_since = None
             self._request()
@@ -216,14 +215,14 @@ class DispatchCore:
         self.earliest = self._next_deadline()
 
     def _next_deadline(self) -> float:
-        deadlines = [
-            since + limit
-            for _, task, since in self._desk.running()
-            if not task.timed_out and (limit := self._limit(task, since)) is not None
-        ]
+        deadlines = [self._deadline(task, since) for _, task, since in self._desk.running()]
         if self._idle_since is not None:
             deadlines.append(self._idle_since + IDLE_S)
         return min(deadlines, default=math.inf)
+
+    def _deadline(self, task: Task, since: float) -> float:
+        limit = self._limit(task, since)
+        return math.inf if limit is None else max(since + limit, task.kill_again)
 
     def _limit(self, task: Task, since: float) -> float | None:
         if task.run in self._cancelled:

@@ -24,6 +24,7 @@ class Task:
     parcels: tuple[Parcel, ...]
     owner: InEdge
     timed_out: bool = False
+    kill_again: float = 0.0  # when its worker is to be killed once more
 
 
 @attrs.define(eq=False)

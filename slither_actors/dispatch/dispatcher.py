@@ -74,6 +74,7 @@ class Dispatcher(Server):
     def _on_close(self, message: CloseRun, sender: str) -> None:
         self._core.close_run(message.run, time.monotonic())
         self._carry_out()
+        self.rest()
 
     # -- the pool
 

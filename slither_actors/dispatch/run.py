@@ -206,6 +206,8 @@ class Run:
             **self._ends.counts(),
         }
         self._source.close()
+        if self._outcome != "ok":
+            self._endpoint.close()  # more may come, which nobody will read; those who sent it learn of that
         self._hooks.release(self._endpoint)
         self._hooks.over()
         telemetry.emit((*self._hooks.event, "stop"), measured, self._about() | {"outcome": self._outcome})
@@ -269,6 +271,7 @@ class Run:
         elif isinstance(news, Failed):
             for batch in news.finished:
                 yield from self._unpack(batch)
+            yield from self._arrived()
             raise Halted(news.stage, news.error, news.batch_ref)
         elif isinstance(news, Undecodable | Unread):
             raise Halted(None, NotDecodable("a message of the run", news.error), 0)

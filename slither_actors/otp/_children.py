@@ -43,6 +43,7 @@ class Process:
     watch: int
     ref: Ref | None = None
     announced: ExitReason | None = None
+    ordered: bool = False  # whether somebody wanted it killed
     timer: Timer | None = None
 
     @property

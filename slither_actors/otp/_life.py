@@ -20,6 +20,9 @@ from slither_actors.otp.ref import Ref
 # How long a dying process may take to get its last words out.
 _LAST_WORDS_S = 1.0
 
+# Thirty years; Thespian adds it to the date of today, which must stay one.
+_LONGEST_TIMER_S = 1e9
+
 # How long the registry may take to say who runs under a name; it runs no user code.
 _LOOK_UP_S = 5.0
 
@@ -138,7 +141,8 @@ class Life:
         deadline = self._timers.next_deadline()
         if deadline is not None and (not self._armed or deadline < self._armed[-1]):
             self._armed.append(deadline)
-            self.transport.addWakeup(timedelta(seconds=max(0.0, deadline - time.monotonic())), Tick(deadline))
+            delay_s = min(max(0.0, deadline - time.monotonic()), _LONGEST_TIMER_S)
+            self.transport.addWakeup(timedelta(seconds=delay_s), Tick(deadline))
 
     def after_arrivals(self, address: str, action: Callable[[], None]) -> None:
         """Do `action` after all that the dead process at `address` had sent."""

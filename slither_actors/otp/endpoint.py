@@ -104,6 +104,8 @@ class Line:
         finally:
             self._hub.on_hang_up = before
             self._hub.inbox.extendleft(reversed(aside))
+            if aside:
+                self._hub.wake()  # a loop that waits for the hub's descriptor does not look into the inbox
         if answer is None:
             raise CallTimeout(who, timeout_s)
         if isinstance(answer, Unread):

@@ -234,10 +234,14 @@ class GetChildSpec:
 
 @message
 class KillProcess:
-    """To a supervisor: kill this incarnation now; `charge` says whether it counts against the restart budget."""
+    """To a supervisor: kill this incarnation now, which is not held against it.
+
+    `only` is what it must be at work on, as the supervisor's `at_work` says it; `None` kills whatever it does.
+    """
 
     ref: Ref
     why: str
+    only: int | None = None
 
 
 @message

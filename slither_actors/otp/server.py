@@ -187,7 +187,8 @@ class Server(Actor):
 
     def rest(self) -> None:
         """Give back the memory that was kept for the next large message; nothing large is expected for a while."""
-        self.life.transport.hub.segments.release()
+        if self._life is not None:
+            self._life.transport.hub.segments.release()
 
     def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
         """Call `action` in this process after `delay_s`; cancel by the returned timer."""

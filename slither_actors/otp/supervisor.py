@@ -70,6 +70,10 @@ class Supervisor(Server):
         """Called when a child is dead; what it finds is passed on with `Down`, and to `charges`."""
         return None
 
+    def at_work(self, ref: Ref) -> int | None:
+        """What a child is at work on now, for those who want it killed for that alone."""
+        return None
+
     def charges(self, ref: Ref | None, reason: ExitReason, finding: Any) -> bool:
         """Whether this exit counts against the restart budget."""
         return True
@@ -126,8 +130,9 @@ class Supervisor(Server):
     @handles(KillProcess)
     def _on_kill(self, message: KillProcess, sender: str) -> None:
         process = self._find(message.ref.name, message.ref.incarnation)
-        if process is not None:
+        if process is not None and message.only in (None, self.at_work(message.ref)):
             process.announced = ExitReason("killed", message.why)
+            process.ordered = True
             self._kill(process)
 
     @handles(Shutdown)
@@ -307,7 +312,7 @@ class Supervisor(Server):
         self._processes.pop((process.spec.id, process.incarnation), None)
         reason = process.announced or reason_of(process.handle.exitcode)
         finding = self.autopsy(process.ref) if process.ref else None
-        charge = self.charges(process.ref, reason, finding)
+        charge = not process.ordered and self.charges(process.ref, reason, finding)
         remove_sockets(Path(self.surroundings.directory), process.pid)
         if process.ref is not None:
             self._tell_registry(Down(process.ref, reason, finding))

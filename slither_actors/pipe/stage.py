@@ -190,8 +190,14 @@ class Stage(Server):
         else:
             self._forget(run.id)
 
+    def handle_undelivered(self, message: Any, to: str) -> None:
+        if isinstance(message, Batch | Ask | Complete | Failed):  # whoever takes part has left the run without a word
+            self._forget(message.run)
+
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
+        if not self._runs:
+            self.rest()
         if run is not None:
             try:
                 run.close()

@@ -15,9 +15,13 @@ from slither_actors._message import message
 from slither_actors.context import SealedContext
 from slither_actors.errors import CallTimeout, InvalidOutcome, NotDecodable, WorkerCrashed
 from slither_actors.otp.endpoint import Endpoint
+from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
+from slither_actors.system.client import CALL_LIMIT_S, Client
+from slither_actors.system.names import POOLS
 from slither_actors.transport.hub import Unread
-from slither_actors.worker.messages import OnceDone, RunOnce
+from slither_actors.worker.messages import ListWorkers, OnceDone, RunOnce
+from slither_actors.worker.pool import LEASES, WORKERS
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
 _numbers = itertools.count(1)
@@ -37,17 +41,35 @@ class _WorkerGone:
     ref: Ref
 
 
-def call_each(
-    endpoint: Endpoint, workers: Sequence[Ref], executor: Code, context: SealedContext, timeout_s: float
-) -> list[Any]:
-    """Run a function once on each worker; the results in the order of the workers.
+def call_each(client: Client, pool: str, executor: Code, context: SealedContext, timeout_s: float) -> list[Any]:
+    """Run a function once on each worker; the results in the order of the workers. Workers that do not answer in time
+    are killed.
 
     Raises:
         WorkerCrashed: a worker died before it answered. CallTimeout: one did not answer in time.
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
-    results: dict[str, Any] = {}
+    workers = client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
+    (supervisor,) = client.resolve((f"{POOLS}/{pool}/{WORKERS}",))
     missing: dict[str, int] = {}
+    with client.endpoint() as endpoint:
+        try:
+            return _call_each(endpoint, workers, missing, executor, context, timeout_s)
+        finally:
+            for ref in workers:
+                if ref.address in missing:  # or it would be at work on it for ever, and nobody waits for that
+                    endpoint.post(supervisor.address, KillProcess(ref, "nobody waits for it", missing[ref.address]))
+
+
+def _call_each(
+    endpoint: Endpoint,
+    workers: Sequence[Ref],
+    missing: dict[str, int],
+    executor: Code,
+    context: SealedContext,
+    timeout_s: float,
+) -> list[Any]:
+    results: dict[str, Any] = {}
     watches = []
     deadline = time.monotonic() + timeout_s
     try:

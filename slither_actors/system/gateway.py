@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from slither_actors.errors import SlitherError, SystemDown
@@ -59,13 +60,16 @@ class Gateway:
 
     def _run(self) -> None:
         causes: tuple[str, ...] = ()
+        next_tick = time.monotonic() + _TICK_S
         try:
             while True:
                 received = self._endpoint.receive(0 if self._stopping.is_set() else _TICK_S)
-                if received is None:
-                    if self._stopping.is_set():
-                        return
+                if received is None and self._stopping.is_set():
+                    return
+                if time.monotonic() >= next_tick:
+                    next_tick = time.monotonic() + _TICK_S
                     _contain(self._tick)
+                if received is None:
                     continue
                 news = received[0]
                 if isinstance(news, LogLine):

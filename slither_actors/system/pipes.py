@@ -157,8 +157,12 @@ class Pipes:
             for running in idle:
                 del self._running[running.pipe]
         for running in idle:
-            with contextlib.suppress(SlitherError):  # it is gone already, or everything is
-                self._terminate(running)
+            # it may take long, and whoever calls has more to do
+            threading.Thread(target=self._terminate_quietly, args=(running,), daemon=True).start()
+
+    def _terminate_quietly(self, running: RunningPipe) -> None:
+        with contextlib.suppress(SlitherError):  # it is gone already, or everything is
+            self._terminate(running)
 
     def refs(self, running: RunningPipe) -> tuple[Ref, ...]:
         """Its stages' processes; those that are being restarted are waited for.

@@ -36,15 +36,13 @@ from slither_actors.system._runs import (
     tree_of,
 )
 from slither_actors.system.actors import ActorCalls
-from slither_actors.system.client import CALL_LIMIT_S, HURRIED_S, Client
+from slither_actors.system.client import HURRIED_S, Client
 from slither_actors.system.each import call_each
 from slither_actors.system.names import DISPATCHER, POOLS
 from slither_actors.system.pipes import DrainReport, Pipes, RunningPipe, checked
 from slither_actors.system.results import Results, Stream, collect
 from slither_actors.transport.launch import Host
 from slither_actors.worker.executor import AnyExecutor, code_of
-from slither_actors.worker.messages import ListWorkers
-from slither_actors.worker.pool import LEASES
 
 
 class System(ActorCalls):
@@ -173,9 +171,7 @@ class System(ActorCalls):
         options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
         code = code_of(executor, "call_each", once=True)
         sealed = sealed_context(context, self._run_id(), "call_each")
-        workers = self._client.call(f"{POOLS}/{options.pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
-        with self._client.endpoint() as endpoint:
-            return call_each(endpoint, workers, code, sealed, options.timeout_s)
+        return call_each(self._client, options.pool, code, sealed, options.timeout_s)
 
     def _dispatch_run(
         self,

@@ -102,11 +102,10 @@ class Outgoing:
         self._armed = False
 
     def apart(self, parts: list[Any], segments: Segments) -> tuple[list[Any], Passage | None]:
-        """The same message, with its buffers in a segment if they are large."""
-        size, passage = framing.size_of(parts), None
-        if self._passes_segments and len(parts) > 2 and size > LEAST_BYTES:
+        """The same message, with its buffers in a segment if they are large and the peer looks out for that."""
+        passage = None
+        if self._passes_segments and len(parts) > 2 and framing.size_of(parts) > LEAST_BYTES:
             passage = segments.put(parts[2:], self._limit)
-        self._passes_segments |= size > framing.KEPT_BUFFER
         return (framing.apart(parts), passage) if passage else (parts, None)
 
     def hold(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None = None) -> None:
@@ -119,6 +118,7 @@ class Outgoing:
         if full and (framing.size_of(parts) > _SMALL or self.queued_bytes > self._ceiling):
             raise SendQueueFull(self.address, self.queued_bytes, self._limit)
         self._enqueue(parts, payload, passage)
+        self._note_size(parts)
 
     def write(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None = None) -> bool:
         """Write one message, or queue what the kernel does not take; false if the peer is gone.
@@ -140,7 +140,13 @@ class Outgoing:
             if rest:
                 self._enqueue(rest, payload, None if sent else passage)
                 self._arm(True)
+            self._note_size(parts)
         return True
+
+    def _note_size(self, parts: list[bytes | memoryview]) -> None:
+        """Take note of a message that will arrive: behind a large one the peer looks out for descriptors."""
+        if len(parts) > 1 and framing.size_of(parts) > framing.KEPT_BUFFER:
+            self._passes_segments = True
 
     def _send(self, parts: list[bytes | memoryview], passage: Passage | None) -> int:
         if passage is None:

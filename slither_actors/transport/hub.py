@@ -42,6 +42,7 @@ _GONE = select.EPOLLHUP | select.EPOLLERR
 # What a dead peer sent is in the kernel already, so reading it takes no waiting; this bounds the reading while others
 # go on sending.
 _SETTLE_LIMIT_S = 1.0
+_LONGEST_POLL_S = 1e6  # the kernel counts milliseconds in 32 bits; who waits for longer looks at the clock in between
 
 _numbers = itertools.count()
 _living: weakref.WeakSet[Hub] = weakref.WeakSet()
@@ -206,6 +207,8 @@ class Hub:
     def _pump(self, timeout_s: float | None) -> list[tuple[int, Callable[[], None]]]:
         """Read and write what is possible; the callbacks of watched descriptors that are ready."""
         calls = []
+        if timeout_s is not None and timeout_s > _LONGEST_POLL_S:
+            timeout_s = _LONGEST_POLL_S
         for fd, event in self._epoll.poll(timeout_s):
             link = self._by_fd.get(fd)
             if type(link) is Incoming:
@@ -286,8 +289,12 @@ class Hub:
             self._epoll.register(link.fd, _IN)
 
     def _read(self, link: Incoming) -> None:
-        if not link.receive(self.inbox, self._cookie, self._directory, self.segments):
-            self._forget(link)
+        going_on = False  # nor after an error: what was read is lost, so nothing behind it may be taken for whole
+        try:
+            going_on = link.receive(self.inbox, self._cookie, self._directory, self.segments)
+        finally:
+            if not going_on:
+                self._forget(link)
 
     def _forget(self, link: Outgoing | Incoming) -> None:
         del self._by_fd[link.fd]

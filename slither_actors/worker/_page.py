@@ -30,14 +30,19 @@ class Page:
         _NUMBER.pack_into(self._memory, 0, number)
 
 
-def take_last(directory: str, pid: int) -> int:
-    """The batch that the dead process `pid` was running, 0 for none; removes its page."""
-    path = _path(directory, pid)
+def running(directory: str, pid: int) -> int:
+    """The batch that the process `pid` runs, 0 for none."""
     with contextlib.suppress(OSError, struct.error):
-        number: int = _NUMBER.unpack(path.read_bytes())[0]
-        path.unlink()
+        number: int = _NUMBER.unpack(_path(directory, pid).read_bytes())[0]
         return number
     return 0
+
+
+def take_last(directory: str, pid: int) -> int:
+    """The batch that the dead process `pid` was running, 0 for none; removes its page."""
+    number = running(directory, pid)
+    _path(directory, pid).unlink(missing_ok=True)
+    return number
 
 
 def _path(directory: str, pid: int) -> Path:

@@ -11,7 +11,7 @@ from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Caller, Server, handles
 from slither_actors.otp.supervisor import Supervisor
 from slither_actors.worker._leases import Action, LeaseBook
-from slither_actors.worker._page import take_last
+from slither_actors.worker._page import running, take_last
 from slither_actors.worker.messages import (
     LeaseGranted,
     LeaseRecalled,
@@ -38,8 +38,11 @@ class WorkerSupervisor(Supervisor):
     def autopsy(self, ref: Ref) -> int:
         return take_last(self.surroundings.directory, ref.pid)
 
+    def at_work(self, ref: Ref) -> int:
+        return running(self.surroundings.directory, ref.pid)
+
     def charges(self, ref: Ref | None, reason: ExitReason, finding: Any) -> bool:
-        return not finding and reason.text != _ORPHANED
+        return not finding
 
 
 class Pool(Server):

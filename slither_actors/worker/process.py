@@ -100,11 +100,13 @@ class Worker(Server):
     @handles(RunOnce)
     def _on_run_once(self, message: RunOnce, sender: str) -> None:
         result, failure = None, None
+        self._page.running(message.number)
         try:
             result = encode(once_runner(message.executor)(message.context.open()))
         except BaseException as error:
             failure = sendable(error)
         self.post(sender, OnceDone(message.number, result, failure))
+        self._page.running(0)
 
     @handles(EndRun)
     def _on_end_run(self, message: EndRun, sender: str) -> None:

@@ -83,6 +83,12 @@ MISHAPS = {
 }
 
 
+def nap(seconds):
+    for one in seconds:
+        time.sleep(one)
+    return seconds
+
+
 class Slow:
     """A payload that takes its time; made by `slow(seconds, value)`."""
 

@@ -34,6 +34,9 @@ class PlayingHub:
     def send(self, to, call):
         self._arriving = self._script(call)
 
+    def wake(self):
+        """Somebody else's loop is to look into the inbox."""
+
     def poll(self, timeout_s):
         self.inbox.extend(self._arriving)
         self._arriving = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from slither_actors.transport.process import MARK, kill_all_of
 from slither_actors.transport.rundir import RunDirectory, remove_if_stale
 
+# of this process alone: tests beside this one end what carries theirs, wherever it is
+MARKED, OTHER = uuid.uuid4().hex, uuid.uuid4().hex
 LIMIT_S = 5.0
 
 Sleeper = Callable[..., "subprocess.Popen[bytes]"]
@@ -35,10 +38,10 @@ def sleeper() -> Iterator[Sleeper]:
 
 
 def test_what_carries_the_mark_is_killed_and_what_looks_like_it_is_not(sleeper: Sleeper) -> None:
-    ours = [sleeper("abc"), sleeper("abc", session=True)]
-    others = [sleeper("abcd"), sleeper("ab"), sleeper(""), sleeper(), sleeper("x\nabc")]
+    ours = [sleeper(MARKED), sleeper(MARKED, session=True)]
+    others = [sleeper(MARKED + "d"), sleeper(MARKED[:-1]), sleeper(""), sleeper(), sleeper("x\n" + MARKED)]
 
-    kill_all_of("abc")
+    kill_all_of(MARKED)
 
     assert [process.wait(LIMIT_S) for process in ours] == [-signal.SIGKILL] * 2
     assert [process.poll() for process in others] == [None] * 5
@@ -47,17 +50,17 @@ def test_what_carries_the_mark_is_killed_and_what_looks_like_it_is_not(sleeper: 
 def test_what_belongs_to_the_session_is_killed_without_a_mark(sleeper: Sleeper) -> None:
     ours, other = sleeper(session=True), sleeper(session=True)
 
-    kill_all_of("abc", session=ours.pid)
+    kill_all_of(MARKED, session=ours.pid)
 
     assert ours.wait(LIMIT_S) == -signal.SIGKILL
     assert other.poll() is None
 
 
-@pytest.mark.parametrize("mark", ["abc", ""])
+@pytest.mark.parametrize("mark", [MARKED, ""], ids=["marked", "unmarked"])
 def test_who_removes_the_directory_of_a_dead_system_kills_what_carries_its_mark(
     base: Path, sleeper: Sleeper, mark: str
 ) -> None:
-    ours, other, unmarked = sleeper("abc"), sleeper("other"), sleeper("")
+    ours, other, unmarked = sleeper(MARKED), sleeper(OTHER), sleeper("")
     pid = os.fork()
     if not pid:
         claimed = RunDirectory.create("one", mark)

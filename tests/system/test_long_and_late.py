@@ -1,0 +1,110 @@
+"""Times beyond what the kernel counts, kills that come too late, and what is left by those who leave early."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+import slither_actors as slither
+from tests.helpers import jobs
+from tests.system.running import a_system, nothing_left_behind, pid_of
+from tests.system.waiting import eventually
+
+pytestmark = pytest.mark.system
+
+LIMIT_S = 10.0
+YEARS_S = 3_000_000_000.0
+
+
+@pytest.fixture(scope="module")
+def system(base):
+    with nothing_left_behind(base), a_system() as running:
+        yield running
+
+
+def hang():
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("timeout_s", [3_000_000, YEARS_S, float(sys.maxsize), 1e300])
+def test_a_timeout_beyond_what_the_kernel_counts_is_a_long_one(system, timeout_s):
+    before = pid_of(system, "pools/default/dispatcher")
+    assert len(system.dispatch(range(10), jobs.double, timeout_s=timeout_s)) == 10
+    assert len(system.call_each(os.getpid, timeout_s=timeout_s)) == 2
+    assert pid_of(system, "pools/default/dispatcher") == before
+
+
+@pytest.mark.parametrize("option", ["batch_size", "max_in_flight"])
+def test_a_size_beyond_all_memory_is_refused_by_name(system, option):
+    with pytest.raises(slither.InvalidOption, match=f"{option} is .*at most {sys.maxsize}"):
+        system.dispatch([1], jobs.double, **{option: 10**19})
+
+
+def test_workers_that_hang_in_a_call_to_each_are_killed_and_nobody_is_blamed(base):
+    with nothing_left_behind(base), a_system(pools={"default": 5}) as system:
+        before = set(system.call_each(os.getpid))
+        with pytest.raises(slither.CallTimeout):
+            system.call_each(hang, timeout_s=0.3)
+        assert len(system.dispatch(range(50), jobs.double, batch_size=1)) == 50
+        eventually(lambda: not before & set(system.call_each(os.getpid)), LIMIT_S, "all are new")
+
+
+def test_a_kill_that_comes_too_late_hits_no_later_batch(system):
+    """Batches that end just when their time does, and others right behind them."""
+    limit = 0.05
+    payloads = [limit if number % 2 else 0.004 for number in range(60)]
+    results = system.dispatch(payloads, jobs.nap, batch_size=1, timeout_s=limit, on_error="skip")
+    assert [item.payload for item in results].count(0.004) == 30
+    assert {type(item.meta["error"]) for item in results.skipped} <= {slither.BatchTimeout}
+
+
+def test_results_of_later_stages_are_kept_when_an_earlier_one_halts(system):
+    class Halting(slither.Pipe):
+        @slither.local
+        def first(item, ctx):
+            if item.payload == 40:
+                raise ValueError("forty")
+            return item
+
+        @slither.local
+        def last(item, ctx):
+            return item
+
+    held = threading.Event()
+
+    def source():
+        yield from range(64)
+        held.wait(1.0)  # what the stages say meanwhile is not read
+
+    with pytest.raises(slither.PipeError) as caught:
+        system.run_pipe(Halting, source())
+    partial = caught.value.partial_results["default"]
+    assert [item.payload for item in partial] == list(range(len(partial)))
+    assert len(partial) >= 32, "what had gone through before the failure"
+
+
+def test_streams_that_are_left_early_leave_no_large_memory_with_the_senders(system):
+    def large(payloads):
+        return [bytearray(1 << 20) for _ in payloads]
+
+    dispatcher = pid_of(system, "pools/default/dispatcher")
+    streams = [system.stream(range(1000), large, batch_size=1) for _ in range(4)]
+    for stream in streams:
+        next(stream)
+    for stream in streams:
+        stream.close()
+
+    def held():
+        links = []
+        for fd in os.listdir(f"/proc/{dispatcher}/fd"):
+            try:
+                links.append(os.readlink(f"/proc/{dispatcher}/fd/{fd}"))
+            except OSError:
+                pass
+        return sum("memfd:slither" in link for link in links)
+
+    eventually(lambda: held() == 0, LIMIT_S, "the dispatcher holds segments for nobody")
