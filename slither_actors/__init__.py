@@ -1,6 +1,6 @@
 """Bounded, observable, supervised pipelines over worker processes, inside your service.
 
-Three primitives, each made of actors under a supervision tree: stores, dispatch and pipes. `start` is where to begin.
+Two primitives, each made of actors under a supervision tree: dispatch and pipes. `start` is where to begin.
 """
 
 from slither_actors import errors, telemetry
