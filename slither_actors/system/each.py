@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from slither_actors._code import Code
@@ -17,7 +17,7 @@ from slither_actors.errors import CallTimeout, InvalidOutcome, NotDecodable, Wor
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
-from slither_actors.system.client import CALL_LIMIT_S, Client
+from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
 from slither_actors.system.names import POOLS
 from slither_actors.transport.hub import Unread
 from slither_actors.worker.messages import ListWorkers, OnceDone, RunOnce
@@ -41,24 +41,39 @@ class _WorkerGone:
     ref: Ref
 
 
-def call_each(client: Client, pool: str, executor: Code, context: SealedContext, timeout_s: float) -> list[Any]:
-    """Run a function once on each worker; the results in the order of the workers. Workers that do not answer in time
-    are killed.
+def call_each(
+    client: Client, pool: str, size: int, executor: Code, context: SealedContext, timeout_s: float
+) -> list[Any]:
+    """Run a function once on each worker; the results in the order of the workers.
+
+    Workers that are being restarted are waited for; those that do not answer in time are killed.
 
     Raises:
         WorkerCrashed: a worker died before it answered. CallTimeout: one did not answer in time.
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
-    workers = client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
+    workers = _listed(client, pool, lambda workers: len(workers) == size)
     (supervisor,) = client.resolve((f"{POOLS}/{pool}/{WORKERS}",))
     missing: dict[str, int] = {}
     with client.endpoint() as endpoint:
         try:
             return _call_each(endpoint, workers, missing, executor, context, timeout_s)
         finally:
-            for ref in workers:
-                if ref.address in missing:  # or it would be at work on it for ever, and nobody waits for that
-                    endpoint.post(supervisor.address, KillProcess(ref, "nobody waits for it", missing[ref.address]))
+            late = {ref for ref in workers if ref.address in missing}
+            for ref in late:  # or it would be at work on it for ever, and nobody waits for that
+                endpoint.post(supervisor.address, KillProcess(ref, "nobody waits for it", missing[ref.address]))
+            if late:
+                _listed(client, pool, late.isdisjoint)
+
+
+def _listed(client: Client, pool: str, settled: Callable[[Sequence[Ref]], bool]) -> Sequence[Ref]:
+    """The workers that the pool knows, as soon as that is settled, or when it takes too long."""
+    deadline = time.monotonic() + RESTART_LIMIT_S
+    while True:
+        workers: Sequence[Ref] = client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
+        if settled(workers) or time.monotonic() > deadline:
+            return workers
+        time.sleep(0.005)  # the pool has no way to say when
 
 
 def _call_each(

@@ -171,7 +171,7 @@ class System(ActorCalls):
         options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
         code = code_of(executor, "call_each", once=True)
         sealed = sealed_context(context, self._run_id(), "call_each")
-        return call_each(self._client, options.pool, code, sealed, options.timeout_s)
+        return call_each(self._client, options.pool, self._pools[options.pool], code, sealed, options.timeout_s)
 
     def _dispatch_run(
         self,
