@@ -1,7 +1,6 @@
 """Checks of options, in one wording. The checks are attrs validators; every refusal is an InvalidOption."""
 
 import difflib
-import math
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -26,7 +25,7 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def positive_int(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +20,9 @@ from slither_actors.otp.ref import Ref
 
 # How long a dying process may take to get its last words out.
 _LAST_WORDS_S = 1.0
+
+# How long Thespian may take to end a process that wants to; most often it takes a few milliseconds.
+_EXIT_LIMIT_S = 2.0
 
 # Thirty years; Thespian adds it to the date of today, which must stay one.
 _LONGEST_TIMER_S = 1e9
@@ -148,6 +152,12 @@ class Life:
         """Do `action` after all that the dead process at `address` had sent."""
         self.transport.hub.settle(address)
         self.transport.hub.inbox.append((Settled(action), self.address))
+
+    def end_for_sure(self, within_s: float = _EXIT_LIMIT_S) -> None:
+        """End the process in a while, should Thespian wait for a child that is dead already."""
+        timer = threading.Timer(within_s, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
 
     def leave(self) -> None:
         """End the process now, with what was sent delivered and what was printed shown."""

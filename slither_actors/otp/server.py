@@ -204,6 +204,7 @@ class Server(Actor):
         life = self.life
         if not life.leaving:
             self._say_goodbye(reason)
+            life.end_for_sure()
             Actor.send(self, self.myAddress, ActorExitRequest(recursive=True))
 
     def _say_goodbye(self, reason: ExitReason) -> None:

@@ -1,13 +1,17 @@
 """A server that is on its way out."""
 
+import time
+
 import pytest
 from thespian.actors import ActorExitRequest, ChildActorExited
 
 from slither_actors._codec import encode
+from slither_actors.otp._life import Life
 from slither_actors.otp.messages import Call
 from slither_actors.otp.server import Server, _swallow
 from slither_actors.transport.hub import Undelivered
 from slither_actors.transport.unix import _Failed
+from tests.unit.transport.hubs import exit_code, fork
 
 
 @pytest.mark.parametrize("message", [Call(1, encode("x")), Undelivered("/run/x/1", "x"), "anything"])
@@ -20,3 +24,11 @@ def test_thespian_still_hears_what_it_waits_for(message):
     """Without the last one it waits for ever for a child that is dead already, and the stop takes its whole limit."""
     assert not _swallow(message, "/run/x/2")
     assert not Server._receive(object.__new__(Server), message, "/run/x/2"), "nor is it lost before"
+
+
+def test_a_process_that_wants_to_end_does_so_whatever_thespian_waits_for():
+    def wait_for_ever():
+        object.__new__(Life).end_for_sure(0.05)
+        return time.sleep(60)
+
+    assert exit_code(fork(wait_for_ever)) == 1
