@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from slither_actors.errors import SendQueueFull
 from slither_actors.transport import _segments, framing
 from slither_actors.transport._segments import LEAST_BYTES, MOST_RECEIVED, MOST_SENT, Mapping, Segments, passage_of
 from slither_actors.transport.framing import KEPT_BUFFER
@@ -272,3 +273,22 @@ def test_garbage_that_claims_a_segment_does_no_harm(make_hub: MakeHub) -> None:
     undecodable, after = inbox_of(there)
     assert "IndexError" in undecodable.error
     assert after == "after"
+
+
+def test_behind_a_large_message_that_was_refused_the_next_one_arrives(make_hub: MakeHub) -> None:
+    """The peer has seen nothing large yet, so it does not look out for descriptors."""
+    here, there = make_hub(queue_limit_bytes=LARGE), make_hub()
+    fill = b"x" * (KEPT_BUFFER // 2)
+    sent = 0
+    while here.queued_bytes(there.address) <= LARGE:
+        here.send(there.address, fill)
+        sent += 1
+    with pytest.raises(SendQueueFull):
+        here.send(there.address, blob(1))
+    pump(here, there, until=lambda: len(there.inbox) == sent)
+    there.inbox.clear()
+
+    (first, second) = exchange(here, there, blob(2), blob(3))
+
+    assert [bytes(one.data) for one in (first, second)] == [b"\2" * LARGE, b"\3" * LARGE]
+    assert not came_by_segment(first)
