@@ -24,7 +24,8 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """A finite number; ``True`` is none here."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
@@ -41,12 +42,12 @@ def non_negative_int(instance: Any, attribute: "attrs.Attribute[Any]", value: An
 
 def positive_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """A finite time span longer than nothing."""
-    _check(instance, attribute, value, _is_number(value) and value > 0, "a finite number of seconds above 0")
+    _check(instance, attribute, value, is_number(value) and value > 0, "a finite number of seconds above 0")
 
 
 def non_negative_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """A finite time span, or none."""
-    _check(instance, attribute, value, _is_number(value) and value >= 0, "a finite number of seconds, at least 0")
+    _check(instance, attribute, value, is_number(value) and value >= 0, "a finite number of seconds, at least 0")
 
 
 def name(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:

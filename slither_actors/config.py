@@ -55,8 +55,13 @@ class BridgeConfig:
     )
 
 
+def names_stores(value: Any) -> bool:
+    """Whether a user named stores, or something that is no list of them."""
+    return isinstance(value, str) or not isinstance(value, Iterable) or bool(list(value))
+
+
 def _no_stores(value: Any) -> tuple[()]:
-    if isinstance(value, str) or not isinstance(value, Iterable) or list(value):
+    if names_stores(value):
         raise InvalidOption("Config", "stores", shorten(value), NO_STORES)
     return ()
 

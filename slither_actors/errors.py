@@ -298,6 +298,11 @@ class InvalidOutcome(ItemError):
     stage: str
     problem: str
 
+    @classmethod
+    def unreadable(cls, stage: str, why: object) -> Self:
+        """What a stage gave can be pickled there, and not be rebuilt where it is read."""
+        return cls(stage, f"it can be pickled, but not unpickled: {why}")
+
 
 @_error()
 class DispatchError(SlitherError):

@@ -170,7 +170,7 @@ class DispatchCore:
             if task.number == running:
                 timeout_s = self._timeout_of(task)
                 error: SlitherError = WorkerCrashed(worker.name, worker.pid, exit_text)
-                if task.timed_out and timeout_s is not None:
+                if task.kill_again and timeout_s is not None:
                     error = BatchTimeout(timeout_s, worker.name)
                 self._task_failed(task, error, now)
             else:
@@ -192,7 +192,7 @@ class DispatchCore:
             self._cancelled_task_over(task)
         else:
             run.in_work -= 1
-            task.timed_out, task.kill_again = False, 0.0
+            task.kill_again = 0.0
             run.waiting.appendleft(task)
 
     def _timeout_of(self, task: Task) -> float | None:
@@ -205,7 +205,7 @@ class DispatchCore:
         """Kill workers whose batch is over its time; return leases that idle. To be called at `earliest`."""
         for worker, task, since in self._desk.running():
             if self._deadline(task, since) <= now and self._supervisor:
-                task.timed_out, task.kill_again = True, now + KILL_AGAIN_S
+                task.kill_again = now + KILL_AGAIN_S
                 why = f"a batch took longer than {self._limit(task, since):g} s"
                 self.outbox.append((self._supervisor, KillProcess(worker, why, task.number)))
         if self._idle_since is not None and self._idle_since + IDLE_S <= now:

@@ -23,8 +23,7 @@ class Task:
     index: int
     parcels: tuple[Parcel, ...]
     owner: InEdge
-    timed_out: bool = False
-    kill_again: float = 0.0  # when its worker is to be killed once more
+    kill_again: float = 0.0  # when its worker is to be killed once more, for a batch that is over its time
 
 
 @attrs.define(eq=False)

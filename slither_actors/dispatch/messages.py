@@ -40,7 +40,7 @@ class Origin:
         """What befell items that cannot be read, for this reason."""
         if self.maker is None:
             return reason.with_traceback(None)  # for the reason in _outbox.py
-        return InvalidOutcome(self.maker, f"it can be pickled, but not unpickled: {reason}")
+        return InvalidOutcome.unreadable(self.maker, reason)
 
     def ends(self, loss: Loss) -> Ends:
         """Where the items stand if they are skipped."""

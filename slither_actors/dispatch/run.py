@@ -7,7 +7,6 @@ already: whoever stops taking results stops the source.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -16,7 +15,6 @@ from typing import Any
 import attrs
 
 from slither_actors import telemetry
-from slither_actors._message import message
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import (
@@ -42,7 +40,7 @@ from slither_actors.errors import (
     TransportError,
 )
 from slither_actors.item import Item
-from slither_actors.otp.endpoint import Endpoint, HungUp
+from slither_actors.otp.endpoint import Ended, Endpoint, HungUp
 from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 from slither_actors.worker._salvage import read_items
@@ -76,13 +74,6 @@ class Halted(Exception):
         self.stage = stage
         self.error = error
         self.batch_ref = batch_ref
-
-
-@message
-class _NodeDied:
-    """In the endpoint's own inbox: the kernel says that this node is dead."""
-
-    ref: Ref
 
 
 @attrs.frozen
@@ -125,7 +116,7 @@ class Run:
         self._out = OutEdge(plan.run, plan.source)
         self._sinks = {port.edge: InEdge(port) for port in plan.sinks}
         self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
-        self._watches: list[int] = []
+        self._watches: list[Callable[[], None]] = []
         self._ending = threading.Lock()
         self._over = False
         self._cancelled = False
@@ -144,7 +135,7 @@ class Run:
         """
         try:
             for node in self._plan.nodes:
-                self._watch(node.ref)
+                self._watches.append(self._endpoint.watch(node.ref))
                 self._endpoint.post(node.ref.address, OpenRun(self._plan.run, node.plan))
             self._await_opened()
         except BaseException:
@@ -154,19 +145,6 @@ class Run:
             self._hooks.release(self._endpoint)
             raise
         telemetry.emit((*self._hooks.event, "start"), {}, self._about())
-
-    def _watch(self, ref: Ref) -> None:
-        try:
-            watch = os.pidfd_open(ref.pid)
-        except ProcessLookupError:
-            raise NoProcess(ref.name) from None
-        self._watches.append(watch)
-
-        def died() -> None:
-            self._endpoint.unwatch(watch)
-            self._endpoint.put_aside(_NodeDied(ref), ref.address)
-
-        self._endpoint.watch(watch, died)
 
     def _await_opened(self) -> None:
         missing = {node.ref.address: node.ref.name for node in self._plan.nodes}
@@ -182,7 +160,7 @@ class Run:
                 raise news.error
             elif isinstance(news, Unread) and news.head == ("OpenRun", self._plan.run) and sender in missing:
                 raise NotDecodable(f"the plan of {missing[sender]}", news.error)
-            elif isinstance(news, _NodeDied | HungUp | Undelivered) and sender in missing:
+            elif isinstance(news, Ended | HungUp | Undelivered) and sender in missing:
                 raise NoProcess(missing[sender])
 
     def cancel(self) -> None:
@@ -216,10 +194,8 @@ class Run:
         return self._hooks.about | {"run": self._plan.run}
 
     def _leave_nodes(self) -> None:
-        for watch in self._watches:
-            self._endpoint.unwatch(watch)
-            with contextlib.suppress(OSError):
-                os.close(watch)
+        for forget in self._watches:
+            forget()
         if not self._endpoint.closed:
             for node in self._plan.nodes:
                 with contextlib.suppress(SlitherError):
@@ -275,9 +251,7 @@ class Run:
             raise Halted(news.stage, news.error, news.batch_ref)
         elif isinstance(news, Undecodable | Unread):
             raise Halted(None, NotDecodable("a message of the run", news.error), 0)
-        elif isinstance(news, _NodeDied):
-            self._endpoint.after_arrivals(news.ref.address, _NodeGone(news.ref))
-        elif isinstance(news, _NodeGone) and not self._is_done_with(news.ref.address):
+        elif isinstance(news, Ended) and not self._is_done_with(news.ref.address):
             raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref)), 0)
 
     def _unpack(self, batch: Batch) -> Generator[list[Item], None, Halted | None]:
@@ -324,13 +298,6 @@ class Run:
             last = self._out.complete()
             if last is not None:
                 self._endpoint.post(self._plan.source.consumer, last)
-
-
-@message
-class _NodeGone:
-    """In the endpoint's own inbox, behind everything that the dead node had sent."""
-
-    ref: Ref
 
 
 def _stage_of(name: str) -> str | None:

@@ -20,7 +20,7 @@ from slither_actors.errors import (
     SlitherError,
     shorten,
 )
-from slither_actors.otp.messages import Call, Cast, Reply, WhereIs
+from slither_actors.otp.messages import Call, Cast, Reply, Resolve
 from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Hub, Undecodable, Unread
 
@@ -30,6 +30,13 @@ class HungUp:
     """In the inbox of who waits for an answer: the process at `address` closed its end, so it is dying or dead."""
 
     address: str
+
+
+@message
+class Ended:
+    """In the endpoint's own inbox, behind all that the process had sent: it is dead."""
+
+    ref: Ref
 
 
 def packed(request: Any, to: str) -> Frame:
@@ -65,7 +72,11 @@ class Line:
         self._numbers = itertools.count(1)
 
     def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
-        """The next message and its sender, `None` after `timeout_s`."""
+        """The next message and its sender, `None` after `timeout_s`, or when an endpoint was woken.
+
+        Raises:
+            SystemDown: an endpoint's host is dead, so nothing more will come.
+        """
         inbox = self._hub.inbox
         if inbox:
             return inbox.popleft()
@@ -150,8 +161,8 @@ class Line:
             return to
         if to.startswith("/"):
             return Ref(to, 0, to, 0)
-        found: Ref = self.call(registry, WhereIs(to), limit_s, "the registry")
-        return found
+        found: tuple[Ref, ...] = self.call(registry, Resolve((to,)), limit_s, "the registry")
+        return found[0]
 
     def cast(self, registry: str, to: str | Ref, request: Any, limit_s: float) -> None:
         """Send without wanting an answer; the dead are no error."""
@@ -218,14 +229,6 @@ class Endpoint(Line):
         """
         self._hub.send(to, payload)
 
-    def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
-        """The next message and its sender, `None` after `timeout_s` or `wake`.
-
-        Raises:
-            SystemDown: the host is dead, so nothing more will come.
-        """
-        return super().receive(timeout_s)
-
     def flush(self, limit_s: float) -> bool:
         """Wait until peers have taken what was sent, at most `limit_s`; whether they have."""
         self._hub.flush(limit_s)
@@ -238,21 +241,32 @@ class Endpoint(Line):
         self._hub.inbox.clear()
         self._hub.segments.release()
 
-    def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """Call `callback` within `receive` when `fd` becomes readable."""
-        self._hub.watch(fd, callback)
+    def watch(self, ref: Ref) -> Callable[[], None]:
+        """Let `receive` return `Ended` when this process is dead; returns what ends the watch, to be called once.
 
-    def unwatch(self, fd: int) -> None:
-        self._hub.unwatch(fd)
+        Raises:
+            NoProcess: it is dead already.
+        """
+        try:
+            end = os.pidfd_open(ref.pid)
+        except ProcessLookupError:
+            raise NoProcess(ref.name) from None
+
+        def note_end() -> None:
+            self._hub.unwatch(end)
+            self._hub.settle(ref.address)
+            self.put_aside(Ended(ref), ref.address)
+
+        def forget() -> None:
+            self._hub.unwatch(end)
+            os.close(end)
+
+        self._hub.watch(end, note_end)
+        return forget
 
     def put_aside(self, note: Any, sender: str) -> None:
-        """Let `receive` return this note, behind what has arrived by now. For callbacks of `watch`."""
+        """Let `receive` return this note, behind what has arrived by now."""
         self._hub.inbox.append((note, sender))
-
-    def after_arrivals(self, address: str, note: Any) -> None:
-        """Let `receive` return this note behind all that the dead process at `address` had sent."""
-        self._hub.settle(address)
-        self._hub.inbox.append((note, address))
 
     def wake(self) -> None:
         """Make a `receive` in another thread return `None`, or the next one if there is none in progress."""

@@ -168,13 +168,6 @@ class Subscribe:
 
 
 @message
-class WhereIs:
-    """Call to the registry: the `Ref` under `name`, or `NoProcess`."""
-
-    name: str
-
-
-@message
 class Resolve:
     """Call to the registry: the `Ref`s under all these names, or `NoProcess` for the first that is missing."""
 

@@ -21,7 +21,6 @@ from slither_actors.otp.messages import (
     Up,
     Watch,
     WatchEnded,
-    WhereIs,
 )
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.otp.server import Caller, Server, handles
@@ -173,8 +172,6 @@ class Registry(Server):
             self.post(address, message)
 
     def handle_call(self, request: Any, caller: Caller) -> Any:
-        if isinstance(request, WhereIs):
-            return self._directory.where_is(request.name)
         if isinstance(request, Resolve):
             return tuple(self._directory.where_is(name) for name in request.names)
         if isinstance(request, ListProcesses):

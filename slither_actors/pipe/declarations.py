@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Unpack, overload
 
@@ -10,7 +9,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._signature import accepts, method_of, parameters_of, required
-from slither_actors._validators import check_known
+from slither_actors._validators import check_known, is_number
 from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import Item
@@ -181,9 +180,8 @@ def stage(
     # Not when the class is made: a class that travels by value is made empty, and filled afterwards.
     if cls.handle_item is Stage.handle_item and cls.handle_batch is Stage.handle_batch:
         raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
-    limit: Any = start_timeout_s
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
-        raise InvalidOption("stage", "start_timeout_s", shorten(limit), "a finite number of seconds above 0")
+    if not is_number(start_timeout_s) or start_timeout_s <= 0:
+        raise InvalidOption("stage", "start_timeout_s", shorten(start_timeout_s), "a finite number of seconds above 0")
     for hook, arguments in _HOOKS.items():
         if not accepts(method_of(cls, hook), len(arguments)):
             problem = f"{hook} has the parameters ({', '.join(required(getattr(cls, hook)))})"

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from slither_actors._validators import check_known
-from slither_actors.config import NO_STORES, DispatchConfig
+from slither_actors.config import NO_STORES, DispatchConfig, names_stores
 from slither_actors.dispatch.options import DispatchOptions, WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
@@ -86,7 +86,7 @@ def define(
     """
     if not declared:
         raise DefinitionError(f"pipe {name}", "it has no stage", "local, worker, router and stage declare one")
-    if isinstance(stores, str) or not isinstance(stores, Iterable) or list(stores):
+    if names_stores(stores):
         raise DefinitionError(f"pipe {name}, stores", f"got {shorten(stores)}", NO_STORES)
     output_names = _check_outputs(name, outputs, declared)
     policies = _check_policies(name, on_error, declared)

@@ -175,7 +175,7 @@ class Stage(Server):
             self._end(run, error.with_traceback(None), finished=False)
         else:
             if run.over:
-                del self._runs[run.id]
+                self._forget(run.id)
 
     def _end(self, run: StageRun, error: SlitherError, stage: str | None = None, *, finished: bool = True) -> None:
         """The run ends here, by the fault of `stage` or of this one, with what is finished on its way to the service if

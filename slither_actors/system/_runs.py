@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._validators import is_number
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.ends import EndLog
@@ -131,8 +132,7 @@ def end_log(where: str, on_end: Any, keep: int | None = None) -> EndLog:
 
 def checked_seconds(where: str, timeout_s: Any) -> float:
     """A time that may be nothing at all, but not less."""
-    is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
-    if not is_number or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
+    if not is_number(timeout_s) or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
         raise InvalidOption(where, "timeout_s", shorten(timeout_s), "a number of seconds, 0 or more")
     return float(timeout_s)
 

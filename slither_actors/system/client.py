@@ -18,7 +18,7 @@ from slither_actors.dispatch.source import Source
 from slither_actors.errors import CallTimeout, NoProcess, SlitherError, SystemDown
 from slither_actors.otp._children import first_line
 from slither_actors.otp.endpoint import Endpoint
-from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown, WhereIs
+from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.system.endpoints import Endpoints
 from slither_actors.system.gateway import Gateway
@@ -126,10 +126,10 @@ class Client:
     def whereis(self, name: str) -> Ref | None:
         """Who runs under this name now."""
         try:
-            found: Ref = self._ask_registry(WhereIs(name))
+            found: tuple[Ref, ...] = self._ask_registry(Resolve((name,)))
         except NoProcess:
             return None
-        return found
+        return found[0]
 
     def processes(self) -> tuple[ProcessInfo, ...]:
         """All that the registry knows."""

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from slither_actors._code import Code
 from slither_actors._codec import Frame
-from slither_actors._message import message
 from slither_actors.context import SealedContext
-from slither_actors.errors import CallTimeout, InvalidOutcome, NotDecodable, WorkerCrashed
-from slither_actors.otp.endpoint import Endpoint
+from slither_actors.errors import CallTimeout, InvalidOutcome, NoProcess, NotDecodable, WorkerCrashed
+from slither_actors.otp.endpoint import Ended, Endpoint
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
 from slither_actors.system.names import POOLS
 from slither_actors.transport.hub import Unread
+from slither_actors.transport.process import has_ended
 from slither_actors.worker.messages import ListWorkers, OnceDone, RunOnce
 from slither_actors.worker.pool import LEASES, WORKERS
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
 _numbers = itertools.count(1)
-
-
-@message
-class _WorkerDied:
-    """In the endpoint's own inbox: the kernel says that this worker is dead."""
-
-    ref: Ref
-
-
-@message
-class _WorkerGone:
-    """In the endpoint's own inbox, behind everything that the dead worker had sent."""
-
-    ref: Ref
 
 
 def call_each(
@@ -52,7 +36,8 @@ def call_each(
         WorkerCrashed: a worker died before it answered. CallTimeout: one did not answer in time.
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
-    workers = _listed(client, pool, lambda workers: len(workers) == size)
+    # the pool hears of a death a little later than the kernel knows
+    workers = _listed(client, pool, lambda them: len(them) == size and not any(has_ended(ref.pid) for ref in them))
     (supervisor,) = client.resolve((f"{POOLS}/{pool}/{WORKERS}",))
     missing: dict[str, int] = {}
     with client.endpoint() as endpoint:
@@ -105,15 +90,11 @@ def _call_each(
                 results[sender] = _opened(news.result, executor.name)
             elif isinstance(news, Unread) and news.head == ("RunOnce", missing.get(sender)):
                 raise NotDecodable(f"the call of {executor.name}", news.error)
-            elif isinstance(news, _WorkerDied):
-                endpoint.after_arrivals(sender, _WorkerGone(news.ref))
-            elif isinstance(news, _WorkerGone) and sender in missing:
+            elif isinstance(news, Ended) and sender in missing:
                 raise WorkerCrashed(news.ref.name, news.ref.pid, "an unknown exit")
     finally:
-        for watch in watches:
-            endpoint.unwatch(watch)
-            with contextlib.suppress(OSError):
-                os.close(watch)
+        for forget in watches:
+            forget()
     return [results[ref.address] for ref in workers]
 
 
@@ -121,18 +102,11 @@ def _opened(result: Frame, name: str) -> Any:
     try:
         return result.open("the result")
     except NotDecodable as error:
-        raise InvalidOutcome(name, f"it can be pickled, but not unpickled: {error.why}") from error
+        raise InvalidOutcome.unreadable(name, error.why) from error
 
 
-def _watch(endpoint: Endpoint, ref: Ref) -> int:
+def _watch(endpoint: Endpoint, ref: Ref) -> Callable[[], None]:
     try:
-        watch = os.pidfd_open(ref.pid)
-    except ProcessLookupError:
+        return endpoint.watch(ref)
+    except NoProcess:
         raise WorkerCrashed(ref.name, ref.pid, "an unknown exit") from None
-
-    def died() -> None:
-        endpoint.unwatch(watch)
-        endpoint.put_aside(_WorkerDied(ref), ref.address)
-
-    endpoint.watch(watch, died)
-    return watch

@@ -10,7 +10,7 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors._codec import encode
-from slither_actors.config import NO_STORES, Config
+from slither_actors.config import NO_STORES, Config, names_stores
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.errors import InvalidOption, SlitherError, StartError, SystemDown, UnsupportedPlatform, shorten
 from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
@@ -69,7 +69,7 @@ def start(
     if not sys.platform.startswith("linux"):
         raise UnsupportedPlatform(sys.platform)
     _check_base(base, trusted_network)
-    if _listed("stores", stores, NO_STORES):
+    if names_stores(stores):
         raise InvalidOption("start", "stores", shorten(stores), NO_STORES)
     settings = Config.of(config)
     sizes = _check_pools(pools)

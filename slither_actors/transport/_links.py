@@ -98,7 +98,7 @@ class Outgoing:
         # and the first one the segment that goes with it
         self.queue: deque[tuple[bytes | memoryview, Any, Passage | None]] = deque()
         self.queued_bytes = 0
-        self._passes_segments = False  # whether the peer looks out for descriptors
+        self._passes_segments = False  # whether the peer looks out for descriptors: behind the first large message
         self._armed = False
 
     def apart(self, parts: list[Any], segments: Segments) -> tuple[list[Any], Passage | None]:
@@ -117,8 +117,7 @@ class Outgoing:
         full = self.queued_bytes > self._limit
         if full and (framing.size_of(parts) > _SMALL or self.queued_bytes > self._ceiling):
             raise SendQueueFull(self.address, self.queued_bytes, self._limit)
-        self._enqueue(parts, payload, passage)
-        self._note_size(parts)
+        self._passes_segments |= self._enqueue(parts, payload, passage) > framing.KEPT_BUFFER
 
     def write(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None = None) -> bool:
         """Write one message, or queue what the kernel does not take; false if the peer is gone.
@@ -140,13 +139,8 @@ class Outgoing:
             if rest:
                 self._enqueue(rest, payload, None if sent else passage)
                 self._arm(True)
-            self._note_size(parts)
+            self._passes_segments |= len(parts) > 1 and framing.size_of(parts) > framing.KEPT_BUFFER
         return True
-
-    def _note_size(self, parts: list[bytes | memoryview]) -> None:
-        """Take note of a message that will arrive: behind a large one the peer looks out for descriptors."""
-        if len(parts) > 1 and framing.size_of(parts) > framing.KEPT_BUFFER:
-            self._passes_segments = True
 
     def _send(self, parts: list[bytes | memoryview], passage: Passage | None) -> int:
         if passage is None:
@@ -158,7 +152,8 @@ class Outgoing:
                 raise BlockingIOError from None
             raise
 
-    def _enqueue(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None) -> None:
+    def _enqueue(self, parts: list[bytes | memoryview], payload: object, passage: Passage | None) -> int:
+        """Returns how many bytes the parts have."""
         size = len(parts[-1])
         if len(parts) > 1:
             for part in parts[:-1]:
@@ -169,6 +164,7 @@ class Outgoing:
         self.queued_bytes += size
         if size > _SMALL:
             self._ceiling = self.queued_bytes + self._limit
+        return size
 
     def _arm(self, wanted: bool) -> None:
         """Be told when the kernel takes more, or not any more."""

@@ -15,7 +15,6 @@ import contextlib
 import copyreg
 import io
 import pickle
-import pickletools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -136,6 +135,8 @@ def head_of(body: memoryview) -> tuple[str | int, ...]:
 
     Nothing is rebuilt for it, so nothing of what failed is run again.
     """
+    import pickletools  # large, and hardly ever needed
+
     found: list[str | int] = []
     with contextlib.suppress(ValueError):  # it may be no pickle at all
         for opcode, argument, _ in pickletools.genops(bytes(body)):

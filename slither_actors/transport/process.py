@@ -18,6 +18,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _ADOPTION_LIMIT_S = 5.0
 _ORPHANED = 97
 
+# What the kernel says of processes that only wait to be reaped.
+_DEAD = (b"Z", b"X")
+
 # In the environment of a host, and so of all that it and its actors start: whose they are.
 MARK = "SLITHER_SYSTEM"
 
@@ -131,7 +134,7 @@ def _kill_if_left(pid: int, mark: bytes, session: int | None) -> bool:
         return False
     try:
         state, _, _, its_session = _stat(pid)[:4]
-        if state in (b"Z", b"X") or pid == os.getpid():
+        if state in _DEAD or pid == os.getpid():
             return False
         if int(its_session) != session and mark not in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             return False
@@ -141,6 +144,14 @@ def _kill_if_left(pid: int, mark: bytes, session: int | None) -> bool:
         return False
     finally:
         os.close(process)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is dead, also if nobody has reaped it yet."""
+    try:
+        return _stat(pid)[0] in _DEAD
+    except OSError:
+        return True
 
 
 def _stat(pid: int) -> list[bytes]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from slither_actors import System
+from tests.system.running import a_system, nothing_left_behind
 from tests.system.trees import Tree
 from tests.system.waiting import eventually, marked
 
@@ -35,6 +37,27 @@ def base() -> Iterator[Path]:
         patch.setenv("XDG_RUNTIME_DIR", str(path))
         yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def tidy(base: Path) -> Iterator[None]:
+    """Nothing is left behind by the tests of a module."""
+    with nothing_left_behind(base):
+        yield
+
+
+@pytest.fixture
+def tidy_each(base: Path) -> Iterator[None]:
+    """Nothing is left behind by a test."""
+    with nothing_left_behind(base):
+        yield
+
+
+@pytest.fixture(scope="module")
+def system(tidy: None) -> Iterator[System]:
+    """One system for the tests of a module; a module that wants another one has a fixture of the same name."""
+    with a_system() as running:
+        yield running
 
 
 @pytest.fixture

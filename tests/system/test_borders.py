@@ -18,25 +18,12 @@ import slither_actors as slither
 from slither_actors import InvalidOption, NotDecodable, NotPicklable, StartError
 from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions
 from tests.helpers import jobs
-from tests.system.running import a_system, nothing_left_behind
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 ROOT = Path(__file__).parents[2]
 # Far below the 30 seconds that a lost message costs.
 SOON_S = 8.0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
-
-
-@pytest.fixture(scope="module")
-def system(tidy):
-    with a_system() as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,23 +12,11 @@ import pytest
 import slither_actors as slither
 from slither_actors import Call, Context, Executor, InvalidOption, Item, NotImportable, NotPicklable, UnknownPool
 from tests.helpers import jobs
-from tests.system.running import a_system, nothing_left_behind
+from tests.system.running import a_system
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 JOBS = "tests.helpers.jobs"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
-
-
-@pytest.fixture(scope="module")
-def system(tidy):
-    with a_system() as running:
-        yield running
 
 
 def payloads(results):

@@ -22,10 +22,10 @@ from slither_actors import (
     WorkerCrashed,
 )
 from tests.helpers import jobs
-from tests.system.running import a_system, kill, nothing_left_behind, pid_of, restarted
+from tests.system.running import a_system, kill, pid_of, restarted
 from tests.system.waiting import eventually, living
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 # (what the payload makes the worker do, the error, what its text says)
 MISHAPS = [
@@ -42,18 +42,6 @@ MISHAPS = [
     ("lock", InvalidOutcome, "(lock) cannot be sent back"),
 ]
 EACH = pytest.mark.parametrize(("mishap", "error", "text"), MISHAPS, ids=[mishap for mishap, _, _ in MISHAPS])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
-
-
-@pytest.fixture(scope="module")
-def system(tidy):
-    with a_system() as running:
-        yield running
 
 
 def payloads(items):

@@ -10,18 +10,12 @@ import pytest
 
 import slither_actors as slither
 from tests.helpers import jobs
-from tests.system.running import a_system, nothing_left_behind
+from tests.system.running import a_system
 from tests.system.waiting import eventually
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 LIMIT = 1_000_000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
 
 
 @pytest.fixture(scope="module")

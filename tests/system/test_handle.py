@@ -9,16 +9,10 @@ import warnings
 import pytest
 
 import slither_actors as slither
-from tests.system.running import a_system, nothing_left_behind
+from tests.system.running import a_system
 from tests.system.waiting import eventually
 
-pytestmark = pytest.mark.system
-
-
-@pytest.fixture(autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy_each")]
 
 
 def fork_and(action):

@@ -11,16 +11,10 @@ import pytest
 import slither_actors as slither
 from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions
 from tests.system.leaves import FailingInit
-from tests.system.running import a_system, nothing_left_behind, pid_of
+from tests.system.running import a_system, pid_of
 from tests.system.waiting import eventually, living
 
-pytestmark = pytest.mark.system
-
-
-@pytest.fixture(autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy_each")]
 
 
 class Stubborn(Server):

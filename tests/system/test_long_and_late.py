@@ -11,8 +11,8 @@ import pytest
 
 import slither_actors as slither
 from tests.helpers import jobs
-from tests.system.running import a_system, nothing_left_behind, pid_of
-from tests.system.waiting import eventually
+from tests.system.running import a_system, kill, nothing_left_behind, pid_of
+from tests.system.waiting import eventually, wait_for_end
 
 pytestmark = pytest.mark.system
 
@@ -51,6 +51,12 @@ def test_workers_that_hang_in_a_call_to_each_are_killed_and_nobody_is_blamed(bas
             system.call_each(hang, timeout_s=0.3)
         assert len(system.dispatch(range(50), jobs.double, batch_size=1)) == 50
         eventually(lambda: not before & set(system.call_each(os.getpid)), LIMIT_S, "all are new")
+
+
+def test_a_call_to_each_waits_for_workers_that_are_being_restarted(system):
+    for _ in range(3):
+        wait_for_end(kill(system, "workers/worker-1"), LIMIT_S)
+        assert len(set(system.call_each(os.getpid))) == 2
 
 
 def test_a_kill_that_comes_too_late_hits_no_later_batch(system):

@@ -12,22 +12,10 @@ import pytest
 import slither_actors as slither
 from slither_actors import InvalidOption, Item, PipeError, StartError, UnknownPool
 from tests.helpers import jobs, pipes
-from tests.system.running import a_system, nothing_left_behind, processes
+from tests.system.running import a_system, processes
 from tests.system.waiting import eventually
 
-pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
-
-
-@pytest.fixture(scope="module")
-def system(tidy):
-    with a_system() as running:
-        yield running
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 
 @pytest.fixture

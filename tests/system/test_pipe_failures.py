@@ -15,16 +15,10 @@ import slither_actors as slither
 from slither_actors import NoProcess, PipeError, StageDown, StartError, SystemDown, WorkerCrashed
 from slither_actors.system import pipes as system_pipes
 from tests.helpers import jobs, pipes
-from tests.system.running import a_system, kill, nothing_left_behind, pid_of, processes, restarted
+from tests.system.running import a_system, kill, pid_of, processes, restarted
 from tests.system.waiting import eventually
 
-pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 
 @pytest.fixture

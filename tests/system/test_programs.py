@@ -11,10 +11,9 @@ import time
 
 import pytest
 
-from tests.system.running import nothing_left_behind
 from tests.system.waiting import eventually, marked
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 
 # Everything that a user may define, in the very file that is run.
@@ -70,12 +69,6 @@ import slither_actors as slither
 def same(payloads):
     return payloads
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
 
 
 @pytest.fixture

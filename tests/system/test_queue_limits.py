@@ -13,18 +13,12 @@ import pytest
 import slither_actors as slither
 from slither_actors.errors import SendQueueFull
 from tests.helpers import jobs
-from tests.system.running import a_system, nothing_left_behind, pid_of
+from tests.system.running import a_system, pid_of
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 LIMIT = 500_000
 LARGE = 400_000  # bytes of a result; eight of them are under way
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
 
 
 @pytest.fixture(scope="module")

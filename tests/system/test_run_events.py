@@ -9,21 +9,8 @@ import pytest
 import slither_actors as slither
 from slither_actors import telemetry
 from tests.helpers import jobs
-from tests.system.running import a_system, nothing_left_behind
 
-pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tidy(base):
-    with nothing_left_behind(base):
-        yield
-
-
-@pytest.fixture(scope="module")
-def system(tidy):
-    with a_system() as running:
-        yield running
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 
 class Picky(slither.Pipe):

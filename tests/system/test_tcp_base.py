@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from thespian.actors import ActorTypeDispatcher
 
 import slither_actors as slither
+from slither_actors.otp import ChildSpec, Server
 from tests.helpers import jobs
 from tests.system.running import a_system, kill, nothing_left_behind, processes, restarted
 from tests.system.waiting import eventually, marked
@@ -49,6 +51,25 @@ class Words(slither.Pipe):
 class Echo(ActorTypeDispatcher):
     def receiveMsg_str(self, message, sender):
         self.send(sender, message.upper())
+
+
+class Slow(Server):
+    def handle_call(self, request, caller):
+        request.touch()
+        time.sleep(0.3)
+        return request
+
+
+class Calling(Server):
+    """Makes the file it is told to; two names are for a call out of a timer, at its beginning and behind its end."""
+
+    def handle_cast(self, request):
+        if isinstance(request, Path):
+            request.touch()
+            return
+
+        called, answered = request
+        self.start_timer(0.0, lambda: self.call("children/slow", called).with_name(answered).touch())
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +151,18 @@ def test_thespians_own_actors_live_beside_ours(system):
     thespian = system.actor_system
     echo = thespian.createActor(Echo)
     assert thespian.ask(echo, "hello", timedelta(seconds=LIMIT_S)) == "HELLO"
+
+
+def test_what_arrives_during_a_call_out_of_a_timer_is_handled_at_once(apart):
+    """Nothing else comes that would have the loop look into the inbox."""
+    children = [ChildSpec("caller", Calling), ChildSpec("slow", Slow)]
+    with a_system(children=children, pools={"default": 1}, **TCP) as running:
+        called, done = apart / "called", apart / "done"
+        running.cast("children/caller", (called, "answered"))
+        eventually(called.exists, LIMIT_S, "the call is under way")
+        running.cast("children/caller", done)
+        eventually(done.exists, LIMIT_S, "the cast is handled")
+        assert (apart / "answered").exists()
 
 
 def test_two_systems_do_not_meet(base, system):

@@ -20,13 +20,13 @@ from slither_actors.otp.messages import (
     Exiting,
     Init,
     ListProcesses,
+    Resolve,
     Shutdown,
     StartChild,
     Started,
     StartFailed,
     Subscribe,
     Surroundings,
-    WhereIs,
 )
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.otp.registry import Registry
@@ -114,7 +114,7 @@ class Tree:
                 pass
 
     def ref(self, name: str) -> Ref:
-        return self.endpoint.call(self.registry, WhereIs(name), LIMIT_S)  # type: ignore[no-any-return]
+        return self.endpoint.call(self.registry, Resolve((name,)), LIMIT_S)[0]  # type: ignore[no-any-return]
 
     def call(self, name: str, *request: Any, timeout_s: float = LIMIT_S) -> Any:
         return self.endpoint.call(self.ref(name).address, request, timeout_s, name)

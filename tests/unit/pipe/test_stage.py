@@ -412,3 +412,14 @@ def test_the_error_of_a_user_class_reaches_others_as_text():
 
 def test_a_plan_is_plain_data():
     assert attrs.has(StagePlan)
+
+
+@pytest.mark.parametrize(
+    "lost", [Ask("r", 1, 9), Complete("r", 1, 1), Failed("r", "s", slither.RemoteError.of(ValueError()), 0, ())]
+)
+def test_a_run_that_the_others_have_left_without_a_word_is_forgotten(lost):
+    bench = Bench(Explosive)
+    bench.stage.handle_undelivered("something else", "service")
+    assert list(bench.stage._runs) == ["r"]
+    bench.stage.handle_undelivered(lost, "service")
+    assert not bench.stage._runs

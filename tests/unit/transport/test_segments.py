@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pickle
+import resource
 import signal
 from typing import Any
 
 import pytest
 
-from slither_actors.errors import SendQueueFull
+from slither_actors.errors import SendQueueFull, TransportError
 from slither_actors.transport import _segments, framing
 from slither_actors.transport._segments import LEAST_BYTES, MOST_RECEIVED, MOST_SENT, Mapping, Segments, passage_of
 from slither_actors.transport.framing import KEPT_BUFFER
@@ -292,3 +294,29 @@ def test_behind_a_large_message_that_was_refused_the_next_one_arrives(make_hub: 
 
     assert [bytes(one.data) for one in (first, second)] == [b"\2" * LARGE, b"\3" * LARGE]
     assert not came_by_segment(first)
+
+
+def test_a_process_without_a_descriptor_for_a_segment_says_so_and_trusts_the_connection_no_more(
+    make_hub: MakeHub,
+) -> None:
+    """What was read is lost; what comes behind it must not be taken for the next message."""
+    here, there = make_hub(), make_hub()
+    exchange(here, there, blob(0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here.send(there.address, blob(1))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) - 1, hard))
+    taken: list[int] = []
+    try:
+        with contextlib.suppress(OSError):  # too many open files
+            while True:
+                taken.append(os.dup(0))
+        with pytest.raises(TransportError, match="ulimit"):
+            there.poll(1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
+    pump(here, until=lambda: there.address not in here._outgoing)
+
+    (after,) = exchange(here, there, "after")
+    assert after == "after"
