@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from slither_actors import _validators as check
+from slither_actors._keywords import known_fields
 from slither_actors.errors import InvalidOption, shorten
 from slither_actors.policy import AnyPolicy, as_policy
 
@@ -22,6 +23,7 @@ def _error_policy(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) 
     as_policy(value, type(instance).__name__, attribute.name)
 
 
+@known_fields
 @attrs.frozen(kw_only=True)
 class DispatchConfig:
     """What a dispatch does where the call says nothing."""
@@ -44,6 +46,7 @@ class DispatchConfig:
     )
 
 
+@known_fields
 @attrs.frozen(kw_only=True)
 class BridgeConfig:
     """What a view does where its declaration says nothing. For views, which are not part of this version."""
@@ -74,6 +77,7 @@ def _bridge(value: BridgeConfig | Mapping[str, Any]) -> BridgeConfig:
     return _section(BridgeConfig, value)
 
 
+@known_fields
 @attrs.frozen(kw_only=True)
 class Config:
     """The defaults of a system. Each section is an object of its class, or a mapping of its options."""

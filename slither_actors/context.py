@@ -6,6 +6,7 @@ from typing import Any, Self
 import attrs
 
 from slither_actors._codec import Frame, encode_parts
+from slither_actors._keywords import known_fields
 from slither_actors.errors import InvalidOption, shorten
 
 
@@ -17,6 +18,7 @@ def _metadata(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+@known_fields
 @attrs.frozen
 class Context:
     """Where a piece of user code runs, and for whom.

@@ -6,10 +6,12 @@ from typing import Any
 
 import attrs
 
+from slither_actors._keywords import known_fields
 from slither_actors._validators import positive_int
 from slither_actors.errors import InvalidOption, shorten
 
 
+@known_fields
 @attrs.frozen
 class FixedBatch:
     """Batches of `size` items; the last one may be smaller."""

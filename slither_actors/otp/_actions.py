@@ -39,11 +39,13 @@ class StartChild:
 
 @attrs.frozen
 class StopChild:
-    """Ask the child to end, and report ``child_stop_timeout`` after ``shutdown_s`` seconds (None: never)."""
+    """Ask the child to end, and report ``child_stop_timeout`` after ``shutdown_s`` seconds (None: never). ``cause`` is
+    the exit of another child that leads to it."""
 
     child_id: str
     incarnation: int
     shutdown_s: float | None
+    cause: Cause | None = None
 
 
 @attrs.frozen

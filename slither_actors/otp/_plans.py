@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from slither_actors.otp._actions import Action, Forgotten, KillChild, Restarted, StartChild, StopChild
+from slither_actors.otp._actions import Action, Cause, Forgotten, KillChild, Restarted, StartChild, StopChild
 from slither_actors.otp._roster import Child, Roster, Status
 from slither_actors.otp.child import ExitReason, Restart
 
@@ -31,8 +31,8 @@ def _queue(children: Iterable[Child]) -> deque[Child]:
 class Plan:
     """Children to stop, in order, then children to start, in order; one at a time unless ``at_once``.
 
-    ``failed`` takes over if a start fails; what is left of the plan is then dropped. A plan with a ``cause`` is a
-    restart, and is reported as such.
+    ``failed`` takes over if a start fails; what is left of the plan is then dropped. ``cause`` is the exit that led to
+    it: whoever is stopped is told, and whoever is started is reported as restarted.
     """
 
     lane: str
@@ -41,7 +41,7 @@ class Plan:
     stops: deque[Child] = attrs.field(factory=deque, converter=_queue)
     starts: deque[Child] = attrs.field(factory=deque, converter=_queue)
     at_once: bool = False
-    cause: ExitReason | None = None
+    cause: Cause | None = None
     awaited: set[str] = attrs.field(factory=set)
 
 
@@ -109,7 +109,7 @@ class PlanRunner:
             child.spec = child.spec.without_args()  # they may be large, and are never needed again
         cause = self._plans[self._lane_of(child.id)].cause
         if cause is not None:
-            self.emit(Restarted(child.id, child.previous, cause))
+            self.emit(Restarted(child.id, child.previous, cause.reason))
         self._settle(child)
 
     def child_failed(self, child: Child, reason: ExitReason) -> None:
@@ -180,4 +180,4 @@ class PlanRunner:
             self.kill(child, Status.KILLING)
         elif child.status is Status.RUNNING:
             child.status = Status.STOPPING
-            self.emit(StopChild(child.id, child.incarnation, child.spec.shutdown_s))
+            self.emit(StopChild(child.id, child.incarnation, child.spec.shutdown_s, plan.cause))

@@ -257,10 +257,11 @@ class SupervisorCore:
         else:
             self._plans.retire(child)
 
-    def _restart(self, child: Child, cause: ExitReason, *, charge: bool = True) -> None:
-        if charge and not self._budget.spend(self._now, Cause(child.id, cause)):
+    def _restart(self, child: Child, reason: ExitReason, *, charge: bool = True) -> None:
+        cause = Cause(child.id, reason)
+        if charge and not self._budget.spend(self._now, cause):
             text = f"more than {self._options.intensity} restarts within {self._options.period_s:g} s"
-            self._end(GiveUp(ExitReason("shutdown", text), self._budget.causes))
+            self._end(GiveUp(ExitReason("shutdown", text), self._budget.causes), cause)
             return
         group = self._group_of(child)
         stops = [member for member in reversed(group) if member is not child]
@@ -300,7 +301,7 @@ class SupervisorCore:
     def _cannot_start(self, child: Child, reason: ExitReason) -> None:
         self._end(StartFailed(child.id, reason))
 
-    def _end(self, last: StartFailed | GiveUp | Stopped) -> None:
+    def _end(self, last: StartFailed | GiveUp | Stopped, cause: Cause | None = None) -> None:
         """Stop all children, whatever they are doing, newest first; then say ``last``."""
         self._phase = _Phase.ENDING
         self._plans.abandon()
@@ -311,4 +312,4 @@ class SupervisorCore:
             self._phase = _Phase.ENDED
             self._plans.emit(last)
 
-        self._plans.run(Plan(ALL, done, stops=reversed(self._roster), at_once=self._options.dynamic))
+        self._plans.run(Plan(ALL, done, stops=reversed(self._roster), at_once=self._options.dynamic, cause=cause))

@@ -16,6 +16,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._codec import Frame, encode_parts
+from slither_actors._keywords import known_fields
 from slither_actors._validators import (
     Validator,
     name,
@@ -101,6 +102,7 @@ def _arguments(instance: object, attribute: "attrs.Attribute[Any]", value: objec
         instance_of(tuple)(instance, attribute, value)
 
 
+@known_fields
 @attrs.frozen
 class ChildSpec:
     """One child of a supervisor.
@@ -163,6 +165,7 @@ class ChildSpec:
         return functools.partial(type(self), **attrs.asdict(sealed, recurse=False)), ()
 
 
+@known_fields
 @attrs.frozen(kw_only=True)
 class SupervisorOptions:
     """How the children of one supervisor hang together.

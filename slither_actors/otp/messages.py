@@ -75,9 +75,9 @@ class Exiting:
 
 @message
 class Shutdown:
-    """To a child: clean up and exit with reason *shutdown*; after `within_s` it is killed."""
+    """To a child: clean up and exit with reason *shutdown*. `why` is what led to it, if that was no wish."""
 
-    within_s: float | None
+    why: str = ""
 
 
 @message

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from slither_actors._codec import encode_parts
-from slither_actors.errors import NoProcess, SlitherError
+from slither_actors.errors import InvalidOption, NoProcess, SlitherError
 from slither_actors.otp._life import Caller, Life, Monitor, Settled, Tick
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
@@ -98,7 +98,8 @@ class Server(Actor):
     def handle_call(self, request: Any, caller: Caller) -> Any:
         """Called for a call; the returned value is the reply, `LATER` postpones it. A `SlitherError` raised here is
         the reply too; anything else is a crash."""
-        raise NoProcess(f"{self.name} (it does not answer {type(request).__name__})")
+        allowed = f"what the handle_call of its class, {type(self).__name__}, answers"
+        raise InvalidOption(f"call of {self.name}", "request", f"of type {type(request).__name__}", allowed)
 
     def handle_cast(self, request: Any) -> None:
         """Called for a cast. What it raises is a crash."""
@@ -272,7 +273,7 @@ class Server(Actor):
         elif isinstance(message, Settled):
             self._contain(message.action)
         elif isinstance(message, Shutdown):
-            self._contain(self.exit, ExitReason("shutdown"))
+            self._contain(self.exit, ExitReason("shutdown", message.why))
         elif _is_thespians(message):
             return False
         else:

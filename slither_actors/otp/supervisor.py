@@ -58,6 +58,7 @@ class Supervisor(Server):
     def __init__(self, options: SupervisorOptions, specs: Iterable[ChildSpec] = ()) -> None:
         self._core = SupervisorCore(options, tuple(specs))
         self._processes: dict[tuple[str, int], Process] = {}
+        self._why = ""  # what led to the end of this supervisor, if that was no wish
 
     def init(self) -> Any:
         self._surroundings = self.life.surroundings
@@ -137,6 +138,7 @@ class Supervisor(Server):
 
     @handles(Shutdown)
     def _on_shutdown(self, message: Shutdown, sender: str) -> None:
+        self._why = message.why
         self._act(self._core.stop(time.monotonic()))
 
     def handle_info(self, message: Any, sender: str) -> None:
@@ -215,12 +217,15 @@ class Supervisor(Server):
             return
         process.stop_timer()
         if process.ref is not None:
-            self.post(process.ref.address, Shutdown(action.shutdown_s))
+            self.post(process.ref.address, Shutdown(self._why or self._told(action.cause)))
         if action.shutdown_s is not None:
             process.timer = self.start_timer(
                 action.shutdown_s,
                 lambda: self._act(self._core.child_stop_timeout(action.child_id, action.incarnation)),
             )
+
+    def _told(self, cause: act.Cause | None) -> str:
+        return f"{self._child_name(cause.child_id)}: {first_line(cause.reason)}" if cause else ""
 
     def _do_kill(self, action: act.KillChild) -> None:
         process = self._processes.get((action.child_id, action.incarnation))
@@ -257,7 +262,7 @@ class Supervisor(Server):
         self.exit(attrs.evolve(action.reason, text="\n".join(causes)))
 
     def _do_stopped(self, action: act.Stopped) -> None:
-        self.exit(ExitReason("shutdown"))
+        self.exit(ExitReason("shutdown", self._why))
 
     def _do_reply(self, action: act.Reply) -> None:
         request = action.token

@@ -99,10 +99,9 @@ def given_options(
     ordering: Any,
     on_error: Any,
     timeout_s: Any,
-    unknown: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The given options by name; unknown ones among them, so that the error can name the nearest valid one."""
-    known = {
+    """The given options by name."""
+    return {
         "pool": pool,
         "strategy": strategy,
         "batch_size": batch_size,
@@ -111,7 +110,6 @@ def given_options(
         "on_error": on_error,
         "timeout_s": timeout_s,
     }
-    return {**unknown, **known}
 
 
 def check_session(session_id: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from slither_actors._keywords import known_keywords
 from slither_actors.otp.handle import SupervisorHandle
 from slither_actors.otp.ref import Ref
 from slither_actors.system.client import Client
@@ -14,6 +15,7 @@ class ActorCalls:
 
     _client: Client
 
+    @known_keywords
     def call(self, to: str | Ref, request: Any, timeout_s: float = 5.0) -> Any:
         """Ask one of your actors and wait for the answer.
 
@@ -31,6 +33,7 @@ class ActorCalls:
         """
         return self._client.ask(to, request, timeout_s)
 
+    @known_keywords
     def cast(self, to: str | Ref, request: Any) -> None:
         """Have `handle_cast` of one of your actors called; nobody answers, and a process that is dead is no error.
 
@@ -40,10 +43,18 @@ class ActorCalls:
         """
         self._client.cast(to, request)
 
+    @known_keywords
     def whereis(self, name: str) -> Ref | None:
         """Who runs under a name now; `None` if nobody does, as while it is being restarted."""
         return self._client.whereis(name)
 
+    @known_keywords
     def supervisor(self, to: str | Ref, timeout_s: float = 60.0) -> SupervisorHandle:
         """A handle of a supervisor, to start and stop its children: `"children"` is the one of your own actors."""
         return SupervisorHandle(to, self._client.ask, timeout_s)
+
+    @property
+    def actor_system(self) -> Any:
+        """Thespian's own client of this system, for those who speak Thespian. Ends with the system; do not call its
+        `shutdown()`, which ends the actors behind the supervisors' back."""
+        return self._client.actor_system

@@ -17,6 +17,7 @@ from slither_actors.dispatch.run import Run, RunHooks, RunPlan
 from slither_actors.dispatch.source import Source
 from slither_actors.errors import CallTimeout, NoProcess, SlitherError, SystemDown
 from slither_actors.otp._children import first_line
+from slither_actors.otp.child import ExitReason
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
 from slither_actors.otp.ref import ProcessInfo, Ref
@@ -210,8 +211,7 @@ class Client:
                 if known is None:
                     return "an orderly stop"
                 if known.ref != ref or not known.alive:
-                    reason = known.last_exit
-                    return "an orderly stop" if reason is None or reason.is_normal else first_line(reason)
+                    return _said(known.last_exit)
             time.sleep(0.005)
         return "an unknown exit"
 
@@ -238,7 +238,7 @@ class Client:
         try:
             if self._causes is None and self._host.alive:
                 with contextlib.suppress(SlitherError):
-                    self._gateway_endpoint.post(self._host.root, Shutdown(timeout_s))
+                    self._gateway_endpoint.post(self._host.root, Shutdown())
                     self._gateway.root_exited.wait(timeout_s)
         finally:  # also if the wait is interrupted
             self._gateway.stop(max(0.1, (deadline - time.monotonic()) / 2))
@@ -269,3 +269,9 @@ class Client:
         if os.getpid() != self._pid:
             return SystemDown(self._name, (f"it belongs to process {self._pid}, of which this is a fork",))
         return self._down_error() if self._stopped or self._causes is not None else None
+
+
+def _said(reason: ExitReason | None) -> str:
+    if reason is not None and not reason.is_normal:
+        return first_line(reason)
+    return f"an orderly stop, for {reason.text}" if reason is not None and reason.text else "an orderly stop"

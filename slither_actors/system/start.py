@@ -10,6 +10,7 @@ from typing import Any
 
 from slither_actors._code import Code
 from slither_actors._codec import encode
+from slither_actors._keywords import known_keywords
 from slither_actors.config import NO_STORES, Config, names_stores
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.errors import InvalidOption, SlitherError, StartError, SystemDown, UnsupportedPlatform, shorten
@@ -31,6 +32,7 @@ from slither_actors.worker.pool import pool_spec
 _MOST_WORKERS = 512
 
 
+@known_keywords
 def start(
     *,
     name: str | None = None,

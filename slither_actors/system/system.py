@@ -6,9 +6,10 @@ import itertools
 import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Never, Self
+from typing import Any, Self
 
 from slither_actors import telemetry
+from slither_actors._keywords import known_keywords
 from slither_actors.config import Config
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
@@ -64,6 +65,7 @@ class System(ActorCalls):
 
     # -- dispatch
 
+    @known_keywords
     def dispatch(
         self,
         items: Iterable[Any],
@@ -78,7 +80,6 @@ class System(ActorCalls):
         timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **unknown: Never,
     ) -> Results:
         """Run items through a worker pool in batches, and wait for all.
 
@@ -104,10 +105,11 @@ class System(ActorCalls):
             SystemDown: the system is stopped, or gave up.
         """
         ends = end_log("dispatch", on_end)
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s)
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch")
         return Results(collect(run, dispatch_failure), ends)
 
+    @known_keywords
     def stream(
         self,
         items: Iterable[Any],
@@ -122,7 +124,6 @@ class System(ActorCalls):
         timeout_s: float = 30.0,
         context: Context | None = None,
         on_end: OnEnd | None = None,
-        **unknown: Never,
     ) -> Stream:
         """Like `dispatch`, lazily: `items` may be endless, and is pulled only as results are taken.
 
@@ -130,9 +131,10 @@ class System(ActorCalls):
         in the thread that takes the results.
         """
         ends = end_log("stream", on_end, STREAM_KEEPS)
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, unknown)
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s)
         return Stream(self._dispatch_run(items, executor, context, ends, given, "stream"), ends, dispatch_failure)
 
+    @known_keywords
     def call_batch(
         self,
         items: Iterable[Any],
@@ -156,6 +158,7 @@ class System(ActorCalls):
         run = self._dispatch_run(batch, code, context, EndLog(), options | {"batch_size": len(batch)}, "call_batch")
         return collect(run, lambda halt, items: halt.error)
 
+    @known_keywords
     def call_each(
         self, executor: AnyExecutor, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
     ) -> list[Any]:
@@ -196,6 +199,7 @@ class System(ActorCalls):
 
     # -- pipes
 
+    @known_keywords
     def run_pipe(
         self,
         pipe: type[Pipe],
@@ -227,6 +231,7 @@ class System(ActorCalls):
         items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
         return Outputs(by_output(outputs, items, source.order), ends)
 
+    @known_keywords
     def stream_pipe(
         self,
         pipe: type[Pipe],
@@ -242,6 +247,7 @@ class System(ActorCalls):
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
+    @known_keywords
     def start_pipe(self, pipe: type[Pipe]) -> None:
         """Start the processes of a pipe and keep them running between runs.
 
@@ -250,6 +256,7 @@ class System(ActorCalls):
         """
         self._pipes.start(pipe)
 
+    @known_keywords
     def stop_pipe(self, pipe: type[Pipe], drain: bool = True, *, timeout_s: float = 30.0) -> DrainReport:
         """Stop the processes of a pipe. A run that begins from now on starts it anew.
 
@@ -296,12 +303,6 @@ class System(ActorCalls):
 
     # -- looking at it
 
-    @property
-    def actor_system(self) -> Any:
-        """Thespian's own client of this system, for those who speak Thespian. Ends with the system; do not call its
-        `shutdown()`, which ends the actors behind the supervisors' back."""
-        return self._client.actor_system
-
     def topology(self) -> dict[str, Any]:
         """The live tree as nested plain data: name, pid, incarnation, restarts, last exit, children."""
         return tree_of(self.name, self._client.processes())
@@ -319,6 +320,7 @@ class System(ActorCalls):
 
     # -- the end
 
+    @known_keywords
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop the tree in order, then everything that is left of it. Can be called again; other threads that call it
         meanwhile wait for the same end.

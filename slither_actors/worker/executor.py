@@ -11,6 +11,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._describe import is_plain
+from slither_actors._keywords import known_fields
 from slither_actors._signature import accepts, has_parameter, method_of, required
 from slither_actors.context import Context
 from slither_actors.errors import (
@@ -51,6 +52,7 @@ class Executor:
         raise NotImplementedError
 
 
+@known_fields
 @attrs.frozen
 class Call:
     """Names the function of an executor: `Call("module:function")`, or a function itself."""

@@ -214,11 +214,6 @@ def test_workers_import_the_package_that_the_service_imported(system):
     assert set(system.call_each(package)) == {slither.__file__}
 
 
-def test_an_unknown_option_is_refused(system):
-    with pytest.raises((InvalidOption, TypeError), match="batchsize"):
-        system.dispatch([1], jobs.same, batchsize=8)
-
-
 def test_what_the_source_raises_reaches_the_caller_as_it_is(system):
     def broken():
         yield from range(100)

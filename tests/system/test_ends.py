@@ -100,7 +100,7 @@ def test_a_shutdown_lets_a_process_clean_up(tree: Tree, diary: Path) -> None:
     tree.subscribe("guests/")
     ref = tree.start("asked", Leaf, str(diary))
 
-    tree.endpoint.post(ref.address, Shutdown(5.0))
+    tree.endpoint.post(ref.address, Shutdown())
 
     assert tree.end_of(ref).kind == "shutdown"
     assert lines(diary) == ["terminate shutdown"]

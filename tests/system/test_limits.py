@@ -10,8 +10,9 @@ import pytest
 
 import slither_actors as slither
 from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions
+from tests.helpers import jobs
 from tests.system.leaves import FailingInit
-from tests.system.running import a_system, pid_of
+from tests.system.running import a_system, kill, pid_of, restarted
 from tests.system.waiting import eventually, living
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy_each")]
@@ -134,3 +135,22 @@ def test_a_stop_that_is_interrupted_leaves_nothing(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             system.stop()
         assert not living({host})
+
+
+def test_a_run_that_ends_with_a_spent_budget_below_the_root_says_what_spent_it():
+    with a_system(pools={"default": 1}) as system:
+        dispatcher = pid_of(system, "pools/default/dispatcher")
+
+        def source():
+            yield 1
+            while living({dispatcher}):  # workers that are idle count, and busy ones do not
+                worker = kill(system, "workers/worker-1")
+                restarted(system, "workers/worker-1", worker)
+            yield 2
+
+        with pytest.raises(slither.DispatchError) as caught:
+            system.dispatch(source(), jobs.same, batch_size=1, on_error="skip")
+
+        assert "an orderly stop, for pools/default/workers: shutdown: " in str(caught.value)
+        assert "pools/default/workers/worker-1: killed: SIGKILL" in str(caught.value)
+        assert [item.payload for item in system.dispatch([1], jobs.same)] == [1]

@@ -212,3 +212,11 @@ def test_a_stopped_system_says_so_to_all_calls(base):
         ):
             with pytest.raises(SystemDown, match="stopped"):
                 use()
+
+
+def test_a_request_that_nobody_handles_is_refused_by_name(system):
+    with pytest.raises(InvalidOption) as caught:
+        system.call("children/inner", Add(1))
+    text = str(caught.value)
+    assert text.startswith("call of children/inner: request is of type Add; allowed: what the handle_call of its class")
+    assert "Supervisor" in text

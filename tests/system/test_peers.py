@@ -148,7 +148,7 @@ def test_each_monitor_of_a_process_that_is_killed_is_called_once(tree: Tree, ann
 
 
 def test_a_monitor_of_the_dead_is_called_at_once(tree: Tree, ben: Ref) -> None:
-    tree.endpoint.post(ben.address, Shutdown(1.0))
+    tree.endpoint.post(ben.address, Shutdown())
     tree.end_of(ben)
     watcher = tree.start("watcher", Tally)
 

@@ -34,7 +34,7 @@ def log_of(tree: Tree, part: str) -> LogLine:
 def test_a_call_to_the_dead_fails_at_once(tree: Tree) -> None:
     tree.subscribe("guests/")
     ref = tree.start("gone", Leaf)
-    tree.endpoint.post(ref.address, Shutdown(1.0))
+    tree.endpoint.post(ref.address, Shutdown())
     tree.end_of(ref)
 
     before = time.monotonic()
@@ -107,7 +107,7 @@ def test_timers_fire_in_the_order_of_their_deadlines(tree: Tree) -> None:
 
     eventually(lambda: len(seen()) == 3, 2.0, "three timers have fired")
     assert seen() == ["timer 1", "timer 2", "timer 3"]
-    tree.endpoint.post(address, Shutdown(1.0))
+    tree.endpoint.post(address, Shutdown())
 
 
 def test_log_records_reach_the_service_under_their_own_name(tree: Tree, caplog: pytest.LogCaptureFixture) -> None:
@@ -258,7 +258,7 @@ def test_an_orderly_end_cleans_up_newest_first_and_leaves_nothing(make_tree: Mak
 def test_the_end_of_the_root_is_heard_before_that_of_the_host(make_tree: MakeTree) -> None:
     tree = make_tree(supervisor("sup", child("one", Leaf)))
 
-    tree.endpoint.post(tree.host.root, Shutdown(5.0))
+    tree.endpoint.post(tree.host.root, Shutdown())
     wait_for_end(tree.host.pid, LIMIT_S)
 
     assert tree.wait_for(Exiting, lambda message: message.name == "").reason.kind == "shutdown"

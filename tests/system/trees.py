@@ -138,7 +138,7 @@ class Tree:
 
     def stop(self) -> ExitReason:
         """The orderly end; what the root said at last."""
-        self.endpoint.post(self.host.root, Shutdown(5.0))
+        self.endpoint.post(self.host.root, Shutdown())
         said = self.wait_for(Exiting, lambda message: message.name == "")
         self.end()
         return said.reason  # type: ignore[no-any-return]

@@ -275,7 +275,7 @@ def failures(system: slither.System) -> None:
 
 def mistakes(system: slither.System) -> None:
     """What a type checker finds too; an ignore that is not needed would be an error."""
-    system.dispatch([1], count_words, batchsize=8)  # type: ignore[arg-type]
+    system.dispatch([1], count_words, batchsize=8)  # type: ignore[call-arg]
     system.stream([1], 8)  # type: ignore[arg-type]
     system.run_pipe(int, [1])  # type: ignore[arg-type]
     slither.worker(count_words, batchsize=8)  # type: ignore[call-arg]

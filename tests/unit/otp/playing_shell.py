@@ -12,6 +12,7 @@ import attrs
 
 from slither_actors.otp._actions import (
     Action,
+    Cause,
     Forgotten,
     GiveUp,
     KillChild,
@@ -102,6 +103,7 @@ class PlayingShell:
         self.living: dict[str, Process] = {}
         self.log: list[tuple[str, str]] = []
         self.restarted: list[Restarted] = []
+        self.stopped_for: list[tuple[str, Cause | None]] = []
         self.forgotten: list[str] = []
         self.is_up = False
         self.is_dead = False
@@ -221,7 +223,8 @@ class PlayingShell:
         match action:
             case StartChild(child_id, incarnation, spec):
                 self._start_child(child_id, incarnation, spec)
-            case StopChild(child_id, incarnation, shutdown_s):
+            case StopChild(child_id, incarnation, shutdown_s, cause):
+                self.stopped_for.append((child_id, cause))
                 self._stop_child(child_id, incarnation, shutdown_s)
             case KillChild(child_id, incarnation):
                 self._kill_child(child_id, incarnation)

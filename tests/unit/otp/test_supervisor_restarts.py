@@ -351,3 +351,23 @@ def test_a_transient_supervisor_that_gives_up_stays_down():
     assert top.ids == ["sub"]
     assert not top.living
     assert top.end is None
+
+
+@GROUP_STRATEGIES
+def test_whoever_is_stopped_with_a_child_that_ended_is_told_of_that_exit(strategy):
+    shell = PlayingShell(workers("abc"), strategy=strategy, intensity=1).start()
+    shell.exits("a")
+    assert shell.stopped_for == [("c", Cause("a", CRASH)), ("b", Cause("a", CRASH))]
+
+
+def test_those_that_a_supervisor_stops_when_it_gives_up_are_told_of_the_exit_that_was_too_many():
+    shell = PlayingShell(workers("ab"), intensity=1).start()
+    shell.exits("b", KILLED)
+    shell.exits("b", CRASH)
+    assert shell.stopped_for == [("a", Cause("b", CRASH))]
+
+
+def test_those_that_are_stopped_on_demand_are_told_of_no_exit():
+    shell = PlayingShell(workers("ab")).start()
+    shell.stop()
+    assert shell.stopped_for == [("b", None), ("a", None)]

@@ -1,0 +1,40 @@
+"""Keywords that nobody reads are refused with the nearest one that means something, instead of a bare TypeError."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from slither_actors._validators import check_known
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
+_Class = TypeVar("_Class", bound=type[Any])
+
+
+def known_keywords(function: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
+    """A function or method that refuses a misspelt keyword before it does anything; for type checkers it is the same.
+
+    Raises:
+        InvalidOption: when called, with the nearest keyword that means something, and all others.
+    """
+    return _checked(function, function.__name__)
+
+
+def known_fields(cls: _Class) -> _Class:
+    """The same for the fields of an attrs class; to be written above its attrs decorator."""
+    cls.__init__ = _checked(cls.__init__, cls.__name__)
+    return cls
+
+
+def _checked(function: Callable[_Given, _Made], where: str) -> Callable[_Given, _Made]:
+    allowed = tuple(name for name in inspect.signature(function).parameters if name != "self")
+    known = frozenset(allowed)
+
+    @functools.wraps(function)
+    def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Made:
+        if not known.issuperset(kwargs):
+            check_known(where, kwargs, allowed)
+        return function(*args, **kwargs)
+
+    return call
