@@ -1,58 +1,94 @@
 """The one decorator behind every message that crosses a process border."""
 
 import operator
-from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
-
-import attrs
+from typing import Any, Self, TypeVar, cast, dataclass_transform
 
 _C = TypeVar("_C")
-_Reduced = tuple[type, tuple[Any, ...]]
 
 # This library's messages by name: on the wire a message is a plain tuple of its name and its fields, which costs a
 # tenth of what pickling an object by its class costs. Filled by the decorator, and never changed afterwards.
-_BY_NAME: dict[str, type] = {}
+_BY_NAME: dict[str, "type[_Message]"] = {}
 
 
-@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(attrs.field,))
+class _Message(tuple[Any, ...]):
+    """A message's fields, in their order.
+
+    A tuple and no attrs class: made and unmade without a step of Python, and as a class it needs no compiler, of which
+    the import of some sixty attrs classes would take a tenth of a second in each of two processes.
+    """
+
+    __slots__ = ()
+    __match_args__: tuple[str, ...] = ()
+    _defaults: dict[str, Any]
+    _wire_name: str | None = None
+
+    def __new__(cls, *fields: Any, **named: Any) -> Self:
+        if named or len(fields) != len(cls.__match_args__):
+            fields = _complete(cls, fields, named)
+        return tuple.__new__(cls, fields)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        return type(self), tuple(self)
+
+    def __bool__(self) -> bool:
+        return True  # also without a field
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
 def message(cls: type[_C]) -> type[_C]:
-    """Make a class a message: frozen, slotted, compared by identity, cheap to print and to pickle.
+    """Make a class a message: frozen, compared by identity, cheap to make, to print and to pickle.
 
     The text of a message is the constant ``<ClassName>``: the actor framework formats every message for its debug log
     even while that log is off, so a payload in the text would cost more than sending it.
 
     Args:
-        cls: A class with annotated fields. All fields are positional arguments of the constructor.
+        cls: A class with annotated fields and no base class. What is assigned to a field is its default.
 
     Returns:
-        The slotted class that takes its place.
+        The class that takes its place.
 
     Raises:
-        TypeError: A field is keyword-only or not an argument, so that the message could not be rebuilt by position.
+        TypeError: It has a base class, or this library has another message of its name.
     """
-    made = attrs.frozen(eq=False, repr=False)(cls)
-    for field in attrs.fields(made):  # type: ignore[arg-type]  # mypy knows attrs classes only by their decorator
-        if field.kw_only or not field.init:
-            raise TypeError(f"message {cls.__qualname__}: field {field.name} must be a positional argument")
-    # Set on the finished class, since attrs makes a new one for the slots.
-    text = f"<{cls.__name__}>"
-    type.__setattr__(made, "__str__", lambda self: text)
-    type.__setattr__(made, "__repr__", lambda self: text)
-    type.__setattr__(made, "__reduce__", _reducer(made))
+    if cls.__bases__ != (object,):
+        raise TypeError(f"message {cls.__qualname__}: a message has no base class")
+    names = tuple(cls.__annotations__)
+    body = {key: value for key, value in vars(cls).items() if key not in ("__dict__", "__weakref__")}
+    defaults = {name: body[name] for name in names if name in body}
+    body |= {name: property(operator.itemgetter(place)) for place, name in enumerate(names)}
+    body |= {"__slots__": (), "__match_args__": names, "_defaults": defaults}
+    made = cast(type[_Message], type(cls.__name__, (_Message,), body))
     if made.__module__.startswith("slither_actors."):
         if made.__name__ in _BY_NAME:
             other = _BY_NAME[made.__name__].__module__
             raise TypeError(f"message {cls.__qualname__}: there is one of this name in {other}")
         _BY_NAME[made.__name__] = made
-        type.__setattr__(made, "_to_wire", _wire_maker(made))
-    return made
+        made._wire_name = made.__name__
+    return cast(type[_C], made)
+
+
+def _complete(cls: type[_Message], fields: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """All fields, with those that were given by name, and with defaults."""
+    names = cls.__match_args__
+    twice = named.keys() & names[: len(fields)]
+    given = dict(zip(names, fields, strict=False)) | named
+    missing = [name for name in names if name not in given and name not in cls._defaults]
+    if len(fields) > len(names) or twice or missing or given.keys() - set(names):
+        raise TypeError(f"{cls.__name__} takes ({', '.join(names)}), got {len(fields)} fields and {sorted(named)}")
+    return tuple([given[name] if name in given else cls._defaults[name] for name in names])
 
 
 def to_wire(value: object) -> object:
     """What is pickled in place of `value`: the wire form of a message of this library, else the value itself."""
-    maker = getattr(type(value), "_to_wire", None)
-    if maker is not None:
-        return maker(value)
+    if isinstance(value, _Message):
+        return value if value._wire_name is None else (value._wire_name, *value)
     return ("", value) if type(value) is tuple else value  # a plain tuple must not be taken for a wire form
 
 
@@ -61,31 +97,9 @@ def from_wire(value: Any) -> Any:
 
     Raises:
         LookupError: no message has this name: the sender runs another version of the library.
+        TypeError: one has, with other fields.
     """
     if type(value) is not tuple:
         return value
-    name, *fields = value
-    return _BY_NAME[name](*fields) if name else fields[0]
-
-
-def _wire_maker(made: type) -> Callable[[Any], tuple[Any, ...]]:
-    """A function from a message to its wire form; the getter is made once, here."""
-    name = made.__name__
-    names = [field.name for field in attrs.fields(made)]
-    if not names:
-        return lambda self: (name,)
-    getter = operator.attrgetter(*names)
-    if len(names) == 1:
-        return lambda self: (name, getter(self))
-    return lambda self: (name, *getter(self))
-
-
-def _reducer(made: type) -> Callable[[Any], _Reduced]:
-    """A ``__reduce__`` that lists the fields by position; the getter is made once, here."""
-    names = [field.name for field in attrs.fields(made)]
-    if not names:
-        return lambda self: (made, ())
-    getter = operator.attrgetter(*names)
-    if len(names) == 1:  # the getter of one name gives the bare value, not a tuple
-        return lambda self: (made, (getter(self),))
-    return lambda self: (made, getter(self))
+    made = _BY_NAME[value[0]] if value[0] else None
+    return value[1] if made is None else made(*value[1:])

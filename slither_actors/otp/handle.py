@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
+from slither_actors.errors import InvalidOption, shorten
 from slither_actors.otp._roster import ChildCounts, ChildInfo
 from slither_actors.otp.child import ChildSpec
 from slither_actors.otp.messages import (
@@ -19,6 +20,8 @@ from slither_actors.otp.messages import (
     WhichChildren,
 )
 from slither_actors.otp.ref import Ref
+
+_T = TypeVar("_T")
 
 
 class SupervisorHandle:
@@ -46,13 +49,13 @@ class SupervisorHandle:
             StartError: it did not come up. ChildRefused: "already_started", "already_present".
             NotPicklable: what it runs, or an argument, cannot travel.
         """
-        ref: Ref = self._ask(StartChild(spec))
+        ref: Ref = self._ask(StartChild(_checked("spec", spec, ChildSpec)))
         return ref
 
     def terminate_child(self, child_id: str) -> None:
         """Stop a child, or end the attempts to restart it. Its spec stays for `restart_child`, unless the child is
         temporary or the supervisor dynamic. ChildRefused: "not_found"."""
-        self._ask(TerminateChild(child_id))
+        self._ask(TerminateChild(_checked("child_id", child_id, str)))
 
     def restart_child(self, child_id: str) -> Ref:
         """Start a child that is stopped.
@@ -61,12 +64,12 @@ class SupervisorHandle:
             StartError: it did not come up, and stays stopped.
             ChildRefused: "running", "restarting", "not_found", "simple_one_for_one".
         """
-        ref: Ref = self._ask(RestartChild(child_id))
+        ref: Ref = self._ask(RestartChild(_checked("child_id", child_id, str)))
         return ref
 
     def delete_child(self, child_id: str) -> None:
         """Forget a child that is stopped. ChildRefused: "running", "restarting", "not_found", "simple_one_for_one"."""
-        self._ask(DeleteChild(child_id))
+        self._ask(DeleteChild(_checked("child_id", child_id, str)))
 
     def which_children(self) -> tuple[ChildInfo, ...]:
         """All children, newest first, and what each is doing."""
@@ -80,8 +83,15 @@ class SupervisorHandle:
 
     def get_childspec(self, child_id: str) -> ChildSpec:
         """The spec of a child; its `start` in the form that travels. ChildRefused: "not_found"."""
-        spec: ChildSpec = self._ask(GetChildSpec(child_id))
+        spec: ChildSpec = self._ask(GetChildSpec(_checked("child_id", child_id, str)))
         return attrs.evolve(spec, args=spec.args.open(f"args of child {child_id}"))
 
     def _ask(self, request: Any) -> Any:
         return self._call(self._to, request, self._timeout_s)
+
+
+def _checked(option: str, value: _T, kind: type) -> _T:
+    """What the supervisor is asked with: nothing that it would stumble over gets there."""
+    if not isinstance(value, kind):
+        raise InvalidOption("supervisor", option, shorten(value), f"a {kind.__name__}")
+    return value

@@ -10,7 +10,7 @@ from slither_actors._code import Code
 from slither_actors._codec import Frame
 from slither_actors._message import message
 from slither_actors.config import QUEUE_LIMIT_BYTES
-from slither_actors.otp.child import ChildSpec, ExitReason, instance_of
+from slither_actors.otp.child import ChildSpec, ExitReason
 from slither_actors.otp.ref import Ref
 
 
@@ -183,7 +183,7 @@ class ListProcesses:
 class StartChild:
     """Call to a supervisor: add this child and start it. The reply is its `Ref`, or `StartError`."""
 
-    spec: ChildSpec = attrs.field(validator=instance_of(ChildSpec))
+    spec: ChildSpec
 
 
 @message
@@ -191,21 +191,21 @@ class TerminateChild:
     """Call to a supervisor: stop this child, or end the attempts to restart it. Its spec stays, unless the child is
     temporary or the supervisor dynamic."""
 
-    child_id: str = attrs.field(validator=instance_of(str))
+    child_id: str
 
 
 @message
 class RestartChild:
     """Call to a supervisor: start this child, which is stopped. The reply is its `Ref`, or `StartError`."""
 
-    child_id: str = attrs.field(validator=instance_of(str))
+    child_id: str
 
 
 @message
 class DeleteChild:
     """Call to a supervisor: forget the spec of this child, which is stopped."""
 
-    child_id: str = attrs.field(validator=instance_of(str))
+    child_id: str
 
 
 @message
@@ -222,7 +222,7 @@ class CountChildren:
 class GetChildSpec:
     """Call to a supervisor: the `ChildSpec` of this child."""
 
-    child_id: str = attrs.field(validator=instance_of(str))
+    child_id: str
 
 
 @message
