@@ -191,15 +191,6 @@ def to_json(value: Any, *, pretty: bool = False) -> bytes:
         return orjson.dumps(_tame(value), option=option)
 
 
-def from_json(data: bytes | bytearray | memoryview | str) -> Any:
-    """Read JSON.
-
-    Raises:
-        ValueError: It is not JSON; the error says where.
-    """
-    return orjson.loads(data)
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseException):  # ours are attrs classes too, but their text says it better
         return f"{type(value).__qualname__}: {message_of(value)}"

@@ -41,3 +41,14 @@ def method_of(cls: type, name: str) -> Callable[..., Any]:
     found: Any = inspect.getattr_static(cls, name)
     method: Callable[..., Any] = found.__get__(object(), cls) if hasattr(found, "__get__") else found
     return method
+
+
+def shape_of(function: Callable[..., Any]) -> str:
+    """Its parameters as they are written; "..." for a builtin that does not tell."""
+    parameters = parameters_of(function)
+    return "(...)" if parameters is None else f"({', '.join(map(str, parameters))})"
+
+
+def is_async(function: Any) -> bool:
+    """Whether a call gives a coroutine or an asynchronous generator, which nobody here awaits."""
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, Self
 import attrs
 
 from slither_actors._describe import message_of, shorten
+from slither_actors._signature import accepts
 from slither_actors.errors import InvalidOption
 
 Name = tuple[str, ...]
@@ -75,8 +76,12 @@ class Bus:
             handler: Called in the thread that emits, so it should be quick. If it raises it is detached.
 
         Raises:
-            InvalidOption: The id is taken.
+            InvalidOption: The id is taken, or an argument is none of the kind.
         """
+        given: Any = handler  # not every caller asks a type checker
+        if not callable(given) or not accepts(given, 3):
+            allowed = "a function of (event, measurements, metadata)"
+            raise InvalidOption("telemetry.attach", "handler", shorten(given), allowed)
         with self._lock:
             if handler_id in self._attached:
                 raise InvalidOption("telemetry.attach", "handler_id", shorten(handler_id), "an id not attached yet")
@@ -165,7 +170,10 @@ class Span:
 def _as_name(prefix: Name | str) -> Name:
     if isinstance(prefix, str):
         return tuple(prefix.split(".")) if prefix else ()
-    return tuple(prefix)
+    names: Any = prefix
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise InvalidOption("telemetry", "prefix", shorten(names), 'a tuple of names, or "names.joined.by.dots"')
+    return names
 
 
 _CAPTURES = itertools.count(1)

@@ -7,6 +7,7 @@ already: whoever stops taking results stops the source.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import attrs
 
 from slither_actors import telemetry
+from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import (
@@ -45,6 +47,10 @@ from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 from slither_actors.worker._salvage import read_items
 
+_log = logging.getLogger(__name__)
+
+# A dispatcher runs no user code, so it answers at once or never. A stage answers when it has done what it is at, which
+# may take what it takes; this often a warning says who is waited for.
 _OPEN_LIMIT_S = 30.0
 
 
@@ -130,7 +136,7 @@ class Run:
         """Make every node ready.
 
         Raises:
-            NoProcess: a node is gone already. SlitherError: a node refuses. CallTimeout: a node does not answer.
+            NoProcess: a node is gone already. SlitherError: a node refuses. CallTimeout: a dispatcher does not answer.
             NotDecodable: a node cannot read its plan.
         """
         try:
@@ -148,11 +154,17 @@ class Run:
 
     def _await_opened(self) -> None:
         missing = {node.ref.address: node.ref.name for node in self._plan.nodes}
+        dispatchers = {node.ref.address for node in self._plan.nodes if isinstance(node.plan, DispatchPlan)}
         deadline = time.monotonic() + _OPEN_LIMIT_S
         while missing:
             received = self._endpoint.receive(deadline - time.monotonic())
             if received is None:
-                raise CallTimeout(next(iter(missing.values())), _OPEN_LIMIT_S)
+                deadline += _OPEN_LIMIT_S
+                name = missing[next(iter(missing.keys() & dispatchers or missing))]
+                if missing.keys() & dispatchers:
+                    raise CallTimeout(name, _OPEN_LIMIT_S)
+                _log.warning("a run waits for %s, which is busy with an item; stop_pipe() replaces its processes", name)
+                continue
             news, sender = received
             if isinstance(news, RunOpened) and news.run == self._plan.run:
                 missing.pop(sender, None)

@@ -22,7 +22,7 @@ class ApiError(enum.Enum):
 
 @attrs.frozen
 class Cause:
-    """One exit that was charged to the restart budget."""
+    """One exit that led to a restart, or to the end."""
 
     child_id: str
     reason: ExitReason

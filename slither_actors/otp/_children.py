@@ -67,7 +67,7 @@ def refusal(child: str, error: ApiError) -> ChildRefused:
     return ChildRefused(child, error.value, _HINTS[error])
 
 
-def first_line(reason: ExitReason) -> str:
-    """The reason without its traceback."""
+def last_line(reason: ExitReason) -> str:
+    """The reason without its traceback, of which the last line says what was raised."""
     lines = reason.text.strip().splitlines()
     return f"{reason.kind}: {lines[-1]}" if lines else reason.kind

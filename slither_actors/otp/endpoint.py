@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -259,9 +260,14 @@ class Endpoint(Line):
 
         def forget() -> None:
             self._hub.unwatch(end)
-            os.close(end)
+            with contextlib.suppress(OSError):  # a forked child may have closed all that it inherited
+                os.close(end)
 
-        self._hub.watch(end, note_end)
+        try:
+            self._hub.watch(end, note_end)
+        except BaseException:
+            os.close(end)
+            raise
         return forget
 
     def put_aside(self, note: Any, sender: str) -> None:

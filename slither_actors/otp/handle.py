@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from slither_actors._keywords import known_keywords
 from slither_actors.errors import InvalidOption, shorten
 from slither_actors.otp._roster import ChildCounts, ChildInfo
 from slither_actors.otp.child import ChildSpec
@@ -42,6 +43,7 @@ class SupervisorHandle:
         self._call = call
         self._timeout_s = timeout_s
 
+    @known_keywords
     def start_child(self, spec: ChildSpec) -> Ref:
         """Add a child and start it; a child that does not come up is not added.
 
@@ -52,11 +54,13 @@ class SupervisorHandle:
         ref: Ref = self._ask(StartChild(_checked("spec", spec, ChildSpec)))
         return ref
 
+    @known_keywords
     def terminate_child(self, child_id: str) -> None:
         """Stop a child, or end the attempts to restart it. Its spec stays for `restart_child`, unless the child is
         temporary or the supervisor dynamic. ChildRefused: "not_found"."""
         self._ask(TerminateChild(_checked("child_id", child_id, str)))
 
+    @known_keywords
     def restart_child(self, child_id: str) -> Ref:
         """Start a child that is stopped.
 
@@ -67,6 +71,7 @@ class SupervisorHandle:
         ref: Ref = self._ask(RestartChild(_checked("child_id", child_id, str)))
         return ref
 
+    @known_keywords
     def delete_child(self, child_id: str) -> None:
         """Forget a child that is stopped. ChildRefused: "running", "restarting", "not_found", "simple_one_for_one"."""
         self._ask(DeleteChild(_checked("child_id", child_id, str)))
@@ -81,6 +86,7 @@ class SupervisorHandle:
         counts: ChildCounts = self._ask(CountChildren())
         return counts
 
+    @known_keywords
     def get_childspec(self, child_id: str) -> ChildSpec:
         """The spec of a child; its `start` in the form that travels. ChildRefused: "not_found"."""
         spec: ChildSpec = self._ask(GetChildSpec(_checked("child_id", child_id, str)))

@@ -227,7 +227,8 @@ class GetChildSpec:
 
 @message
 class KillProcess:
-    """To a supervisor: kill this incarnation now, which is not held against it.
+    """To a supervisor, also as a call: kill this incarnation now, which is not held against it. The reply is whether it
+    was killed.
 
     `only` is what it must be at work on, as the supervisor's `at_work` says it; `None` kills whatever it does.
     """

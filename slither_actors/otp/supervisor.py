@@ -14,7 +14,7 @@ from thespian.actors import ChildActorExited
 
 from slither_actors.errors import SlitherError, StartError
 from slither_actors.otp import _actions as act
-from slither_actors.otp._children import Process, Request, first_line, reason_of, refusal
+from slither_actors.otp._children import Process, Request, last_line, reason_of, refusal
 from slither_actors.otp._restarts import SupervisorCore
 from slither_actors.otp.child import ChildSpec, ExitReason, SupervisorOptions
 from slither_actors.otp.messages import (
@@ -130,11 +130,16 @@ class Supervisor(Server):
 
     @handles(KillProcess)
     def _on_kill(self, message: KillProcess, sender: str) -> None:
+        self._kill_as_told(message)
+
+    def _kill_as_told(self, message: KillProcess) -> bool:
         process = self._find(message.ref.name, message.ref.incarnation)
-        if process is not None and message.only in (None, self.at_work(message.ref)):
-            process.announced = ExitReason("killed", message.why)
-            process.ordered = True
-            self._kill(process)
+        if process is None or message.only not in (None, self.at_work(message.ref)):
+            return False
+        process.announced = ExitReason("killed", message.why)
+        process.ordered = True
+        self._kill(process)
+        return True
 
     @handles(Shutdown)
     def _on_shutdown(self, message: Shutdown, sender: str) -> None:
@@ -165,6 +170,8 @@ class Supervisor(Server):
                 return core.which_children()
             case CountChildren():
                 return core.count_children()
+            case KillProcess():
+                return self._kill_as_told(request)
             case _:
                 return super().handle_call(request, caller)
         return LATER
@@ -225,7 +232,7 @@ class Supervisor(Server):
             )
 
     def _told(self, cause: act.Cause | None) -> str:
-        return f"{self._child_name(cause.child_id)}: {first_line(cause.reason)}" if cause else ""
+        return f"{self._child_name(cause.child_id)}: {last_line(cause.reason)}" if cause else ""
 
     def _do_kill(self, action: act.KillChild) -> None:
         process = self._processes.get((action.child_id, action.incarnation))
@@ -259,7 +266,8 @@ class Supervisor(Server):
         causes = [f"{self._child_name(cause.child_id)}: {cause.reason}" for cause in action.causes]
         _log.error("%s gives up: its children died too often", self.name or "the root supervisor")
         self.gave_up(causes)
-        self.exit(attrs.evolve(action.reason, text="\n".join(causes)))
+        # the whole of it, and behind it in one line the exit that was one too many, for those who have no more room
+        self.exit(attrs.evolve(action.reason, text="\n".join([*causes, self._told(action.causes[-1])])))
 
     def _do_stopped(self, action: act.Stopped) -> None:
         self.exit(ExitReason("shutdown", self._why))
@@ -284,7 +292,7 @@ class Supervisor(Server):
         self._tell_registry(Forgotten(self._child_name(action.child_id)))
 
     def _do_restarted(self, action: act.Restarted) -> None:
-        _log.warning("%s was restarted: %s", self._child_name(action.child_id), first_line(action.cause))
+        _log.warning("%s was restarted: %s", self._child_name(action.child_id), last_line(action.cause))
 
     _ACTIONS: dict[type, Callable[[Any, Any], None]] = {  # noqa: RUF012 - a table, never changed
         act.StartChild: _do_start,

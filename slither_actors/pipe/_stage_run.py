@@ -78,6 +78,9 @@ class RunHalted(Exception):
         self.stage = stage
 
 
+# Answers that somebody forgot to make.
+_NO_ANSWERS = (Drop, Emit, Fail, RouteTo)
+
 # Stands for the end of an iterator.
 _END = object()
 
@@ -197,6 +200,8 @@ class StageRun:
                 self._emission = Emission(item, _iterator(self.stage, answer.payloads))
             elif isinstance(answer, RouteTo):
                 self._put(_next_item(item, answer.payload), answer.destination, item)
+            elif answer in _NO_ANSWERS if isinstance(answer, type) else isinstance(answer, Policy):
+                raise InvalidOutcome(self.stage, f"{shorten(answer)} means nothing here; Drop(...) and Fail(...) do")
             else:
                 self._put(_next_item(item, answer), self.plan.next, item)
         except ItemError as error:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Unpack, overload
 
 import attrs
 
 from slither_actors._code import Code
-from slither_actors._signature import accepts, method_of, parameters_of, required
+from slither_actors._keywords import known_keywords
+from slither_actors._signature import accepts, is_async, method_of, parameters_of, required, shape_of
 from slither_actors._validators import check_known, is_number
 from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import Item
-from slither_actors.pipe.stage import Stage
+from slither_actors.pipe.stage import Stage, names_of_options
 from slither_actors.policy import AnyPolicy
-from slither_actors.worker.executor import AnyExecutor, code_of
+from slither_actors.worker.executor import NO_ASYNC, AnyExecutor, code_of
 
-_FLOW_OPTIONS = ("then", "on_error")
+# What every stage may be told.
+FLOW_OPTIONS = ("then", "on_error")
 _HOOKS = {"setup": ("ctx",), "handle_item": ("item", "ctx"), "handle_batch": ("items", "ctx"), "teardown": ()}
 
 
@@ -78,7 +81,7 @@ def local(function: Any = None, /, **options: Any) -> Any:
     Raises:
         InvalidOption: an unknown option.
     """
-    check_known("local", options, ("many", *_FLOW_OPTIONS))
+    check_known("local", options, ("many", *FLOW_OPTIONS))
 
     def declare(function: Any) -> LocalDeclaration:
         return _local(function, **options)
@@ -88,10 +91,19 @@ def local(function: Any = None, /, **options: Any) -> Any:
 
 def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
     if not callable(function) or not (accepts(function, 1) or accepts(function, 2)):
-        raise InvalidOption("local", "function", shorten(function), "a function of (item, ctx) or (item)")
+        raise InvalidOption("local", "function", _shown(function), "a function of (item, ctx) or (item)")
     if not isinstance(many, bool):
         raise InvalidOption("local", "many", shorten(many), "True or False")
+    if is_async(function):
+        raise InvalidOption("local", "function", f"{shorten(function)}, which is async", NO_ASYNC)
+    if inspect.isgeneratorfunction(function) and not many:
+        allowed = "a function that returns its answer; with many=True one that yields several"
+        raise InvalidOption("local", "function", f"{shorten(function)}, which yields", allowed)
     return LocalDeclaration(kind="local", function=function, many=many, **flow)
+
+
+def _shown(function: Any) -> str:
+    return f"{shorten(function)} with {shape_of(function)}" if callable(function) else shorten(function)
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
@@ -126,6 +138,7 @@ def worker(
     return WorkerDeclaration(kind="worker", executor=code, options={**options}, then=then, on_error=on_error)
 
 
+@known_keywords
 def router(
     *routes: tuple[Callable[[Item], object], str], then: str | None = None, on_error: AnyPolicy | None = None
 ) -> RouterDeclaration:
@@ -147,7 +160,10 @@ def router(
         is_pair = isinstance(route, tuple) and len(route) == 2
         if not is_pair or not callable(route[0]) or not isinstance(route[1], str) or not accepts(route[0], 1):
             allowed = "(predicate, destination), a function of the item and a name"
-            raise InvalidOption("router", f"route {number}", shorten(route), allowed)
+            shown = f"({_shown(route[0])}, {shorten(route[1])})" if is_pair else shorten(route)
+            raise InvalidOption("router", f"route {number}", shown, allowed)
+        if is_async(route[0]):
+            raise InvalidOption("router", f"route {number}", f"{shorten(route[0])}, which is async", NO_ASYNC)
     if not routes:
         raise InvalidOption("router", "routes", "nothing", "at least one (predicate, destination)")
     return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)
@@ -186,6 +202,12 @@ def stage(
         if not accepts(method_of(cls, hook), len(arguments)):
             problem = f"{hook} has the parameters ({', '.join(required(getattr(cls, hook)))})"
             raise DefinitionError(f"stage {cls.__name__}", problem, f"{hook}({', '.join(('self', *arguments))})")
+        if is_async(getattr(cls, hook)):
+            raise DefinitionError(f"stage {cls.__name__}", f"{hook} is async", NO_ASYNC)
+    if inspect.isgeneratorfunction(cls.handle_item):
+        allowed = "it returns its answer, Emit(...) for several"
+        raise DefinitionError(f"stage {cls.__name__}", "handle_item yields", allowed)
+    check_known(f"stage {cls.__name__}", options, (*names_of_options(cls), *FLOW_OPTIONS, "start_timeout_s"))
     try:
         cls.make_options(options)
     except InvalidOption:

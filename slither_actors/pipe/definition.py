@@ -15,7 +15,7 @@ from slither_actors.config import NO_STORES, DispatchConfig, names_stores
 from slither_actors.dispatch.options import DispatchOptions, WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
-from slither_actors.pipe.declarations import RouterDeclaration, StageDeclaration, WorkerDeclaration
+from slither_actors.pipe.declarations import FLOW_OPTIONS, RouterDeclaration, StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.policy import Policy, as_policy
 
@@ -158,7 +158,7 @@ def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable:
         if declaration.on_error is not None:
             as_policy(declaration.on_error, where)
         if isinstance(declaration, WorkerDeclaration):
-            check_known(where, declaration.options, WorkerOptions.__annotations__)
+            check_known(where, declaration.options, (*WorkerOptions.__annotations__, *FLOW_OPTIONS))
             DispatchOptions.of(declaration.options, DispatchConfig(), where)
     except InvalidOption as error:
         raise DefinitionError(where, f"option {error.option} is {error.got}", error.allowed) from None

@@ -38,6 +38,11 @@ class NoOptions:
     """The options of a stage that has none."""
 
 
+def names_of_options(cls: type[Stage]) -> list[str]:
+    """What the `Options` of a stage class can be made with."""
+    return [field.alias or field.name for field in attrs.fields(cls.Options)]
+
+
 class Stage(Server):
     """Base of stages. Override `handle_item` or `handle_batch`, and `setup` and `teardown` where you need them.
 
@@ -74,7 +79,7 @@ class Stage(Server):
         Raises:
             InvalidOption: an unknown name; what the validators of `Options` raise comes through.
         """
-        check_known(f"stage {cls.__name__}", given, [field.alias or field.name for field in attrs.fields(cls.Options)])
+        check_known(f"stage {cls.__name__}", given, names_of_options(cls))
         return cls.Options(**given)
 
     # -- what plug-ins override; all of it runs in the stage's process

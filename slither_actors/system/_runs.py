@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._signature import accepts
 from slither_actors._validators import is_number
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
@@ -123,7 +124,7 @@ def end_log(where: str, on_end: Any, keep: int | None = None) -> EndLog:
     Raises:
         InvalidOption: `on_end` cannot be called.
     """
-    if on_end is not None and not callable(on_end):
+    if on_end is not None and not (callable(on_end) and accepts(on_end, 2)):
         raise InvalidOption(where, "on_end", shorten(on_end), "None or a function of item and end")
     return EndLog(keep, on_end)
 

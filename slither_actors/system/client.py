@@ -15,8 +15,8 @@ from slither_actors import telemetry
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.run import Run, RunHooks, RunPlan
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, SlitherError, SystemDown
-from slither_actors.otp._children import first_line
+from slither_actors.errors import CallTimeout, NoProcess, RunDirectoryError, SlitherError, SystemDown
+from slither_actors.otp._children import last_line
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
@@ -69,9 +69,8 @@ class Client:
         self._stopper = 0
         self._over = threading.Event()
         self._causes: tuple[str, ...] | None = None
-        self._endpoints = Endpoints(
-            lambda: Endpoint(host.directory, host.watch, self._down_error, queue_limit_bytes), self._refusal
-        )
+        self._queue_limit_bytes = queue_limit_bytes
+        self._endpoints = Endpoints(self._make_endpoint, self._refusal)
         self._actor_system: Any = None
         self._gateway_endpoint = gateway
         self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, tick)
@@ -177,7 +176,7 @@ class Client:
             over: called when the run is over.
             about: metadata of the events.
         """
-        hooks = RunHooks(self._endpoints.give_back, over, self._last_exit, event, {"system": self._name, **about})
+        hooks = RunHooks(self._endpoints.give_back, over, self.last_exit, event, {"system": self._name, **about})
         deadline = time.monotonic() + RESTART_LIMIT_S
         while True:
             endpoint = self._endpoints.borrow()
@@ -195,7 +194,7 @@ class Client:
             else:
                 return run
 
-    def _last_exit(self, ref: Ref) -> str:
+    def last_exit(self, ref: Ref) -> str:
         """How a process ended, in one line; the kernel has told us sooner than the registry.
 
         Raises:
@@ -260,6 +259,15 @@ class Client:
                 self._causes = causes or ("the host process died",)
         self._host.end(HURRIED_S)
 
+    def _make_endpoint(self) -> Endpoint:
+        try:
+            return Endpoint(self._host.directory, self._host.watch, self._down_error, self._queue_limit_bytes)
+        except RunDirectoryError:
+            if self._host.directory.exists():
+                raise
+            # to remove it is the host's last deed; that it is dead will be known in a moment
+            raise self._down_error() from None
+
     def _down_error(self) -> SystemDown:
         if self._stopped and self._causes is None:
             return SystemDown(self._name, ("it was stopped",))
@@ -273,5 +281,6 @@ class Client:
 
 def _said(reason: ExitReason | None) -> str:
     if reason is not None and not reason.is_normal:
-        return first_line(reason)
-    return f"an orderly stop, for {reason.text}" if reason is not None and reason.text else "an orderly stop"
+        return last_line(reason)
+    is_due_to_another = reason is not None and reason.kind == "shutdown" and reason.text
+    return f"an orderly stop ({reason.text})" if reason is not None and is_due_to_another else "an orderly stop"

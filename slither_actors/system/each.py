@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,14 @@ from typing import Any
 from slither_actors._code import Code
 from slither_actors._codec import Frame
 from slither_actors.context import SealedContext
-from slither_actors.errors import CallTimeout, InvalidOutcome, NoProcess, NotDecodable, WorkerCrashed
+from slither_actors.errors import (
+    CallTimeout,
+    InvalidOutcome,
+    NoProcess,
+    NotDecodable,
+    SlitherError,
+    WorkerCrashed,
+)
 from slither_actors.otp.endpoint import Ended, Endpoint
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
@@ -19,7 +27,7 @@ from slither_actors.system.names import POOLS
 from slither_actors.transport.hub import Unread
 from slither_actors.transport.process import has_ended
 from slither_actors.worker.messages import ListWorkers, OnceDone, RunOnce
-from slither_actors.worker.pool import LEASES, WORKERS
+from slither_actors.worker.pool import LEASES, WORKERS, worker_names
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
 _numbers = itertools.count(1)
@@ -30,83 +38,123 @@ def call_each(
 ) -> list[Any]:
     """Run a function once on each worker; the results in the order of the workers.
 
-    Workers that are being restarted are waited for; those that do not answer in time are killed.
+    Workers that are being restarted are waited for. All answers are, also behind an error, so that no worker is still
+    at work on it afterwards; those that do not answer in time are killed.
 
     Raises:
         WorkerCrashed: a worker died before it answered. CallTimeout: one did not answer in time.
+        NoProcess: one does not come up.
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
-    # the pool hears of a death a little later than the kernel knows
-    workers = _listed(client, pool, lambda them: len(them) == size and not any(has_ended(ref.pid) for ref in them))
+    workers = _listed(client, pool, size)
     (supervisor,) = client.resolve((f"{POOLS}/{pool}/{WORKERS}",))
-    missing: dict[str, int] = {}
     with client.endpoint() as endpoint:
+        call = _Round(endpoint, executor.name, client.last_exit)
         try:
-            return _call_each(endpoint, workers, missing, executor, context, timeout_s)
+            call.ask(workers, executor, context)
+            return call.answers(time.monotonic() + timeout_s, timeout_s)
         finally:
-            late = {ref for ref in workers if ref.address in missing}
-            for ref in late:  # or it would be at work on it for ever, and nobody waits for that
-                endpoint.post(supervisor.address, KillProcess(ref, "nobody waits for it", missing[ref.address]))
-            if late:
-                _listed(client, pool, late.isdisjoint)
+            for (
+                ref,
+                number,
+            ) in call.missing.values():  # or it would be at work on it for ever, and nobody waits for that
+                with contextlib.suppress(SlitherError):
+                    kill = KillProcess(ref, "nobody waits for it", number)
+                    if client.call(supervisor.name, kill, CALL_LIMIT_S):
+                        call.await_end(ref)
+            call.close()
 
 
-def _listed(client: Client, pool: str, settled: Callable[[Sequence[Ref]], bool]) -> Sequence[Ref]:
-    """The workers that the pool knows, as soon as that is settled, or when it takes too long."""
+def _listed(client: Client, pool: str, size: int) -> Sequence[Ref]:
+    """All workers of a pool, as soon as all are up."""
     deadline = time.monotonic() + RESTART_LIMIT_S
     while True:
         workers: Sequence[Ref] = client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
-        if settled(workers) or time.monotonic() > deadline:
-            return workers
+        # the pool hears of a death a little later than the kernel knows
+        living = [ref for ref in workers if not has_ended(ref.pid)]
+        if len(living) == size:
+            return living
+        if time.monotonic() > deadline:
+            raise NoProcess(next(name for name in worker_names(pool, size) if name not in {ref.name for ref in living}))
         time.sleep(0.005)  # the pool has no way to say when
 
 
-def _call_each(
-    endpoint: Endpoint,
-    workers: Sequence[Ref],
-    missing: dict[str, int],
-    executor: Code,
-    context: SealedContext,
-    timeout_s: float,
-) -> list[Any]:
-    results: dict[str, Any] = {}
-    watches = []
-    deadline = time.monotonic() + timeout_s
-    try:
+class _Round:
+    """One call to each of some workers: who has not answered yet, what the others did, and what went wrong first.
+
+    Args:
+        endpoint: where the answers come; nobody else uses it meanwhile.
+        name: how errors call the function.
+        last_exit: tells how a worker ended.
+    """
+
+    def __init__(self, endpoint: Endpoint, name: str, last_exit: Callable[[Ref], str]) -> None:
+        self.missing: dict[str, tuple[Ref, int]] = {}  # by address; the number is that of the call
+        self._endpoint = endpoint
+        self._name = name
+        self._last_exit = last_exit
+        self._results: dict[str, Any] = {}  # by address, in the order of the workers
+        self._error: Exception | None = None
+        self._watches: list[Callable[[], None]] = []
+
+    def ask(self, workers: Sequence[Ref], executor: Code, context: SealedContext) -> None:
         for ref in workers:
-            watches.append(_watch(endpoint, ref))
-            missing[ref.address] = next(_numbers)
-            endpoint.post(ref.address, RunOnce(missing[ref.address], executor, context))
-        while missing:
-            received = endpoint.receive(deadline - time.monotonic())
+            self._results[ref.address] = None
+            try:
+                self._watches.append(self._endpoint.watch(ref))
+            except NoProcess:
+                self._note(WorkerCrashed(ref.name, ref.pid, self._last_exit(ref)))
+                continue
+            self.missing[ref.address] = ref, next(_numbers)
+            self._endpoint.post(ref.address, RunOnce(self.missing[ref.address][1], executor, context))
+
+    def answers(self, deadline: float, timeout_s: float) -> list[Any]:
+        """What all answered, in their order; raises the first error when none is missing, or at the deadline."""
+        while self.missing:
+            received = self._endpoint.receive(deadline - time.monotonic())
             if received is None:
-                late = next(ref.name for ref in workers if ref.address in missing)
-                raise CallTimeout(f"worker {late}", timeout_s)
-            news, sender = received
-            if isinstance(news, OnceDone) and missing.get(sender) == news.number:
-                del missing[sender]
-                if news.error is not None:
-                    raise news.error
-                results[sender] = _opened(news.result, executor.name)
-            elif isinstance(news, Unread) and news.head == ("RunOnce", missing.get(sender)):
-                raise NotDecodable(f"the call of {executor.name}", news.error)
-            elif isinstance(news, Ended) and sender in missing:
-                raise WorkerCrashed(news.ref.name, news.ref.pid, "an unknown exit")
-    finally:
-        for forget in watches:
+                ref, _ = next(iter(self.missing.values()))
+                self._note(CallTimeout(f"worker {ref.name}", timeout_s))
+                break
+            self._take(*received)
+        if self._error is not None:
+            self._results.clear()  # the error leads to this frame, and no buffer may be part of such a cycle
+            raise self._error
+        return list(self._results.values())
+
+    def _take(self, news: Any, sender: str) -> None:
+        ref, number = self.missing.get(sender, (None, 0))
+        if ref is None:
+            return
+        if isinstance(news, OnceDone) and news.number == number:
+            if news.error is not None:
+                self._note(news.error)
+            else:
+                self._open(sender, news.result)
+        elif isinstance(news, Unread) and news.head == ("RunOnce", number):
+            self._note(NotDecodable(f"the call of {self._name}", news.error))
+        elif isinstance(news, Ended):
+            self._note(WorkerCrashed(ref.name, ref.pid, self._last_exit(ref)))
+        else:
+            return
+        del self.missing[sender]
+
+    def _open(self, sender: str, result: Frame) -> None:
+        try:
+            self._results[sender] = result.open("the result")
+        except NotDecodable as error:
+            self._note(InvalidOutcome.unreadable(self._name, error.why))
+
+    def _note(self, error: Exception) -> None:
+        self._error = self._error or error
+
+    def await_end(self, ref: Ref) -> None:
+        """Wait for the end of a worker that is killed: whoever calls next must not meet it."""
+        deadline = time.monotonic() + CALL_LIMIT_S
+        while (received := self._endpoint.receive(deadline - time.monotonic())) is not None:
+            if isinstance(received[0], Ended) and received[0].ref == ref:
+                return
+
+    def close(self) -> None:
+        for forget in self._watches:
             forget()
-    return [results[ref.address] for ref in workers]
-
-
-def _opened(result: Frame, name: str) -> Any:
-    try:
-        return result.open("the result")
-    except NotDecodable as error:
-        raise InvalidOutcome.unreadable(name, error.why) from error
-
-
-def _watch(endpoint: Endpoint, ref: Ref) -> Callable[[], None]:
-    try:
-        return endpoint.watch(ref)
-    except NoProcess:
-        raise WorkerCrashed(ref.name, ref.pid, "an unknown exit") from None

@@ -171,6 +171,8 @@ def _listed(option: str, value: Any, allowed: str) -> tuple[Any, ...]:
 def _check_base(base: Any, trusted_network: Any) -> None:
     if base not in BASES:
         raise InvalidOption("start", "base", shorten(base), " or ".join(f'"{known}"' for known in BASES))
+    if base != "tcp" and not isinstance(trusted_network, bool):
+        raise InvalidOption("start", "trusted_network", shorten(trusted_network), "True or False")
     if base == "tcp" and trusted_network is not True:
         raise InvalidOption(
             "start",

@@ -17,7 +17,7 @@ from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.run import Run, RunPlan
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import FixedBatch
-from slither_actors.errors import UnknownPool
+from slither_actors.errors import InvalidOption, UnknownPool, shorten
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
@@ -267,8 +267,10 @@ class System(ActorCalls):
             timeout_s: how many seconds that may take.
 
         Raises:
-            InvalidOption: `timeout_s` is no time. SystemDown: the system is stopped, or gave up.
+            InvalidOption: `drain` is no bool, or `timeout_s` no time. SystemDown: the system is stopped, or gave up.
         """
+        if not isinstance(drain, bool):
+            raise InvalidOption("stop_pipe", "drain", shorten(drain), "True or False")
         return self._pipes.stop(pipe, timeout_s if drain else 0.0)
 
     def _pipe_run(

@@ -11,8 +11,6 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
-import attrs
-
 from slither_actors._describe import said
 from slither_actors._message import message
 from slither_actors.errors import RunDirectoryError, SendQueueFull, TransportError
@@ -60,15 +58,6 @@ class Unread:
 
     error: str
     head: tuple[str | int, ...]
-
-
-@attrs.frozen
-class HubStatistics:
-    """Figures of one hub at one moment."""
-
-    connections: int
-    queued_messages: int
-    queued_bytes: int
 
 
 class Outgoing:

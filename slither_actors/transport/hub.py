@@ -25,7 +25,6 @@ from slither_actors.transport import framing, rundir
 from slither_actors.transport._links import (
     MORE,
     OUT_OF_DESCRIPTORS,
-    HubStatistics,
     Incoming,
     Outgoing,
     Undecodable,
@@ -138,12 +137,6 @@ class Hub:
         """How much waits for the peer at `to` to read."""
         link = self._outgoing.get(to)
         return link.queued_bytes if link is not None else 0
-
-    def statistics(self) -> HubStatistics:
-        """Connections, and what waits in them."""
-        links = [link for link in list(self._by_fd.values()) if isinstance(link, (Outgoing, Incoming))]
-        queued = sum(link.queued_bytes for link in links if isinstance(link, Outgoing))
-        return HubStatistics(len(links), self.pending, queued)
 
     def _note(self, payload: object, sender: str) -> None:
         if self.closed:
@@ -347,4 +340,4 @@ def _abandon_inherited() -> None:
 
 os.register_at_fork(after_in_child=_abandon_inherited)
 
-__all__ = ["Hub", "HubStatistics", "Undecodable", "Undelivered", "Unread"]
+__all__ = ["Hub", "Undecodable", "Undelivered", "Unread"]

@@ -12,7 +12,7 @@ import attrs
 from slither_actors._code import Code
 from slither_actors._describe import is_plain
 from slither_actors._keywords import known_fields
-from slither_actors._signature import accepts, has_parameter, method_of, required
+from slither_actors._signature import accepts, has_parameter, is_async, method_of, required
 from slither_actors.context import Context
 from slither_actors.errors import (
     InvalidOption,
@@ -27,6 +27,8 @@ from slither_actors.item import Item, build_items, columns
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.worker.parcel import Columns
 
+# What is allowed instead of an async function.
+NO_ASYNC = "a plain function, which may call asyncio.run() itself"
 _ANSWERS = (Item, Emit, RouteTo, Drop, Fail)
 _FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
 _ONCE_SHAPE = "no parameter, or one named ctx"
@@ -82,6 +84,8 @@ def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Co
         return executor
     code = Code.of(executor) if isinstance(executor, str) else None
     known = _loaded(executor) if isinstance(executor, str) else executor
+    if is_async(getattr(known, "execute_batch", known)):
+        raise InvalidOption(where, "executor", f"{code.name if code else shorten(known)}, which is async", NO_ASYNC)
     if isinstance(known, type):
         _check_class(known, where, once)
     elif callable(known):

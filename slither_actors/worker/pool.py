@@ -121,6 +121,11 @@ class Pool(Server):
             self.post(address, news)
 
 
+def worker_names(pool: str, size: int) -> list[str]:
+    """The names that the workers of a pool are registered under."""
+    return [f"pools/{pool}/{WORKERS}/worker-{number}" for number in range(1, size + 1)]
+
+
 def pool_spec(name: str, size: int, *more: ChildSpec) -> ChildSpec:
     """The child spec of one pool: its workers, the leases, then `more`. What comes later cannot live without what
     comes earlier, hence *rest for one*.
@@ -131,9 +136,8 @@ def pool_spec(name: str, size: int, *more: ChildSpec) -> ChildSpec:
         more: further children, such as the dispatcher for plain calls.
     """
     # whoever could want what a worker still runs was stopped before it
-    workers = [
-        ChildSpec(f"worker-{number}", Code.of(Worker), shutdown_s=ORPHAN_GRACE_S) for number in range(1, size + 1)
-    ]
+    ids = [full.rpartition("/")[2] for full in worker_names(name, size)]
+    workers = [ChildSpec(one, Code.of(Worker), shutdown_s=ORPHAN_GRACE_S) for one in ids]
     supervisor = ChildSpec(
         WORKERS, Code.of(WorkerSupervisor), (SupervisorOptions(parallel_start=True), workers), type="supervisor"
     )

@@ -5,12 +5,23 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import slither_actors as slither
-from slither_actors import Call, Context, Executor, InvalidOption, Item, NotImportable, NotPicklable, UnknownPool
+from slither_actors import (
+    Call,
+    Context,
+    Executor,
+    InvalidOption,
+    Item,
+    NotImportable,
+    NotPicklable,
+    UnknownPool,
+    WorkerCrashed,
+)
 from tests.helpers import jobs
 from tests.system.running import a_system
 
@@ -152,6 +163,26 @@ def test_a_function_is_called_once_on_every_worker(system):
         system.call_each(lambda: 1 / 0)
 
 
+def test_an_error_on_one_worker_leaves_the_others_alive_and_makes_nobody_wait(system, tmp_path):
+    before = system.call_each(os.getpid)
+
+    def one_fails(first=str(before[0]), mark=str(tmp_path / "done")):
+        import os
+        import time
+
+        if str(os.getpid()) == first:
+            raise KeyError("first")
+        time.sleep(0.2)
+        open(mark, "w").close()
+
+    began = time.monotonic()
+    with pytest.raises(slither.RemoteError, match="KeyError"):
+        system.call_each(functools.partial(one_fails))
+    assert time.monotonic() - began < 3.0
+    assert (tmp_path / "done").exists(), "the others were not cut short"
+    assert system.call_each(os.getpid) == before
+
+
 def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(system):
     def slow():
         import time
@@ -190,6 +221,9 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(system):
         (lambda s: s.call_batch([], 5), InvalidOption, "executor is 5"),
         (lambda s: s.dispatch([1], jobs.same, on_end=3), InvalidOption, "dispatch: on_end is 3"),
         (lambda s: s.stream([1], jobs.same, on_end=3), InvalidOption, "stream: on_end is 3"),
+        (lambda s: s.dispatch([1], jobs.same, on_end=lambda item: 1), InvalidOption, "a function of item and end"),
+        (lambda s: s.stop_pipe(slither.Pipe, drain="no"), InvalidOption, "stop_pipe: drain is 'no'"),
+        (lambda s: s.call_each(functools.partial(os._exit, 3)), WorkerCrashed, "exit code 3"),
         (lambda s: s.call_each(os.getpid, context=5), InvalidOption, "call_each: context is 5"),
         (lambda s: s.call_each(os.getpid, timeout_s="x"), InvalidOption, "call_each: timeout_s is 'x'"),
         (lambda s: s.call_each(os.getpid, pool=["x"]), InvalidOption, "call_each: pool is ['x']"),

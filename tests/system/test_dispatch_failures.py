@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -108,8 +109,11 @@ def test_a_halt_hands_over_what_stood_behind_a_slow_batch(system):
 
 def test_a_dozen_crashes_in_five_seconds_exhaust_no_budget(system):
     before = system.statistics()["restarts"]
-    given = [word for number in range(15) for word in ("kill", number)]
+    ways = itertools.cycle(["kill", "_exit", "segfault"])
+    given = [word for number in range(15) for word in (next(ways), number)]
+    began = time.monotonic()
     results = system.dispatch(given, jobs.mishaps, batch_size=1, on_error="skip")
+    assert time.monotonic() - began < 15.0, "so slow that a budget of three within five seconds would not be spent"
     assert payloads(results) == list(range(15))
     assert results.skipped.total == 15
     eventually(lambda: system.statistics()["restarts"] >= before + 15, 3.0, "each crash is one restart")

@@ -151,6 +151,7 @@ def test_a_run_that_ends_with_a_spent_budget_below_the_root_says_what_spent_it()
         with pytest.raises(slither.DispatchError) as caught:
             system.dispatch(source(), jobs.same, batch_size=1, on_error="skip")
 
-        assert "an orderly stop, for pools/default/workers: shutdown: " in str(caught.value)
-        assert "pools/default/workers/worker-1: killed: SIGKILL" in str(caught.value)
+        assert "an orderly stop (pools/default/workers: shutdown: pools/default/workers/worker-1: killed: " in str(
+            caught.value
+        )
         assert [item.payload for item in system.dispatch([1], jobs.same)] == [1]

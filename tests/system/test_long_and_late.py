@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 
 import pytest
@@ -68,23 +67,30 @@ def test_a_kill_that_comes_too_late_hits_no_later_batch(system):
     assert {type(item.meta["error"]) for item in results.skipped} <= {slither.BatchTimeout}
 
 
-def test_results_of_later_stages_are_kept_when_an_earlier_one_halts(system):
+def test_results_of_later_stages_are_kept_when_an_earlier_one_halts(system, tmp_path):
+    pulling, passed = tmp_path / "pulling", tmp_path / "passed"
+
     class Halting(slither.Pipe):
         @slither.local
         def first(item, ctx):
             if item.payload == 40:
+                eventually(pulling.exists, LIMIT_S, "the source is at work, and hears nothing")
                 raise ValueError("forty")
             return item
 
         @slither.local
         def last(item, ctx):
+            if item.payload == 31:
+                eventually(pulling.exists, LIMIT_S, "the source is at work, and hears nothing")
+                time.sleep(0.2)  # the failure is told before the results are there
+                passed.touch()
             return item
-
-    held = threading.Event()
 
     def source():
         yield from range(64)
-        held.wait(1.0)  # what the stages say meanwhile is not read
+        pulling.touch()
+        eventually(passed.exists, LIMIT_S, "the first batch is through")
+        time.sleep(0.3)  # until its results have left
 
     with pytest.raises(slither.PipeError) as caught:
         system.run_pipe(Halting, source())

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import shutil
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import pytest
 
 import slither_actors as slither
 from slither_actors import NoProcess, PipeError, StageDown, StartError, SystemDown, WorkerCrashed
+from slither_actors.dispatch import run as dispatch_run
 from slither_actors.system import pipes as system_pipes
+from slither_actors.system.client import Client
 from tests.helpers import jobs, pipes
 from tests.system.running import a_system, kill, pid_of, processes, restarted
 from tests.system.waiting import eventually
@@ -233,8 +238,44 @@ def test_when_the_root_is_killed_every_call_says_that_the_system_is_down(system)
     system.stop()
 
 
+def test_a_call_between_the_death_of_the_host_and_the_news_of_it_says_that_the_system_is_down(monkeypatch):
+    monkeypatch.setattr(Client, "_note_down", lambda self, causes: None)  # the news never come
+    with a_system() as system:
+        host = system._client._host
+        os.kill(host.pid, signal.SIGKILL)
+        shutil.rmtree(host.directory)
+        for endpoint in system._client._endpoints._idle:
+            endpoint.close()
+        system._client._endpoints._idle.clear()
+        with pytest.raises(SystemDown, match="the host process died"):
+            system.statistics()
+
+
 def test_a_pipe_that_nobody_uses_is_stopped_after_its_time(system, monkeypatch):
     monkeypatch.setattr(system_pipes, "IDLE_S", 0.2)
     assert works(system)
     eventually(lambda: not any("Line" in name for name in processes(system)), 4.0, "it is stopped")
     assert works(system)
+
+
+def test_a_run_waits_for_a_stage_that_is_busy_with_another_one_and_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(dispatch_run, "_OPEN_LIMIT_S", 0.1)
+    begun, go_on = str(tmp_path / "begun"), str(tmp_path / "go on")
+
+    class Slow(slither.Pipe):
+        @slither.local
+        def look(item):
+            if item.payload == "slow":
+                open(begun, "w").close()
+                deadline = time.monotonic() + 10.0
+                while not os.path.exists(go_on) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+            return item
+
+    with a_system() as system, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(system.run_pipe, Slow, ["slow"])
+        eventually(lambda: os.path.exists(begun), 10.0, "the stage is busy")
+        threading.Timer(0.5, lambda: open(go_on, "w").close()).start()
+        second = system.run_pipe(Slow, ["quick"])
+        assert [item.payload for item in (*first.result().default, *second.default)] == ["slow", "quick"]
+    assert re.search(r"a run waits for pipes/Slow-1/look, which is busy with an item; stop_pipe\(\)", caplog.text)

@@ -15,6 +15,7 @@ import pytest
 
 from slither_actors._codec import encode
 from slither_actors.errors import CallTimeout, NoProcess, NotDecodable, StartError
+from slither_actors.otp.child import Strategy
 from slither_actors.otp.logs import replay
 from slither_actors.otp.messages import Call, Exiting, LogLine, Shutdown
 from slither_actors.transport.hub import Undelivered
@@ -273,3 +274,13 @@ def test_wake_ends_a_receive_in_another_thread(tree: Tree) -> None:
 
     thread.join(LIMIT_S)
     assert got == [None]
+
+
+def test_whoever_is_stopped_for_another_is_told_of_it_however_deep_it_is(make_tree: MakeTree) -> None:
+    inner = supervisor("inner", child("two", Leaf))
+    tree = make_tree(supervisor("sup", child("one", Leaf), inner, strategy=Strategy.REST_FOR_ONE))
+    tree.subscribe("sup/")
+    bystander = tree.ref("sup/inner/two")
+    tree.endpoint.post(tree.ref("sup/one").address, Call(900_000, encode(("vanish", 9))))
+
+    assert str(tree.end_of(bystander)) == "shutdown: sup/one: crash: exit code 9"

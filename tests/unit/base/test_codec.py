@@ -13,11 +13,12 @@ import threading
 import uuid
 
 import attrs
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slither_actors._codec import LARGE, Frame, by_value, encode, encode_parts, from_json, to_json
+from slither_actors._codec import LARGE, Frame, by_value, encode, encode_parts, to_json
 from slither_actors.errors import NotDecodable, NotPicklable, StageDown
 
 PLAIN = st.recursive(
@@ -271,15 +272,10 @@ class Named:
     ids=lambda value: type(value).__name__,
 )
 def test_json_says_what_it_can_and_the_rest_as_text(value, seen):
-    assert from_json(to_json(value)) == seen
+    assert orjson.loads(to_json(value)) == seen
 
 
 def test_pretty_json_is_indented():
     assert to_json({"a": 1}, pretty=True) == b'{\n  "a": 1\n}'
     assert to_json({"a": 1 << 70}, pretty=True).startswith(b'{\n  "a"')
     assert to_json({"a": 1}) == b'{"a":1}'
-
-
-def test_what_is_not_json_is_a_value_error():
-    with pytest.raises(ValueError, match="line 1 column 2"):
-        from_json(b"{nonsense")

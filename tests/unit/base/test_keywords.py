@@ -11,7 +11,7 @@ import slither_actors as slither
 from slither_actors import Call, Context, FixedBatch, InvalidOption, System
 from slither_actors._keywords import known_keywords
 from slither_actors.config import BridgeConfig, Config, DispatchConfig
-from slither_actors.otp import ChildSpec, SupervisorOptions
+from slither_actors.otp import ChildSpec, SupervisorHandle, SupervisorOptions
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,9 @@ from slither_actors.otp import ChildSpec, SupervisorOptions
         (System.cast, "requst", "request"),
         (System.whereis, "nam", "name"),
         (System.supervisor, "timeout", "timeout_s"),
+        (slither.router, "on_eror", "on_error"),
+        (SupervisorHandle.start_child, "specs", "spec"),
+        (SupervisorHandle.delete_child, "child", "child_id"),
         (ChildSpec, "restarts", "restart"),
         (SupervisorOptions, "period", "period_s"),
         (Context, "meta_data", "metadata"),
@@ -48,7 +51,7 @@ def test_a_misspelt_keyword_is_refused_before_anything_else_is_looked_at(callee:
 
 
 def test_every_public_method_of_a_system_that_takes_keywords_is_covered() -> None:
-    methods = {name: one for name, one in vars(System).items() if inspect.isfunction(one) and name[0] != "_"}
+    methods = {name: one for name, one in inspect.getmembers(System, inspect.isfunction) if name[0] != "_"}
     uncovered = [
         name
         for name, one in methods.items()

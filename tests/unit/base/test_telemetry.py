@@ -221,3 +221,19 @@ def test_the_functions_of_the_module_share_one_bus():
         assert telemetry.detach("test")
     assert heard == ["lost", "start", "stop"]
     assert [event.name[-1] for event in events] == ["start", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("a", STOP, 3), "handler is 3; allowed: a function of (event, measurements, metadata)"),
+        (("a", STOP, lambda: 1), "allowed: a function of (event, measurements, metadata)"),
+        (("a", 2, print), "prefix is 2; allowed: a tuple of names"),
+        (("a", ("x", 2), print), "allowed: a tuple of names"),
+    ],
+)
+def test_what_cannot_be_attached_is_refused_at_once(bus, arguments, text):
+    with pytest.raises(InvalidOption) as caught:
+        bus.attach(*arguments)
+    assert text in str(caught.value)
+    assert not bus.listening(())

@@ -384,7 +384,7 @@ class TestCustomStages:
     def test_options_are_checked_where_the_stage_is_declared(self):
         with pytest.raises(InvalidOption) as caught:
             slither.stage(Bare, factor=2)
-        assert str(caught.value) == "stage Bare: factor is not an option; allowed: none"
+        assert str(caught.value) == "stage Bare: factor is not an option; allowed: on_error, start_timeout_s, then"
 
     def test_a_class_that_handles_nothing_is_refused(self):
         class Idle(slither.Stage):
@@ -430,3 +430,63 @@ class TestCustomStages:
 def test_strategies_are_taken_by_worker_stages():
     pipe = declared(step=slither.worker(same, strategy=FixedBatch(3)))
     assert pipe.definition.dispatch_options(pipe.definition.stage("step"), DispatchConfig()).size == 3
+
+
+async def awaited(item):
+    return item
+
+
+async def awaited_several(item):
+    yield item
+
+
+def yielding(item):
+    yield item
+
+
+class Async(slither.Stage):
+    async def handle_item(self, item, ctx):
+        return item
+
+
+class Yielding(slither.Stage):
+    def handle_item(self, item, ctx):
+        yield item
+
+
+class AsyncExecutor(slither.Executor):
+    async def execute_batch(self, items, ctx):
+        return items
+
+
+@pytest.mark.parametrize(
+    ("declare", "text"),
+    [
+        (lambda: slither.local(awaited), "which is async; allowed: a plain function"),
+        (lambda: slither.local(many=True)(awaited_several), "which is async; allowed: a plain function"),
+        (lambda: slither.local(yielding), "which yields; allowed: a function that returns its answer; with many=True"),
+        (lambda: slither.worker(awaited), "which is async; allowed: a plain function"),
+        (lambda: slither.worker(AsyncExecutor), "which is async; allowed: a plain function"),
+        (lambda: slither.router((awaited, "out")), "which is async; allowed: a plain function"),
+        (lambda: slither.stage(Async), "handle_item is async; allowed: a plain function"),
+        (lambda: slither.stage(Yielding), "handle_item yields; allowed: it returns its answer, Emit(...) for several"),
+        (lambda: slither.local(lambda a, b, c: 1), "with (a, b, c); allowed: a function of (item, ctx) or (item)"),
+        (lambda: slither.router((lambda: 1, "out")), "with (), 'out'); allowed: (predicate, destination)"),
+        (lambda: slither.stage(Bare, on_eror="skip"), "on_eror is not an option; allowed: on_error, start_timeout_s, "),
+        (lambda: slither.stage(Bare, start_timeout=3.0), "did you mean 'start_timeout_s'?"),
+        (lambda: slither.router((bool, "out"), on_eror="skip"), "did you mean 'on_error'?"),
+    ],
+)
+def test_functions_and_options_that_cannot_work_are_refused_where_they_are_declared(declare, text):
+    with pytest.raises((InvalidOption, DefinitionError)) as caught:
+        declare()
+    assert text in str(caught.value)
+
+
+def test_a_generator_is_a_local_stage_that_makes_many():
+    assert slither.local(many=True)(yielding).many
+
+
+def test_a_misspelt_option_of_all_stages_is_told_for_a_worker_too():
+    with pytest.raises(DefinitionError, match=r"option on_eror is not an option; .* did you mean 'on_error'"):
+        declared(step=slither.worker(same, on_eror="skip"))

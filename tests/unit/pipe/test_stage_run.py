@@ -64,6 +64,14 @@ class TestAnswers:
         assert f"destination {destination!r}; a later stage or an output: next, later, default, out" in str(error)
         assert isinstance(halt(RouteTo(destination, 1)), InvalidOutcome)
 
+    @pytest.mark.parametrize("answer", [Drop, Fail, Emit, RouteTo, Skip(), Halt()])
+    def test_an_answer_that_means_nothing_is_a_failure_of_the_item(self, answer):
+        around = play(lambda item: answer, ["x"])
+        ((kind, item, error),) = around.ends
+        assert (kind, item.payload) == ("skipped", "x")
+        assert isinstance(error, InvalidOutcome)
+        assert "means nothing here" in str(error)
+
     def test_several_items_instead_of_one_have_ids_of_their_own_and_name_their_parent(self):
         around = play(lambda item: Emit([item.payload, 7, RouteTo("out", 8)]), [1])
         (parent,) = around.fed
@@ -154,7 +162,7 @@ class TestAnswers:
         ((kind, item, error),) = around.ends
         assert (kind, item.payload) == ("skipped", 2), "the item as it came, since its answer cannot travel"
         assert isinstance(error, InvalidOutcome)
-        assert "lock" in str(error)
+        assert "its payload, of type lock, cannot be sent" in str(error) or "of type Item" in str(error)
         assert payloads(around, "next" if destination == "next" else "sink") == [0, 1, 3, 4, 5]
 
     def test_an_answer_that_cannot_travel_halts_where_the_policy_says_so(self):

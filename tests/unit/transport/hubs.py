@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from slither_actors.transport._links import Incoming, Outgoing
 from slither_actors.transport.hub import Hub
 
 MakeHub = Callable[..., Hub]
@@ -21,6 +22,11 @@ def pump(*hubs: Hub, until: Callable[[], object], limit_s: float = LIMIT_S) -> N
         assert time.monotonic() < deadline, "it did not come about"
         for hub in hubs:
             hub.poll(0.001)
+
+
+def connections(hub: Hub) -> int:
+    """How many peers are connected, in either direction."""
+    return sum(isinstance(link, Incoming | Outgoing) for link in hub._by_fd.values())
 
 
 def inbox_of(hub: Hub) -> list[Any]:

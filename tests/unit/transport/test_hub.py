@@ -118,7 +118,7 @@ def test_a_peer_that_does_not_read_delays_nobody_else(make_hub: MakeHub) -> None
     assert here.pending > 40
     pump(here, deaf, until=lambda: len(deaf.inbox) == 50)
     assert here.pending == 0
-    assert here.statistics().queued_bytes == 0
+    assert here.queued_bytes(deaf.address) == 0
 
 
 def test_a_full_queue_is_an_error_and_loses_nothing_that_was_taken(make_hub: MakeHub) -> None:
