@@ -159,11 +159,12 @@ class Run:
         while missing:
             received = self._endpoint.receive(deadline - time.monotonic())
             if received is None:
-                deadline += _OPEN_LIMIT_S
-                name = missing[next(iter(missing.keys() & dispatchers or missing))]
-                if missing.keys() & dispatchers:
-                    raise CallTimeout(name, _OPEN_LIMIT_S)
+                silent = [name for address, name in missing.items() if address in dispatchers]
+                if silent:
+                    raise CallTimeout(silent[0], _OPEN_LIMIT_S)
+                name = next(iter(missing.values()))
                 _log.warning("a run waits for %s, which is busy with an item; stop_pipe() replaces its processes", name)
+                deadline += _OPEN_LIMIT_S
                 continue
             news, sender = received
             if isinstance(news, RunOpened) and news.run == self._plan.run:

@@ -21,7 +21,7 @@ from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, Remot
 from slither_actors.item import Item, take_ids
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.pipe._lanes import Emission, Lane, Parent
-from slither_actors.policy import Policy, Skip
+from slither_actors.policy import Halt, Policy, Skip
 from slither_actors.worker._salvage import read_items
 from slither_actors.worker.executor import descendant, item_error
 from slither_actors.worker.parcel import Parcel, pack_items
@@ -78,8 +78,8 @@ class RunHalted(Exception):
         self.stage = stage
 
 
-# Answers that somebody forgot to make.
-_NO_ANSWERS = (Drop, Emit, Fail, RouteTo)
+# Of these types are answers that mean something elsewhere, or were not made; most others need no second look.
+_ODD = frozenset({type, Halt, Skip})
 
 # Stands for the end of an iterator.
 _END = object()
@@ -200,7 +200,7 @@ class StageRun:
                 self._emission = Emission(item, _iterator(self.stage, answer.payloads))
             elif isinstance(answer, RouteTo):
                 self._put(_next_item(item, answer.payload), answer.destination, item)
-            elif answer in _NO_ANSWERS if isinstance(answer, type) else isinstance(answer, Policy):
+            elif type(answer) in _ODD and _means_nothing(answer):
                 raise InvalidOutcome(self.stage, f"{shorten(answer)} means nothing here; Drop(...) and Fail(...) do")
             else:
                 self._put(_next_item(item, answer), self.plan.next, item)
@@ -218,8 +218,9 @@ class StageRun:
                         "dropped", [emission.item], RemoteError("Drop", "it became no item at all", "", ("Drop",))
                     )
                 return
-            if isinstance(part, Emit | Drop | Fail):
-                raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {type(part).__name__}")
+            if isinstance(part, Emit | Drop | Fail) or (type(part) in _ODD and _means_nothing(part)):
+                name = getattr(part, "__name__", type(part).__name__)
+                raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {name}")
             made, to = (part.payload, part.destination) if isinstance(part, RouteTo) else (part, self.plan.next)
             self._put(_child(emission.item, made), to, emission)
             emission.empty = False
@@ -312,6 +313,10 @@ class StageRun:
         """At a halt: what is finished and on its way to the service, whether it has credit or not."""
         self.sink.pack(everything=True)
         return tuple(self.sink.edge.take(regardless=True))
+
+
+def _means_nothing(answer: Any) -> bool:
+    return answer in (Drop, Emit, Fail, RouteTo) if isinstance(answer, type) else True
 
 
 def _next_item(item: Item, answer: Any) -> Item:

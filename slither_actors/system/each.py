@@ -47,22 +47,21 @@ def call_each(
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
     workers = _listed(client, pool, size)
-    (supervisor,) = client.resolve((f"{POOLS}/{pool}/{WORKERS}",))
     with client.endpoint() as endpoint:
         call = _Round(endpoint, executor.name, client.last_exit)
         try:
             call.ask(workers, executor, context)
             return call.answers(time.monotonic() + timeout_s, timeout_s)
         finally:
-            for (
-                ref,
-                number,
-            ) in call.missing.values():  # or it would be at work on it for ever, and nobody waits for that
-                with contextlib.suppress(SlitherError):
+            try:
+                # or they would be at work for ever on what nobody waits for
+                for ref, number in call.missing.values():
                     kill = KillProcess(ref, "nobody waits for it", number)
-                    if client.call(supervisor.name, kill, CALL_LIMIT_S):
-                        call.await_end(ref)
-            call.close()
+                    with contextlib.suppress(SlitherError):
+                        if client.call(f"{POOLS}/{pool}/{WORKERS}", kill, CALL_LIMIT_S):
+                            call.await_end(ref)
+            finally:
+                call.close()
 
 
 def _listed(client: Client, pool: str, size: int) -> Sequence[Ref]:

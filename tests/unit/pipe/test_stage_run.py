@@ -111,7 +111,7 @@ class TestAnswers:
     def test_a_generator_may_emit(self):
         assert payloads(play(lambda item: Emit(item.payload + n for n in range(3)), [10]), "next") == [10, 11, 12]
 
-    @pytest.mark.parametrize("wrong", [RouteTo("nowhere", 1), Drop("x"), Fail("x"), Emit([1])])
+    @pytest.mark.parametrize("wrong", [RouteTo("nowhere", 1), Drop("x"), Fail("x"), Emit([1]), Drop, Skip()])
     def test_a_wrong_part_fails_the_item_and_what_came_before_it_stays(self, wrong):
         closed = []
 

@@ -19,6 +19,7 @@ from slither_actors import (
     NotImportable,
     ResultCountMismatch,
     RouteTo,
+    Skip,
 )
 from slither_actors._code import Code
 from slither_actors.errors import DispatchError, ItemError, RemoteError
@@ -235,7 +236,9 @@ class OwnDrop(Drop):
     pass
 
 
-@pytest.mark.parametrize("answer", [Drop("x"), Fail("x"), Emit([1]), RouteTo("out", 1), Item.wrap(1), OwnDrop()])
+@pytest.mark.parametrize(
+    "answer", [Drop("x"), Fail("x"), Emit([1]), RouteTo("out", 1), Item.wrap(1), OwnDrop(), Skip()]
+)
 def test_an_answer_of_a_stage_among_the_results_is_refused_with_the_way_out(answer):
     with pytest.raises(InvalidOutcome) as caught:
         run(lambda payloads: [1, 2, answer], [1, 2, 3])
