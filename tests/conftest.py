@@ -6,6 +6,7 @@ the checkout, would stand in front otherwise.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,3 +17,7 @@ import slither_actors  # noqa: E402 - from the place that the line above leaves 
 
 PACKAGE = str(Path(slither_actors.__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, ROOT, os.environ.get("PYTHONPATH")]))
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and programs hand that on to those that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
