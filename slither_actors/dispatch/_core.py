@@ -158,13 +158,14 @@ class DispatchCore:
 
     def worker_down(self, worker: Ref, running: int | None, exit_text: str, now: float) -> None:
         """A worker died. Only the batch it was running is suspect; those behind it go back to the front, unharmed.
-
         `running` is that batch's number, 0 for none. Nobody can tell (`None`) when its supervisor died with it: then
-        the first one counts as begun, since to run a batch twice is worse than to blame an innocent one.
-        """
+        the first one counts as begun, since to run a batch twice is worse than to blame an innocent one."""
         for run in self._runs.values():
             run.workers.discard(worker.address)
-        tasks = self._desk.remove(worker.address)
+        held = self._desk.remove(worker.address)
+        if held is not None:
+            self._request(lost=worker)
+        tasks = held or []
         running = tasks[0].number if running is None and tasks else running
         for task in reversed(tasks):
             if task.number == running:
@@ -294,13 +295,13 @@ class DispatchCore:
             self._idle_since = now
             self.earliest = min(self.earliest, now + IDLE_S)
 
-    def _request(self) -> None:
-        """Tell the pool how many workers would be of use."""
+    def _request(self, lost: Ref | None = None) -> None:
+        """Tell the pool how many workers would be of use; again when one is lost, since another one comes for it."""
         wanted = sum(run.wanted for run in self._runs.values())
-        if self._pool is not None and wanted != self._wanted:
+        if self._pool is not None and (wanted != self._wanted or (lost is not None and wanted)):
             self._wanted = wanted
             self._asked = wanted > 0
-            self.outbox.append((self._pool, LeaseRequest(wanted)))
+            self.outbox.append((self._pool, LeaseRequest(wanted, lost)))
 
     def _return_leases(self, *, recalled_only: bool) -> None:
         for worker in self._desk.take_idle(recalled_only=recalled_only):

@@ -86,10 +86,10 @@ class Desk:
             seat.leaving = self.someone_leaves = True
         return task
 
-    def remove(self, address: str) -> list[Task]:
-        """The lease is over; returns the tasks the worker still had, in order."""
+    def remove(self, address: str) -> list[Task] | None:
+        """The lease is over; returns the tasks the worker still had, in order; `None` if there was no lease."""
         seat = self._seats.pop(address, None)
-        return list(seat.tasks) if seat else []
+        return list(seat.tasks) if seat else None
 
     def recall(self, worker: Ref) -> None:
         """Give it nothing more to do."""

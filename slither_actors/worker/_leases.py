@@ -23,6 +23,7 @@ class LeaseBook:
         self._recalled: set[Ref] = set()
         self._wants: dict[str, int] = {}  # in the order of waiting
         self._unanswered: dict[str, int] = {}
+        self._restarting: set[str] = set()  # names of workers that died, and will be back
         self._holders: set[str] = set()
 
     @property
@@ -33,6 +34,7 @@ class LeaseBook:
 
     def worker_up(self, worker: Ref) -> None:
         """It is granted to nobody before it is `vacated` by ""."""
+        self._restarting.discard(worker.name)
         self._leaving[worker] = ""
 
     def vacated(self, worker: Ref, holder: str) -> list[Action]:
@@ -47,6 +49,9 @@ class LeaseBook:
         return self._leaving.get(worker) == holder
 
     def worker_down(self, worker: Ref) -> list[Action]:
+        """A worker died; may be told more than once, also when the next one under its name is up."""
+        if worker in self.workers:
+            self._restarting.add(worker.name)
         self._free.pop(worker, None)
         self._leaving.pop(worker, None)
         self._held.pop(worker, None)
@@ -56,8 +61,8 @@ class LeaseBook:
     def request(self, holder: str, want: int) -> list[Action]:
         """`holder` can use `want` workers in all; 0 means none any more.
 
-        The answer waits for the workers that have yet to be vacated: a holder that is told that nothing more comes puts
-        its batches behind others.
+        The answer waits for the workers that have yet to be vacated, or to come back: a holder that is told that
+        nothing more comes puts its batches behind others.
         """
         self._holders.add(holder)
         self._wants.pop(holder, None)
@@ -95,7 +100,7 @@ class LeaseBook:
     def _settle(self) -> list[Action]:
         actions = self._grant()
         actions += self._recall()
-        if not self._leaving:
+        if not self._leaving and not self._restarting:
             actions += [(holder, LeaseAnswer(want)) for holder, want in self._unanswered.items()]
             self._unanswered.clear()
         return actions

@@ -93,9 +93,10 @@ class Vacated:
 
 @message
 class LeaseRequest:
-    """To a pool: the sender can use `want` workers in all, counting those it has."""
+    """To a pool: the sender can use `want` workers in all, counting those it has. `lost` is one it had that is dead."""
 
     want: int
+    lost: Ref | None = None
 
 
 @message

@@ -101,6 +101,8 @@ class Pool(Server):
 
     @handles(LeaseRequest)
     def _on_request(self, message: LeaseRequest, sender: str) -> None:
+        if message.lost is not None:  # the news of it may be on its way to us still
+            self._tell(self._book.worker_down(message.lost))
         self._tell(self._book.request(sender, message.want))
 
     @handles(LeaseReturned)

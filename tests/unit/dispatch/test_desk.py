@@ -77,7 +77,7 @@ def test_the_tasks_of_a_dead_worker_are_handed_back_in_order(desk):
     desk.assign(worker(1), task(1), 0.0)
     desk.assign(worker(1), task(2), 0.0)
     assert [one.number for one in desk.remove("w1")] == [1, 2]
-    assert desk.remove("w1") == []
+    assert desk.remove("w1") is None
     assert len(desk) == 1
 
 

@@ -1,5 +1,6 @@
 """Who may use which worker, under any order of events."""
 
+import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ class Holders:
         self.alive = set()
         self.held = {}
         self.leaving = {}
+        self.restarting = set()
         self.recalled = set()
         self.wants = {}
         self.unanswered = {}
@@ -46,6 +48,7 @@ class Holders:
                 self.granted_to.append(holder)
             elif isinstance(news, LeaseAnswer):
                 assert not self.leaving, f"{holder} hears that nothing more comes while {self.leaving} may still come"
+                assert not self.restarting, f"{holder} hears that nothing more comes while some are being restarted"
                 assert self.unanswered.pop(holder) == news.want
             else:
                 assert isinstance(news, LeaseRecalled)
@@ -55,6 +58,7 @@ class Holders:
 
     def up(self, ref):
         self.alive.add(ref)
+        self.restarting.discard(ref.name)
         self.leaving[ref] = ""
         self.book.worker_up(ref)
         self.vacate(ref, "")
@@ -65,6 +69,8 @@ class Holders:
         self.take(self.book.vacated(ref, holder))
 
     def down(self, ref):
+        if ref in self.alive:
+            self.restarting.add(ref.name)
         self.alive.discard(ref)
         self.held.pop(ref, None)
         self.leaving.pop(ref, None)
@@ -108,6 +114,13 @@ class AnyOrder(RuleBasedStateMachine):
             self.numbers += 1
             self.holders.up(worker(self.numbers))
 
+    @precondition(lambda self: self.holders.restarting)
+    @rule(data=st.data())
+    def a_worker_comes_back(self, data):
+        name = data.draw(st.sampled_from(sorted(self.holders.restarting)))
+        self.numbers += 1
+        self.holders.up(attrs.evolve(worker(self.numbers, 2), name=name))
+
     @precondition(lambda self: self.holders.alive)
     @rule(data=st.data())
     def a_worker_dies(self, data):
@@ -149,8 +162,8 @@ class AnyOrder(RuleBasedStateMachine):
         assert not (free and self.holders.short()), f"{free} idle, {self.holders.short()} wait"
 
     @invariant()
-    def every_request_is_answered_once_all_workers_are_vacated(self):
-        assert self.holders.leaving or not self.holders.unanswered
+    def every_request_is_answered_once_all_workers_are_back_and_vacated(self):
+        assert self.holders.leaving or self.holders.restarting or not self.holders.unanswered
 
     @invariant()
     def the_book_knows_exactly_the_living(self):
@@ -266,7 +279,12 @@ def test_a_dead_worker_and_a_dead_holder_leave_nothing_behind():
     book.holder_down("anna")
     book.holder_down("ben")
     book.worker_down(worker(1))
-    assert not any(vars(book).values()), vars(book)
+    book.worker_down(worker(1))
+    book.worker_up(worker(1, 2))
+    book.worker_down(worker(1))
+    assert book.workers == (worker(1, 2),)
+    rest = {name: value for name, value in vars(book).items() if name != "_leaving"}
+    assert not any(rest.values()), rest
 
 
 def test_unknown_names_do_no_harm():
