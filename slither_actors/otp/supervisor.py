@@ -41,7 +41,7 @@ from slither_actors.otp.messages import (
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import LATER, Caller, Server, handles
 from slither_actors.otp.shell import Shell
-from slither_actors.transport.process import kill_group, kill_leftovers
+from slither_actors.transport.process import held_still, kill_group, kill_leftovers
 from slither_actors.transport.rundir import remove_sockets
 
 _log = logging.getLogger(__name__)
@@ -134,11 +134,14 @@ class Supervisor(Server):
 
     def _kill_as_told(self, message: KillProcess) -> bool:
         process = self._find(message.ref.name, message.ref.incarnation)
-        if process is None or message.only not in (None, self.at_work(message.ref)):
+        if process is None or process.handle.exitcode is not None:
             return False
-        process.announced = ExitReason("killed", message.why)
-        process.ordered = True
-        self._kill(process)
+        with held_still(process.pid):  # or it could begin with something else between the look and the kill
+            if message.only not in (None, self.at_work(message.ref)):
+                return False
+            process.announced = ExitReason("killed", message.why)
+            process.ordered = True
+            self._kill(process)
         return True
 
     @handles(Shutdown)

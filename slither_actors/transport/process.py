@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -17,6 +17,10 @@ _PR_SET_CHILD_SUBREAPER = 36
 # How long an admin waits for its double fork to settle; far more than a loaded machine needs.
 _ADOPTION_LIMIT_S = 5.0
 _ORPHANED = 97
+
+# What the kernel says of processes that have not come to a stop, and how long those in a system call may take to.
+_AT_WORK = (b"R", b"S", b"D")
+_STOP_LIMIT_S = 0.1
 
 # What the kernel says of processes that only wait to be reaped.
 _DEAD = (b"Z", b"X")
@@ -101,6 +105,22 @@ def kill_group(pid: int) -> None:
             os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(OSError):
         os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def held_still(pid: int) -> Iterator[None]:
+    """Within the block the process does nothing; then it goes on, unless it was killed meanwhile. The caller must be
+    its parent and not have reaped it."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + _STOP_LIMIT_S
+        while _stat(pid)[0] in _AT_WORK and time.monotonic() < deadline:
+            time.sleep(0.0002)  # the kernel tells nobody but a parent that waits for it
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def kill_leftovers(pid: int) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
+import struct
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from slither_actors.transport.process import MARK, kill_all_of
+from slither_actors.transport.process import MARK, held_still, kill_all_of
 from slither_actors.transport.rundir import RunDirectory, remove_if_stale
+from tests.unit.transport.hubs import exit_code, fork
 
 # of this process alone: tests beside this one end what carries theirs, wherever it is
 MARKED, OTHER = uuid.uuid4().hex, uuid.uuid4().hex
@@ -71,3 +75,34 @@ def test_who_removes_the_directory_of_a_dead_system_kills_what_carries_its_mark(
 
     assert (ours.poll() if not mark else ours.wait(LIMIT_S)) == (-signal.SIGKILL if mark else None)
     assert [other.poll(), unmarked.poll()] == [None, None]
+
+
+def test_a_process_that_is_held_still_does_nothing_and_then_goes_on() -> None:
+    counter = mmap.mmap(-1, 8)
+
+    def count() -> bool:
+        while True:
+            struct.pack_into("<Q", counter, 0, counted() + 1)
+
+    def counted() -> int:
+        return int(struct.unpack_from("<Q", counter)[0])
+
+    def goes_on() -> bool:
+        before, deadline = counted(), time.monotonic() + LIMIT_S
+        while counted() == before and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return counted() > before
+
+    pid = fork(count)
+    try:
+        assert goes_on()
+        with held_still(pid):
+            before = counted()
+            time.sleep(0.02)  # thousands of counts
+            assert counted() == before
+        assert goes_on()
+        with held_still(pid):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        assert exit_code(pid) == -signal.SIGKILL
