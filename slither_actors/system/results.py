@@ -60,6 +60,8 @@ class Stream(WithEnds):
     def _next_batch(self, taken: Iterator[Item]) -> Iterator[Item] | None:
         """What follows when `taken` is used up; `None` at the end."""
         if not self._waiting.acquire(blocking=False):
+            if self._closed:  # and that is who holds it
+                return None
             raise StreamBusy
         try:
             if self._items is taken:  # else another thread was here already
