@@ -82,6 +82,12 @@ def optional(validator: Validator) -> Validator:
     return check
 
 
+def check_bool(where: str, option: str, value: Any) -> None:
+    """Refuse what is neither ``True`` nor ``False``: a text such as "no" would count as true."""
+    if not isinstance(value, bool):
+        raise InvalidOption(where, option, shorten(value), "True or False")
+
+
 def check_known(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:
     """Refuse the first name that nobody will read.
 

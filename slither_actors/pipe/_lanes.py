@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from slither_actors._codec import encode_parts
 from slither_actors.dispatch._edges import OutEdge
 from slither_actors.errors import NotPicklable
 from slither_actors.item import Item
@@ -70,8 +69,8 @@ def _pack_one_by_one(
     stuck = []
     for item, origin in zip(items, origins, strict=True):
         try:
-            encode_parts(item.payload, (), f"its payload, of type {type(item.payload).__name__},")
             parcels.append(pack_items([item]))
         except NotPicklable as error:
-            stuck.append((origin, error))
+            what = f"an item whose payload is of type {type(item.payload).__name__}"
+            stuck.append((origin, NotPicklable(what, error.why)))
     return parcels, stuck

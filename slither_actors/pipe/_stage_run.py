@@ -78,9 +78,6 @@ class RunHalted(Exception):
         self.stage = stage
 
 
-# Of these types are answers that mean something elsewhere, or were not made; most others need no second look.
-_ODD = frozenset({type, Halt, Skip})
-
 # Stands for the end of an iterator.
 _END = object()
 
@@ -200,7 +197,7 @@ class StageRun:
                 self._emission = Emission(item, _iterator(self.stage, answer.payloads))
             elif isinstance(answer, RouteTo):
                 self._put(_next_item(item, answer.payload), answer.destination, item)
-            elif type(answer) in _ODD and _means_nothing(answer):
+            elif _means_nothing(answer):
                 raise InvalidOutcome(self.stage, f"{shorten(answer)} means nothing here; Drop(...) and Fail(...) do")
             else:
                 self._put(_next_item(item, answer), self.plan.next, item)
@@ -218,7 +215,7 @@ class StageRun:
                         "dropped", [emission.item], RemoteError("Drop", "it became no item at all", "", ("Drop",))
                     )
                 return
-            if isinstance(part, Emit | Drop | Fail) or (type(part) in _ODD and _means_nothing(part)):
+            if isinstance(part, Emit | Drop | Fail) or _means_nothing(part):
                 name = getattr(part, "__name__", type(part).__name__)
                 raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {name}")
             made, to = (part.payload, part.destination) if isinstance(part, RouteTo) else (part, self.plan.next)
@@ -316,7 +313,9 @@ class StageRun:
 
 
 def _means_nothing(answer: Any) -> bool:
-    return answer in (Drop, Emit, Fail, RouteTo) if isinstance(answer, type) else True
+    """Whether it means something elsewhere, or was not made."""
+    kind = type(answer)
+    return kind in (Halt, Skip) or (kind is type and answer in (Drop, Emit, Fail, RouteTo))
 
 
 def _next_item(item: Item, answer: Any) -> Item:

@@ -11,13 +11,13 @@ import attrs
 from slither_actors._code import Code
 from slither_actors._keywords import known_keywords
 from slither_actors._signature import accepts, is_async, method_of, parameters_of, required, shape_of
-from slither_actors._validators import check_known, is_number
+from slither_actors._validators import check_bool, check_known, is_number
 from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import Item
 from slither_actors.pipe.stage import Stage, names_of_options
 from slither_actors.policy import AnyPolicy
-from slither_actors.worker.executor import NO_ASYNC, AnyExecutor, code_of
+from slither_actors.worker.executor import NO_ASYNC, AnyExecutor, code_of, refuse_async
 
 # What every stage may be told.
 FLOW_OPTIONS = ("then", "on_error")
@@ -92,10 +92,8 @@ def local(function: Any = None, /, **options: Any) -> Any:
 def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
     if not callable(function) or not (accepts(function, 1) or accepts(function, 2)):
         raise InvalidOption("local", "function", _shown(function), "a function of (item, ctx) or (item)")
-    if not isinstance(many, bool):
-        raise InvalidOption("local", "many", shorten(many), "True or False")
-    if is_async(function):
-        raise InvalidOption("local", "function", f"{shorten(function)}, which is async", NO_ASYNC)
+    check_bool("local", "many", many)
+    refuse_async("local", "function", function, shorten(function))
     if inspect.isgeneratorfunction(function) and not many:
         allowed = "a function that returns its answer; with many=True one that yields several"
         raise InvalidOption("local", "function", f"{shorten(function)}, which yields", allowed)
@@ -162,8 +160,7 @@ def router(
             allowed = "(predicate, destination), a function of the item and a name"
             shown = f"({_shown(route[0])}, {shorten(route[1])})" if is_pair else shorten(route)
             raise InvalidOption("router", f"route {number}", shown, allowed)
-        if is_async(route[0]):
-            raise InvalidOption("router", f"route {number}", f"{shorten(route[0])}, which is async", NO_ASYNC)
+        refuse_async("router", f"route {number}", route[0], shorten(route[0]))
     if not routes:
         raise InvalidOption("router", "routes", "nothing", "at least one (predicate, destination)")
     return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)

@@ -282,5 +282,5 @@ class Client:
 def _said(reason: ExitReason | None) -> str:
     if reason is not None and not reason.is_normal:
         return last_line(reason)
-    is_due_to_another = reason is not None and reason.kind == "shutdown" and reason.text
-    return f"an orderly stop ({reason.text})" if reason is not None and is_due_to_another else "an orderly stop"
+    why = reason.text if reason is not None and reason.kind == "shutdown" else ""
+    return f"an orderly stop ({why})" if why else "an orderly stop"

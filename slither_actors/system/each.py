@@ -102,7 +102,7 @@ class _Round:
             try:
                 self._watches.append(self._endpoint.watch(ref))
             except NoProcess:
-                self._note(WorkerCrashed(ref.name, ref.pid, self._last_exit(ref)))
+                self._note_crash(ref)
                 continue
             self.missing[ref.address] = ref, next(_numbers)
             self._endpoint.post(ref.address, RunOnce(self.missing[ref.address][1], executor, context))
@@ -133,7 +133,7 @@ class _Round:
         elif isinstance(news, Unread) and news.head == ("RunOnce", number):
             self._note(NotDecodable(f"the call of {self._name}", news.error))
         elif isinstance(news, Ended):
-            self._note(WorkerCrashed(ref.name, ref.pid, self._last_exit(ref)))
+            self._note_crash(ref)
         else:
             return
         del self.missing[sender]
@@ -143,6 +143,9 @@ class _Round:
             self._results[sender] = result.open("the result")
         except NotDecodable as error:
             self._note(InvalidOutcome.unreadable(self._name, error.why))
+
+    def _note_crash(self, ref: Ref) -> None:
+        self._note(WorkerCrashed(ref.name, ref.pid, self._last_exit(ref)))
 
     def _note(self, error: Exception) -> None:
         self._error = self._error or error

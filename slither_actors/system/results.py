@@ -60,7 +60,7 @@ class Stream(WithEnds):
     def _next_batch(self, taken: Iterator[Item]) -> Iterator[Item] | None:
         """What follows when `taken` is used up; `None` at the end."""
         if not self._waiting.acquire(blocking=False):
-            if self._closed:  # and that is who holds it
+            if self._closed:  # by whoever holds it, or under one who will find out
                 return None
             raise StreamBusy
         try:

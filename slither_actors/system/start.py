@@ -11,6 +11,7 @@ from typing import Any
 from slither_actors._code import Code
 from slither_actors._codec import encode
 from slither_actors._keywords import known_keywords
+from slither_actors._validators import check_bool
 from slither_actors.config import NO_STORES, Config, names_stores
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.errors import InvalidOption, SlitherError, StartError, SystemDown, UnsupportedPlatform, shorten
@@ -171,9 +172,9 @@ def _listed(option: str, value: Any, allowed: str) -> tuple[Any, ...]:
 def _check_base(base: Any, trusted_network: Any) -> None:
     if base not in BASES:
         raise InvalidOption("start", "base", shorten(base), " or ".join(f'"{known}"' for known in BASES))
-    if base != "tcp" and not isinstance(trusted_network, bool):
-        raise InvalidOption("start", "trusted_network", shorten(trusted_network), "True or False")
-    if base == "tcp" and trusted_network is not True:
+    if base != "tcp":
+        check_bool("start", "trusted_network", trusted_network)
+    elif trusted_network is not True:
         raise InvalidOption(
             "start",
             "trusted_network",

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from slither_actors import telemetry
 from slither_actors._keywords import known_keywords
+from slither_actors._validators import check_bool
 from slither_actors.config import Config
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
@@ -17,7 +18,7 @@ from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.run import Run, RunPlan
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import FixedBatch
-from slither_actors.errors import InvalidOption, UnknownPool, shorten
+from slither_actors.errors import UnknownPool
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
@@ -269,8 +270,7 @@ class System(ActorCalls):
         Raises:
             InvalidOption: `drain` is no bool, or `timeout_s` no time. SystemDown: the system is stopped, or gave up.
         """
-        if not isinstance(drain, bool):
-            raise InvalidOption("stop_pipe", "drain", shorten(drain), "True or False")
+        check_bool("stop_pipe", "drain", drain)
         return self._pipes.stop(pipe, timeout_s if drain else 0.0)
 
     def _pipe_run(

@@ -85,8 +85,7 @@ def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Co
         return executor
     code = Code.of(executor) if isinstance(executor, str) else None
     known = _loaded(executor) if isinstance(executor, str) else executor
-    if is_async(getattr(known, "execute_batch", known)):
-        raise InvalidOption(where, "executor", f"{code.name if code else shorten(known)}, which is async", NO_ASYNC)
+    refuse_async(where, "executor", getattr(known, "execute_batch", known), code.name if code else shorten(known))
     if isinstance(known, type):
         _check_class(known, where, once)
     elif callable(known):
@@ -95,6 +94,16 @@ def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Co
         allowed = '"module:function", a function, Call(...), or a subclass of Executor'
         raise InvalidOption(where, "executor", shorten(executor), allowed)
     return code or Code.of(executor)
+
+
+def refuse_async(where: str, option: str, function: Any, name: str) -> None:
+    """Refuse what gives a coroutine or an asynchronous generator, which errors call `name`.
+
+    Raises:
+        InvalidOption: it does.
+    """
+    if is_async(function):
+        raise InvalidOption(where, option, f"{name}, which is async", NO_ASYNC)
 
 
 def _loaded(path: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -13,7 +12,16 @@ import pytest
 
 from slither_actors.errors import RunDirectoryError, TransportError
 from slither_actors.transport.hub import Hub, Undelivered
-from tests.unit.transport.hubs import LIMIT_S, MakeHub, exit_code, fork, inbox_of, open_descriptors, pump
+from tests.unit.transport.hubs import (
+    LIMIT_S,
+    MakeHub,
+    exit_code,
+    fork,
+    inbox_of,
+    no_descriptor_left,
+    open_descriptors,
+    pump,
+)
 
 
 def in_poll(hub: Hub) -> threading.Thread:
@@ -182,22 +190,9 @@ def test_a_name_that_is_taken_is_refused_and_leaves_no_descriptor(make_hub: Make
 
 
 def test_running_out_of_descriptors_is_said_in_words(make_hub: MakeHub) -> None:
-    import resource
-
     here, there = make_hub(), make_hub()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) - 1, hard))
-    taken: list[int] = []
-    try:
-        with contextlib.suppress(OSError):  # too many open files
-            while True:
-                taken.append(os.dup(0))
-        with pytest.raises(TransportError, match="ulimit"):
-            here.send(there.address, "hello")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in taken:
-            os.close(fd)
+    with no_descriptor_left(), pytest.raises(TransportError, match="ulimit"):
+        here.send(there.address, "hello")
 
 
 def test_a_forked_child_holds_no_connection_and_its_end_harms_nobody(make_hub: MakeHub) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import pickle
-import resource
 import signal
 from typing import Any
 
@@ -17,7 +15,7 @@ from slither_actors.transport import _segments, framing
 from slither_actors.transport._segments import LEAST_BYTES, MOST_RECEIVED, MOST_SENT, Mapping, Segments, passage_of
 from slither_actors.transport.framing import KEPT_BUFFER
 from slither_actors.transport.hub import Hub
-from tests.unit.transport.hubs import MakeHub, exit_code, fork, inbox_of, open_descriptors, pump
+from tests.unit.transport.hubs import MakeHub, exit_code, fork, inbox_of, no_descriptor_left, open_descriptors, pump
 
 LARGE = 2 * LEAST_BYTES
 LIMIT = 1 << 30
@@ -302,20 +300,9 @@ def test_a_process_without_a_descriptor_for_a_segment_says_so_and_trusts_the_con
     """What was read is lost; what comes behind it must not be taken for the next message."""
     here, there = make_hub(), make_hub()
     exchange(here, there, blob(0))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     here.send(there.address, blob(1))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) - 1, hard))
-    taken: list[int] = []
-    try:
-        with contextlib.suppress(OSError):  # too many open files
-            while True:
-                taken.append(os.dup(0))
-        with pytest.raises(TransportError, match="ulimit"):
-            there.poll(1.0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in taken:
-            os.close(fd)
+    with no_descriptor_left(), pytest.raises(TransportError, match="ulimit"):
+        there.poll(1.0)
     pump(here, until=lambda: there.address not in here._outgoing)
 
     (after,) = exchange(here, there, "after")
