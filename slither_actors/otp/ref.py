@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from slither_actors.otp.child import ExitReason
@@ -29,13 +31,17 @@ class Ref:
 
 @attrs.frozen
 class ProcessInfo:
-    """What the registry knows of one name: the newest incarnation, and how the one before it ended."""
+    """What the registry knows of one name: the newest incarnation, and how the one before it ended.
+
+    `finding` is what that one's supervisor found by its `autopsy`, `None` where there was none.
+    """
 
     ref: Ref
     alive: bool
     kind: str
     restarts: int = 0
     last_exit: ExitReason | None = None
+    finding: Any = None
 
 
 __all__ = ["ProcessInfo", "Ref"]

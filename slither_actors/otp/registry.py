@@ -49,8 +49,8 @@ class Directory:
         """Enter a process; who must be told."""
         before = self._known.get(ref.name)
         restarts = before.restarts + 1 if before else 0
-        last_exit = before.last_exit if before else None
-        self._known[ref.name] = ProcessInfo(ref, True, kind, restarts, last_exit)
+        last_exit, finding = (before.last_exit, before.finding) if before else (None, None)
+        self._known[ref.name] = ProcessInfo(ref, True, kind, restarts, last_exit, finding)
         for info in self._below(ref.name):
             if not info.alive:  # of an earlier incarnation of this supervisor, which is up with all it starts by itself
                 del self._known[info.ref.name]
@@ -64,7 +64,7 @@ class Directory:
         dead = [message, *self._orphans(message.ref)]
         for one in dead:
             entry = self._known[one.ref.name]
-            self._known[one.ref.name] = attrs.evolve(entry, alive=False, last_exit=one.reason)
+            self._known[one.ref.name] = attrs.evolve(entry, alive=False, last_exit=one.reason, finding=one.finding)
         return self._tell(dead)
 
     def forget(self, name: str) -> _News:

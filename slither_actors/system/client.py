@@ -195,7 +195,17 @@ class Client:
                 return run
 
     def last_exit(self, ref: Ref) -> str:
-        """How a process ended, in one line; the kernel has told us sooner than the registry.
+        """How a process ended, in one line.
+
+        Raises:
+            SystemDown: it ended with everything else.
+        """
+        return self.end_of(ref)[0]
+
+    def end_of(self, ref: Ref) -> tuple[str, Any]:
+        """How a process ended, in one line, and what its supervisor found, `None` if nobody can tell.
+
+        The kernel has told us of the end sooner than the registry, so this waits a moment for the registry's news.
 
         Raises:
             SystemDown: it ended with everything else.
@@ -208,11 +218,11 @@ class Client:
             with contextlib.suppress(NoProcess, CallTimeout):
                 known = next((info for info in self.processes() if info.ref.name == ref.name), None)
                 if known is None:
-                    return "an orderly stop"
+                    return "an orderly stop", None
                 if known.ref != ref or not known.alive:
-                    return _said(known.last_exit)
+                    return _said(known.last_exit), known.finding
             time.sleep(0.005)
-        return "an unknown exit"
+        return "an unknown exit", None
 
     # -- the end
 

@@ -38,20 +38,22 @@ def call_each(
 ) -> list[Any]:
     """Run a function once on each worker; the results in the order of the workers.
 
-    Workers that are being restarted are waited for. All answers are, also behind an error, so that no worker is still
-    at work on it afterwards; those that do not answer in time are killed.
+    Workers that are being restarted are waited for. Who takes the place of one that died before it began is asked
+    instead. All answers are waited for, also behind an error, so that no worker is still at work on it afterwards;
+    those that do not answer in time are killed.
 
     Raises:
-        WorkerCrashed: a worker died before it answered. CallTimeout: one did not answer in time.
+        WorkerCrashed: a worker died over it. CallTimeout: one did not answer in time.
         NoProcess: one does not come up.
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
-    workers = _listed(client, pool, size)
     with client.endpoint() as endpoint:
-        call = _Round(endpoint, executor.name, client.last_exit)
+        call = _Round(endpoint, executor.name, timeout_s, client.end_of)
         try:
-            call.ask(workers, executor, context)
-            return call.answers(time.monotonic() + timeout_s, timeout_s)
+            while call.asks_for_more(size):
+                call.ask(_listed(client, pool, size), executor, context)
+                call.listen()
+            return call.results(worker_names(pool, size))
         finally:
             try:
                 # or they would be at work for ever on what nobody waits for
@@ -84,42 +86,56 @@ class _Round:
     Args:
         endpoint: where the answers come; nobody else uses it meanwhile.
         name: how errors call the function.
-        last_exit: tells how a worker ended.
+        timeout_s: how long the answers may take, from when the first workers are asked.
+        end_of: tells how a worker ended, and what it was at.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str, last_exit: Callable[[Ref], str]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, name: str, timeout_s: float, end_of: Callable[[Ref], tuple[str, Any]]
+    ) -> None:
         self.missing: dict[str, tuple[Ref, int]] = {}  # by address; the number is that of the call
         self._endpoint = endpoint
         self._name = name
-        self._last_exit = last_exit
-        self._results: dict[str, Any] = {}  # by address, in the order of the workers
+        self._timeout_s = timeout_s
+        self._deadline: float | None = None
+        self._end_of = end_of
+        self._results: dict[str, Any] = {}  # by the name of the worker, of those that began
         self._error: Exception | None = None
         self._watches: list[Callable[[], None]] = []
 
-    def ask(self, workers: Sequence[Ref], executor: Code, context: SealedContext) -> None:
-        for ref in workers:
-            self._results[ref.address] = None
-            try:
-                self._watches.append(self._endpoint.watch(ref))
-            except NoProcess:
-                self._note_crash(ref)
-                continue
-            self.missing[ref.address] = ref, next(_numbers)
-            self._endpoint.post(ref.address, RunOnce(self.missing[ref.address][1], executor, context))
+    def asks_for_more(self, size: int) -> bool:
+        """Whether nothing went wrong, and some worker has not begun."""
+        return self._error is None and len(self._results) < size
 
-    def answers(self, deadline: float, timeout_s: float) -> list[Any]:
-        """What all answered, in their order; raises the first error when none is missing, or at the deadline."""
+    def ask(self, workers: Sequence[Ref], executor: Code, context: SealedContext) -> None:
+        """Call those that have not begun."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._timeout_s
+        for ref in workers:
+            if ref.name in self._results:
+                continue
+            with contextlib.suppress(NoProcess):  # whoever takes its place is asked
+                self._watches.append(self._endpoint.watch(ref))
+                self.missing[ref.address] = ref, next(_numbers)
+                self._endpoint.post(ref.address, RunOnce(self.missing[ref.address][1], executor, context))
+
+    def listen(self) -> None:
+        """Hear all that were called, or as many as answer in time."""
+        assert self._deadline is not None
         while self.missing:
-            received = self._endpoint.receive(deadline - time.monotonic())
+            received = self._endpoint.receive(self._deadline - time.monotonic())
             if received is None:
                 ref, _ = next(iter(self.missing.values()))
-                self._note(CallTimeout(f"worker {ref.name}", timeout_s))
+                self._note(CallTimeout(f"worker {ref.name}", self._timeout_s))
                 break
             self._take(*received)
+
+    def results(self, names: Sequence[str]) -> list[Any]:
+        """What these workers answered; raises what went wrong first."""
         if self._error is not None:
             self._results.clear()  # the error leads to this frame, and no buffer may be part of such a cycle
             raise self._error
-        return list(self._results.values())
+        return [self._results[name] for name in names]
 
     def _take(self, news: Any, sender: str) -> None:
         ref, number = self.missing.get(sender, (None, 0))
@@ -129,23 +145,22 @@ class _Round:
             if news.error is not None:
                 self._note(news.error)
             else:
-                self._open(sender, news.result)
+                self._open(ref, news.result)
         elif isinstance(news, Unread) and news.head == ("RunOnce", number):
             self._note(NotDecodable(f"the call of {self._name}", news.error))
         elif isinstance(news, Ended):
-            self._note_crash(ref)
+            why, was_at = self._end_of(ref)
+            if was_at in (None, number):  # as far as anybody knows
+                self._note(WorkerCrashed(ref.name, ref.pid, why))
         else:
             return
         del self.missing[sender]
 
-    def _open(self, sender: str, result: Frame) -> None:
+    def _open(self, ref: Ref, result: Frame) -> None:
         try:
-            self._results[sender] = result.open("the result")
+            self._results[ref.name] = result.open("the result")
         except NotDecodable as error:
             self._note(InvalidOutcome.unreadable(self._name, error.why))
-
-    def _note_crash(self, ref: Ref) -> None:
-        self._note(WorkerCrashed(ref.name, ref.pid, self._last_exit(ref)))
 
     def _note(self, error: Exception) -> None:
         self._error = self._error or error

@@ -169,7 +169,7 @@ class System(ActorCalls):
             One result per worker, in the order of the workers.
 
         Raises:
-            RemoteError: it raised. WorkerCrashed: a worker died. CallTimeout: one did not answer in time.
+            RemoteError: it raised. WorkerCrashed: a worker died of it. CallTimeout: one did not answer in time.
             InvalidOutcome: a result cannot be read here. NotDecodable: a worker cannot read the context.
         """
         options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")

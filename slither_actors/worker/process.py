@@ -106,6 +106,7 @@ class Worker(Server):
         except BaseException as error:
             failure = sendable(error)
         self.post(sender, OnceDone(message.number, result, failure))
+        self.drain(_RESULT_LIMIT_S)
         self._page.running(0)
 
     @handles(EndRun)

@@ -24,6 +24,7 @@ from slither_actors import (
 )
 from tests.helpers import jobs
 from tests.system.running import a_system
+from tests.system.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
@@ -54,12 +55,21 @@ def test_nothing_in_nothing_called_nothing_out(system):
     assert system.call_batch([], jobs.double) == []
 
 
-def test_as_completed_gives_the_same_items_and_really_is_as_completed(system):
-    slow = [jobs.Slow(0.4, "slow"), *range(20)]
-    results = payloads(system.dispatch(slow, jobs.run_slow, batch_size=1, ordering="as_completed"))
-    assert set(results) == {"slow", *range(20)}
-    assert results.index("slow") > 10, "the other worker went on meanwhile"
-    assert payloads(system.dispatch(slow, jobs.run_slow, batch_size=1))[0] == "slow"
+@pytest.mark.parametrize("ordering", ["as_completed", "preserve"])
+def test_as_completed_gives_the_same_items_and_really_is_as_completed(system, tmp_path, ordering):
+    """The first item waits for one that the other worker runs meanwhile."""
+    twelfth = tmp_path / "twelfth"
+
+    def work(payloads):
+        if payloads == [0]:
+            eventually(twelfth.exists, 20.0, "the other worker goes on")
+        elif payloads == [12]:
+            twelfth.touch()
+        return payloads
+
+    results = payloads(system.dispatch(range(20), work, batch_size=1, max_in_flight=20, ordering=ordering))
+    assert sorted(results) == list(range(20))
+    assert results.index(0) > 5 if ordering == "as_completed" else results == list(range(20))
 
 
 def test_items_keep_id_meta_and_route(system):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import signal
@@ -28,6 +29,9 @@ from tests.system.waiting import eventually, living
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
+# Of a batch that hangs; long for a machine that stalls, so that no other batch of the run is late.
+TIME_S = 1.0
+
 # (what the payload makes the worker do, the error, what its text says)
 MISHAPS = [
     ("raise", RemoteError, "ValueError: boom"),
@@ -35,7 +39,7 @@ MISHAPS = [
     ("segfault", WorkerCrashed, "SIGSEGV"),
     ("_exit", WorkerCrashed, "exit code 3"),
     ("exit", RemoteError, "SystemExit: 4"),
-    ("hang", BatchTimeout, "timeout_s=0.2"),
+    ("hang", BatchTimeout, f"timeout_s={TIME_S:g}"),
     ("too few", ResultCountMismatch, "got 4 items and gave 3 results"),
     ("too many", ResultCountMismatch, "got 4 items and gave 5 results"),
     ("none", InvalidOutcome, "not a NoneType"),
@@ -49,10 +53,14 @@ def payloads(items):
     return [item.payload for item in items]
 
 
+def slow_or_mishap(values):
+    return jobs.mishaps(values) if values == ["raise"] else jobs.run_slow(values)
+
+
 @EACH
 def test_under_skip_the_batch_is_skipped_and_all_others_come(system, mishap, error, text):
     given = [*range(40), mishap, *range(41, 80)]
-    results = system.dispatch(given, jobs.mishaps, batch_size=4, on_error="skip", timeout_s=0.2)
+    results = system.dispatch(given, jobs.mishaps, batch_size=4, on_error="skip", timeout_s=TIME_S)
     assert payloads(results) == [*range(40), *range(44, 80)]
     assert payloads(results.skipped) == [mishap, 41, 42, 43]
     for item in results.skipped:
@@ -66,7 +74,7 @@ def test_under_skip_the_batch_is_skipped_and_all_others_come(system, mishap, err
 def test_under_halt_the_error_says_why_and_keeps_what_was_finished(system, mishap, error, text):
     given = [*range(40), mishap, *range(41, 2000)]
     with pytest.raises(DispatchError) as caught:
-        system.dispatch(given, jobs.mishaps, batch_size=4, timeout_s=0.2)
+        system.dispatch(given, jobs.mishaps, batch_size=4, timeout_s=TIME_S)
     halted = caught.value
     assert type(halted.reason) is error
     assert text in str(halted.reason)
@@ -82,7 +90,7 @@ def test_under_halt_the_error_says_why_and_keeps_what_was_finished(system, misha
 @EACH
 def test_one_ready_batch_raises_the_error_itself(system, mishap, error, text):
     with pytest.raises(error) as caught:
-        system.call_batch([mishap, 1, 2, 3], jobs.mishaps, timeout_s=0.2)
+        system.call_batch([mishap, 1, 2, 3], jobs.mishaps, timeout_s=TIME_S)
     assert text in str(caught.value)
 
 
@@ -94,17 +102,35 @@ def test_the_remote_traceback_is_shown_with_the_error(system):
 
 
 def test_a_halt_hands_over_what_stood_behind_a_slow_batch(system):
-    given = [jobs.Slow(0.5, "slow"), 1, 2, 3, jobs.Slow(0.2, "raise")]
-
-    def work(values):
-        done = jobs.run_slow(values)
-        return jobs.mishaps(done) if done == ["raise"] else done
-
+    given = [jobs.Slow(60, "slow"), 1, 2, 3, "raise"]
     with pytest.raises(DispatchError) as caught:
-        system.dispatch(given, work, batch_size=1, max_in_flight=5)
+        system.dispatch(given, slow_or_mishap, batch_size=1, max_in_flight=5)
     finished = set(payloads(caught.value.partial_results))
     assert "slow" not in finished
     assert {2, 3} <= finished or {1, 3} <= finished or {1, 2} <= finished, "all but what waited behind the slow one"
+
+
+def test_a_call_to_each_that_waits_behind_a_batch_of_an_ended_run_is_not_lost_with_its_worker(system):
+    """What such a batch still does is ended by the end of its worker."""
+    pids = system.call_each(os.getpid)
+    with pytest.raises(DispatchError):
+        system.dispatch([jobs.Slow(60, 1), "raise"], slow_or_mishap, batch_size=1, max_in_flight=2)
+
+    now = system.call_each(os.getpid)
+
+    assert len(now) == 2
+    assert len(set(pids) & set(now)) == 1, "one has died, and its successor was asked"
+
+
+def test_workers_that_die_of_a_call_to_each_are_called_once(system, tmp_path):
+    def die(note=str(tmp_path / "calls")):
+        with open(note, "a") as calls:
+            calls.write("x")
+        os._exit(3)
+
+    with pytest.raises(WorkerCrashed, match="exit code 3"):
+        system.call_each(functools.partial(die))
+    assert (tmp_path / "calls").read_text() == "xx"
 
 
 def test_a_dozen_crashes_in_five_seconds_exhaust_no_budget(system):
@@ -128,10 +154,10 @@ def test_batches_that_wait_behind_a_crash_are_unharmed(system):
 
 
 def test_a_killed_worker_is_replaced_within_a_fifth_of_a_second(system):
-    before = set(system.call_each(os.getpid))
+    before = system.call_each(os.getpid)
     (crash,) = system.dispatch(["kill"], jobs.mishaps, on_error="skip").skipped
     old = crash.meta["error"].pid
-    began = time.monotonic()
+    assert old in before
 
     def replaced():
         try:
@@ -140,9 +166,6 @@ def test_a_killed_worker_is_replaced_within_a_fifth_of_a_second(system):
             return False
 
     eventually(replaced, 2.0, "a new worker answers")
-    took = time.monotonic() - began
-    assert old in before
-    assert took < 2.0
 
 
 def test_the_grandchildren_of_a_killed_worker_die_with_it(system, tmp_path):
@@ -156,7 +179,7 @@ def test_the_grandchildren_of_a_killed_worker_die_with_it(system, tmp_path):
         time.sleep(60)
 
     with pytest.raises(BatchTimeout):
-        system.call_batch([1], breed, timeout_s=0.4)
+        system.call_batch([1], breed, timeout_s=1.5)
     eventually(lambda: not os.path.exists(f"/proc/{note.read_text()}"), 2.0, "the grandchild is dead")
 
 

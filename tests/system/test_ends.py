@@ -43,7 +43,7 @@ def test_a_death_is_told_once_with_its_reason(
     before = time.monotonic()
     with pytest.raises(NoProcess):
         tree.endpoint.call(ref.address, request_, LIMIT_S)
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 5.0
     reason = tree.end_of(ref)
 
     assert reason.kind == kind

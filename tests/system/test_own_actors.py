@@ -84,7 +84,7 @@ def test_a_name_that_nobody_has_is_known_at_once(system):
         system.call("children/nobody", "total", 60.0)
     system.cast("children/nobody", Add(1))
     assert system.whereis("children/nobody") is None
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 5.0
 
 
 def test_an_actor_that_does_not_answer_is_a_timeout_with_its_name(system, children):

@@ -69,7 +69,7 @@ def test_a_call_to_nobody_fails_at_once(tree: Tree, anna: Ref, to: Any) -> None:
     before = time.monotonic()
     with pytest.raises(NoProcess, match="nobody"):
         ask(tree, anna, ("call", to, "total", 60.0))
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 5.0
 
 
 def test_a_callee_that_is_killed_during_the_call_is_known_at_once(tree: Tree, anna: Ref, ben: Ref) -> None:
@@ -79,7 +79,7 @@ def test_a_callee_that_is_killed_during_the_call_is_known_at_once(tree: Tree, an
     before = time.monotonic()
     with pytest.raises(NoProcess, match=ben.name):
         ask(tree, anna, ("call", ben, "sleep", 60.0))
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 5.0
     killer.join()
 
 

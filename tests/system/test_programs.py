@@ -337,7 +337,7 @@ def test_an_exception_in_the_block_comes_out_and_the_system_is_stopped_in_a_hurr
                 raise KeyError("mine")
             except KeyError:
                 system.__exit__(*sys.exc_info())
-                print(time.monotonic() - began < 2.0)
+                print(time.monotonic() - began < 4.0)
                 os._exit(7)
         """,
     )

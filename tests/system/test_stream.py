@@ -170,7 +170,7 @@ def test_the_workers_of_a_cancelled_stream_are_free_after_about_a_second(system,
                 raise KeyError("in the loop")
     began = time.monotonic()
     assert len(system.dispatch(range(10), jobs.double, batch_size=1)) == 10
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5.0
 
 
 def open_runs(system):
@@ -443,7 +443,7 @@ def test_a_pipe_that_is_left_lets_its_source_go_and_its_workers_work(system):
         break
     began = time.monotonic()
     assert len(system.dispatch(range(10), jobs.double, batch_size=1)) == 10
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5.0
     system.stop_pipe(Slow)
 
 

@@ -42,7 +42,7 @@ def test_a_call_to_the_dead_fails_at_once(tree: Tree) -> None:
     before = time.monotonic()
     with pytest.raises(NoProcess):
         tree.endpoint.call(ref.address, ("echo", 1), LIMIT_S)
-    assert time.monotonic() - before < 1.0
+    assert time.monotonic() - before < 5.0
 
 
 def test_a_call_that_is_killed_while_it_runs_fails_at_once(tree: Tree) -> None:
@@ -53,7 +53,7 @@ def test_a_call_that_is_killed_while_it_runs_fails_at_once(tree: Tree) -> None:
     before = time.monotonic()
     with pytest.raises(NoProcess):
         tree.endpoint.call(ref.address, ("hang",), LIMIT_S)
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 5.0
     killer.join()
 
 
@@ -87,7 +87,7 @@ def test_a_call_that_cannot_be_read_is_an_error_at_once(tree: Tree) -> None:
         tree.endpoint.call(tree.ref("sup/one").address, Unreadable(), LIMIT_S, "sup/one")
     with pytest.raises(NotDecodable, match=r"the answer of sup/one cannot be read .*no such message class here"):
         tree.call("sup/one", "answer_unreadably")
-    assert time.monotonic() - before < 2.0
+    assert time.monotonic() - before < 5.0
     assert tree.call("sup/one", "echo", "alive") == "alive"
 
 
