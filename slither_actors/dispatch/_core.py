@@ -54,23 +54,23 @@ class DispatchCore:
     def open_run(self, run: str, plan: DispatchPlan) -> None:
         self._runs[run] = DispatchRun(run, plan)
 
-    def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float) -> None:
+    def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float, limit: int = 0) -> None:
         run = self._runs.get(run_id)
         if run is None:
             return
         owner = run.inputs[edge]
+        if limit:
+            self.ask(run_id, owner.port.back, limit)
         owner.receive(seq)
         self._number += 1
         run.waiting.append(Task(self._number, run_id, run.arrived, parcels, owner))
         run.arrived += 1
         self._assign(now)
 
-    def ask(self, run_id: str, edge: int, limit: int) -> None:
+    def ask(self, run_id: str, edge: int | None, limit: int) -> None:
         run = self._runs.get(run_id)
         if run is not None:
-            for out in run.edges:
-                if out.port.edge == edge:
-                    out.ask(limit)
+            run.ask(edge, limit)
             self._flush(run)
 
     def complete(self, run_id: str, edge: int, last_seq: int) -> None:

@@ -64,6 +64,12 @@ class DispatchRun:
             return limit
         return open_tasks
 
+    def ask(self, edge: int | None, limit: int) -> None:
+        """Whoever comes next on an edge raised its limit."""
+        for out in self.edges:
+            if out.port.edge == edge:
+                out.ask(limit)
+
     def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
         value = (parcels, ends, task.owner)
         for due in [value] if self.reorder is None else self.reorder.add(task.index, value):

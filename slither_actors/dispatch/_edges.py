@@ -31,6 +31,11 @@ class InEdge:
         self._step = max(1, port.window // 4)
 
     @property
+    def settled(self) -> int:
+        """How many batches were taken by whoever comes next."""
+        return self.received - self.held
+
+    @property
     def done(self) -> bool:
         """Whether nothing more will come."""
         return self.last_seq is not None and self.received >= self.last_seq
@@ -41,15 +46,16 @@ class InEdge:
         Raises:
             ProtocolError: a gap, a repetition, or more than was asked for.
         """
-        if seq != self.received + 1 or seq > self._limit:
-            raise ProtocolError(f"batch {seq} after {self.received} on edge {self.port.edge}, limit {self._limit}")
+        limit = self._limit if self.port.back is None else self.settled + self.port.window
+        if seq != self.received + 1 or seq > limit:
+            raise ProtocolError(f"batch {seq} after {self.received} on edge {self.port.edge}, limit {limit}")
         self.received = seq
         self.held += 1
 
     def ask(self, run: str) -> Ask | None:
         """The next `Ask`, when it is time for one."""
-        limit = self.received - self.held + self.port.window
-        if self.last_seq is not None or limit - self._limit < self._step:
+        limit = self.settled + self.port.window
+        if self.last_seq is not None or self.port.back is not None or limit - self._limit < self._step:
             return None
         self._limit = limit
         return Ask(run, self.port.edge, limit)
@@ -87,14 +93,15 @@ class OutEdge:
         """Add a batch."""
         self._queue.append((parcels, ends, owner))
 
-    def take(self, *, regardless: bool = False) -> list[Batch]:
-        """The batches that may be sent now, in order; all of them where credit does not matter any more."""
+    def take(self, *, regardless: bool = False, limit: int = 0) -> list[Batch]:
+        """The batches that may be sent now, in order; all of them where credit does not matter any more. `limit` is
+        that of the way back."""
         batches = []
         while self._queue and (regardless or self.sent < self._limit):
             parcels, ends, owner = self._queue.popleft()
             self.sent += 1
             self._owners.append(owner)
-            batches.append(Batch(self._run, self.port.edge, self.sent, parcels, ends))
+            batches.append(Batch(self._run, self.port.edge, self.sent, parcels, ends, limit))
         return batches
 
     def ask(self, limit: int) -> None:
@@ -107,6 +114,10 @@ class OutEdge:
             owner = self._owners.popleft()
             if owner is not None:
                 owner.held -= 1
+
+    def settle(self, count: int) -> None:
+        """So many batches in all are settled: what an `Ask` would say, where there is a way back."""
+        self.ask(count + self.port.window)
 
     def complete(self) -> Complete | None:
         """The end of the edge, once, when everything is sent."""

@@ -42,7 +42,7 @@ class Dispatcher(Server):
 
     @handles(Batch)
     def _on_batch(self, message: Batch, sender: str) -> None:
-        self._core.batch(message.run, message.edge, message.seq, message.parcels, time.monotonic())
+        self._core.batch(message.run, message.edge, message.seq, message.parcels, time.monotonic(), message.limit)
         self._carry_out()
 
     @handles(BatchDone)

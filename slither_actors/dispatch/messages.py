@@ -49,19 +49,24 @@ class Origin:
 
 @attrs.frozen
 class InPort:
-    """The consumer's end of an edge: at most `window` batches may be sent and not yet settled."""
+    """The consumer's end of an edge: at most `window` batches may be sent and not yet settled.
+
+    `back` is an edge to the producer, if each batch that comes in leads to one on it, and is settled when that one is.
+    The producer knows by itself then, and nobody asks.
+    """
 
     edge: int
     producer: str
     window: int
     origin: Origin = Origin(None, Halt())
+    back: int | None = None
 
 
 @attrs.frozen
 class OutPort:
     """The producer's end of an edge. Batches are formed in the size that the consumer wants.
 
-    `route` is what items get as their route on an edge that leads to an output.
+    `route` is what items get as their route on an edge that leads to an output; `back` is as in `InPort`.
     """
 
     edge: int
@@ -69,6 +74,7 @@ class OutPort:
     window: int
     batch_size: int
     route: str | None = None
+    back: int | None = None
 
 
 @message
@@ -107,13 +113,15 @@ class Ends:
 
 @message
 class Batch:
-    """Down an edge: one batch. `seq` counts from 1. Only edges to the service carry `ends`."""
+    """Down an edge: one batch. `seq` counts from 1. Only edges to the service carry `ends`. Where the edge has a way
+    back, `limit` is what an `Ask` for that would say, 0 for nothing."""
 
     run: str
     edge: int
     seq: int
     parcels: tuple[Parcel, ...]
     ends: tuple[Ends, ...]
+    limit: int = 0
 
 
 @message

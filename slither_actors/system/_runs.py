@@ -34,10 +34,10 @@ def dispatch_plan(
 ) -> RunPlan:
     """The plan of a plain dispatch: service -> dispatcher -> service."""
     window = options.max_in_flight + _SLACK
-    there = OutPort(1, dispatcher.address, window, options.size)
+    there = OutPort(1, dispatcher.address, window, options.size, back=2)
     back = OutPort(2, service, window, options.size)
     given, made = Origin(None, options.on_error), Origin(None, options.on_error, executor.name)
-    plan = DispatchPlan((InPort(1, service, window, given),), back, back, Job(executor, context), options)
+    plan = DispatchPlan((InPort(1, service, window, given, back=2),), back, back, Job(executor, context), options)
     return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),))
 
 

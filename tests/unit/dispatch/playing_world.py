@@ -274,7 +274,7 @@ class Dispatcher(Node):
     def receive(self, message, sender):
         core, now = self.core, self.world.now
         if isinstance(message, Batch):
-            core.batch(message.run, message.edge, message.seq, message.parcels, now)
+            core.batch(message.run, message.edge, message.seq, message.parcels, now, message.limit)
         elif isinstance(message, BatchDone):
             core.done(sender, message.number, message.parcels, now, message.losses)
         elif isinstance(message, BatchFailed):
@@ -339,11 +339,14 @@ class Service(Node):
         self.options = DispatchOptions(batch_size=size, **options)
         window = self.options.max_in_flight + 2
         self.job = LoggedJob()
+        # half of the services know of what is settled by themselves, as the one of a plain dispatch does
+        way_back = 2 if world.rng.random() < 0.5 else None
         back = OutPort(2, name, window, size)
         origin = Origin(None, self.options.on_error)
-        plan = DispatchPlan((InPort(1, name, window, origin),), back, back, self.job, self.options)
-        self.out = OutEdge(name, OutPort(1, dispatcher.name, window, size))
+        plan = DispatchPlan((InPort(1, name, window, origin, way_back),), back, back, self.job, self.options)
+        self.out = OutEdge(name, OutPort(1, dispatcher.name, window, size, back=way_back))
         self.sink = InEdge(InPort(2, dispatcher.name, window))
+        self.asking = None
         self.acts = iter(enumerate(acts))
         self.size = size
         self.lazy = lazy
@@ -369,6 +372,8 @@ class Service(Node):
         can = []
         if not self.over and not self.exhausted and self.out.credit > 0:
             can.append(self.feed)
+        if self.asking is not None and not self.over:
+            can.append(self.ask)
         if self.inbox and self.world.rng.random() >= self.lazy:
             can.append(self.consume)
         return can
@@ -382,11 +387,17 @@ class Service(Node):
         if items:
             self.out.put((pack_items(items),))
         self.exhausted = len(items) < self.size
-        messages = self.out.take()
+        messages = self.out.take(limit=self.asking.limit if self.asking is not None else 0)
+        if messages:
+            self.asking = None
         if self.exhausted:
             messages.append(self.out.complete())
         for message in messages:
             self.world.send(self.name, self.dispatcher.name, message)
+
+    def ask(self):
+        self.world.send(self.name, self.dispatcher.name, self.asking)
+        self.asking = None
 
     def consume(self):
         message = self.inbox.popleft()
@@ -395,7 +406,10 @@ class Service(Node):
             self.note(message)
             self.sink.held -= 1
             ask = self.sink.ask(self.name)
-            if ask is not None:
+            if ask is not None and self.out.port.back is not None:
+                self.asking = ask
+                self.out.settle(self.sink.settled)
+            elif ask is not None:
                 self.world.send(self.name, self.dispatcher.name, ask)
         elif isinstance(message, Complete):
             self.sink.last_seq = message.last_seq

@@ -172,6 +172,25 @@ def test_credit_is_given_in_steps_of_at_most_a_quarter(window):
     assert [b - a for a, b in zip([window, *given], given, strict=False)] == [max(1, window // 4)] * len(given)
 
 
+def test_where_there_is_a_way_back_nobody_asks():
+    """What is settled on the way back makes room on the way there, at both ends alike."""
+    there, into = OutEdge("run", OutPort(1, "there", 2, 10, back=2)), InEdge(InPort(1, "here", 2, back=2))
+    for _ in range(5):
+        there.put(PARCELS)
+    for batch in there.take(limit=9):
+        assert batch.limit == 9, "that of the way back, whatever it is"
+        into.receive(batch.seq)
+    assert there.waiting == 3
+
+    into.held -= 1
+    there.settle(1)
+    assert into.ask("run") is None
+    assert [batch.seq for batch in there.take()] == [3]
+    into.receive(3)
+    with pytest.raises(ProtocolError, match="limit 3"):
+        into.receive(4)
+
+
 def test_last_words_ignore_credit_and_keep_the_order():
     out = OutEdge("run", OutPort(7, "c", 1, 10))
     ends = Ends("skipped", PARCELS, RemoteError("E", "", "", ("E",)), None, 1)
