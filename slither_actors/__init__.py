@@ -38,7 +38,7 @@ from slither_actors.pipe.declarations import local, router, stage, worker
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
 from slither_actors.pipe.stage import Stage
-from slither_actors.policy import Halt, Skip
+from slither_actors.policy import Halt, Retry, Skip
 from slither_actors.system import System, start
 from slither_actors.system.pipes import DrainReport
 from slither_actors.system.results import Results, Stream
@@ -79,6 +79,7 @@ __all__ = [
     "RemoteError",
     "ResultCountMismatch",
     "Results",
+    "Retry",
     "RouteTo",
     "Skip",
     "SlitherError",

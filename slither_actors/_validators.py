@@ -50,6 +50,21 @@ def non_negative_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value
     _check(instance, attribute, value, is_number(value) and value >= 0, "a finite number of seconds, at least 0")
 
 
+def boolean(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """``True`` or ``False`` and nothing that counts as one."""
+    check_bool(type(instance).__name__, attribute.name, value)
+
+
+def number_in(least: float, most: float) -> Validator:
+    """A validator that takes the numbers from `least` to `most`."""
+
+    def check(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        holds = is_number(value) and least <= value <= most
+        _check(instance, attribute, value, holds, f"a number from {least:g} to {most:g}")
+
+    return check
+
+
 def name(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """A name fit for an attribute, a file and a log line."""
     holds = isinstance(value, str) and _NAME.fullmatch(value) is not None

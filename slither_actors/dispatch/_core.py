@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 import os
+import random
 from typing import Any
 
 from slither_actors.dispatch._desk import Desk, Task
 from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
-from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, Failed
+from slither_actors.dispatch.messages import Ask, Batch, Complete, Failed
 from slither_actors.errors import BatchTimeout, SlitherError, TransportError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
-from slither_actors.policy import Skip
 from slither_actors.worker._salvage import Loss
 from slither_actors.worker.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
 from slither_actors.worker.parcel import Parcel
@@ -62,8 +62,7 @@ class DispatchCore:
         if limit:
             self.ask(run_id, owner.port.back, limit)
         owner.receive(seq)
-        self._number += 1
-        run.waiting.append(Task(self._number, run_id, run.arrived, parcels, owner))
+        run.waiting.append(Task(run_id, run.arrived, parcels, owner))
         run.arrived += 1
         self._assign(now)
 
@@ -203,12 +202,15 @@ class DispatchCore:
     # -- time
 
     def expire(self, now: float) -> None:
-        """Kill workers whose batch is over its time; return leases that idle. To be called at `earliest`."""
+        """Kill what is over its time, begin further attempts, return leases that idle. To be called at `earliest`."""
         for worker, task, since in self._desk.running():
             if self._deadline(task, since) <= now and self._supervisor:
                 task.kill_again = now + KILL_AGAIN_S
                 why = f"a batch took longer than {self._limit(task, since):g} s"
                 self.outbox.append((self._supervisor, KillProcess(worker, why, task.number)))
+        for run in self._runs.values():
+            run.wake(now)
+        self._assign(now)
         if self._idle_since is not None and self._idle_since + IDLE_S <= now:
             self._idle_since = None
             self._request()
@@ -217,6 +219,7 @@ class DispatchCore:
 
     def _next_deadline(self) -> float:
         deadlines = [self._deadline(task, since) for _, task, since in self._desk.running()]
+        deadlines += [run.chances.due for run in self._runs.values()]
         if self._idle_since is not None:
             deadlines.append(self._idle_since + IDLE_S)
         return min(deadlines, default=math.inf)
@@ -271,6 +274,7 @@ class DispatchCore:
                     break
                 task = run.waiting.popleft()
                 run.in_work += 1
+                task.number = self._number = self._number + 1
                 if self._desk.assign(worker, task, now):
                     self._note_begin(task, now)
                 job = None if worker.address in run.workers else run.plan.job
@@ -314,8 +318,8 @@ class DispatchCore:
             self._cancelled_task_over(task)
             return
         run.in_work -= 1
-        if isinstance(run.options.on_error, Skip) and not fatal:
-            run.result(task, (), (Ends("skipped", task.parcels, error, self._stage, 1),))
+        if not fatal and run.failed(task, error, self._stage, now, random.random()):
+            self.earliest = min(self.earliest, run.chances.due)
             self._flush(run)
         else:
             self._halt(run, error, task.index + 1, now, self._stage)
@@ -325,14 +329,9 @@ class DispatchCore:
             self._cancelled.pop(task.run, None)
 
     def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float, stage: str | None) -> None:
-        """End the run: everything that is finished goes out, also what stood behind a slower batch."""
-        for result in run.reorder.drain() if run.reorder is not None else ():
-            run.put(result)
-        service = run.sink.port.consumer
-        # What would go on to another stage ends here: the run is over before it could reach an output.
-        ways_out = [out for out in run.edges if out.port.consumer == service]
-        finished = tuple(batch for out in ways_out for batch in out.take(regardless=True))
-        self.outbox.append((service, Failed(run.id, stage, error, batch_ref, finished)))
+        """End the run: everything that is finished goes out."""
+        failed = Failed(run.id, stage, error, batch_ref, run.last_words())
+        self.outbox.append((run.sink.port.consumer, failed))
         self.close_run(run.id, now)
 
     def _flush(self, run: DispatchRun) -> None:

@@ -16,14 +16,27 @@ SLOTS = 2
 
 @attrs.define(eq=False)
 class Task:
-    """One batch on its way through a dispatcher. `index` is its place in the order of arrival within the run."""
+    """One batch on its way through a dispatcher, or a part of one that failed.
 
-    number: int
+    Attributes:
+        run: the run it belongs to.
+        index: the place of the batch in the order of arrival within the run.
+        parcels: its items.
+        owner: the edge that the batch came in on.
+        offset: the place of its first item within the batch.
+        attempts: how often it has failed.
+        number: that of its execution, which is its own; 0 while there is none.
+        kill_again: when its worker is to be killed once more, for a batch that is over its time.
+    """
+
     run: str
     index: int
     parcels: tuple[Parcel, ...]
     owner: InEdge
-    kill_again: float = 0.0  # when its worker is to be killed once more, for a batch that is over its time
+    offset: int = 0
+    attempts: int = 0
+    number: int = 0
+    kill_again: float = 0.0
 
 
 @attrs.define(eq=False)

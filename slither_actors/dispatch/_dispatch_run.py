@@ -9,10 +9,13 @@ import attrs
 from slither_actors.dispatch._desk import Task
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch._reorder import ReorderBuffer
-from slither_actors.dispatch.messages import Ends, InPort, OutPort
+from slither_actors.dispatch._second_chances import SecondChances
+from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.errors import SlitherError
+from slither_actors.policy import Retry, Verdict, verdict
 from slither_actors.worker.messages import Job
-from slither_actors.worker.parcel import Parcel
+from slither_actors.worker.parcel import Parcel, count
 
 
 @attrs.frozen
@@ -27,7 +30,7 @@ class DispatchPlan:
     options: DispatchOptions
 
 
-Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge]
+Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge | None]
 
 
 class DispatchRun:
@@ -42,6 +45,7 @@ class DispatchRun:
         self.sink = self.output if plan.sink.edge == plan.output.edge else OutEdge(run, plan.sink)
         self.edges = (self.output,) if self.sink is self.output else (self.output, self.sink)
         self.waiting: deque[Task] = deque()
+        self.chances = SecondChances()
         self.in_work = 0
         self.fed = False  # whether nothing more comes in
         self.arrived = 0
@@ -52,13 +56,13 @@ class DispatchRun:
     @property
     def idle(self) -> bool:
         """Whether everything that came in has gone out, and nothing more will come."""
-        empty = not self.waiting and not self.in_work and not self.reorder
+        empty = not self.waiting and not self.in_work and not self.chances and not self.reorder
         return empty and all(edge.done for edge in self.inputs.values())
 
     @property
     def wanted(self) -> int:
         """Workers that would be of use; while more comes in, as many as may ever work at once."""
-        open_tasks = self.in_work + len(self.waiting)
+        open_tasks = self.in_work + len(self.waiting) + len(self.chances)
         limit = self.options.max_in_flight
         if open_tasks >= limit or (open_tasks and not self.fed):
             return limit
@@ -71,9 +75,50 @@ class DispatchRun:
                 out.ask(limit)
 
     def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
-        value = (parcels, ends, task.owner)
-        for due in [value] if self.reorder is None else self.reorder.add(task.index, value):
+        whole = self.chances.settle(task, (parcels, ends))
+        if whole is not None:
+            self._add(task.index, (*whole, task.owner))
+
+    def _add(self, index: int, result: Result) -> None:
+        for due in [result] if self.reorder is None else self.reorder.add(index, result):
             self.put(due)
+
+    def failed(self, task: Task, error: SlitherError, stage: str | None, now: float, draw: float) -> bool:
+        """A task failed: the policy decides; false if the run ends here.
+
+        Args:
+            stage: how errors call the stage, if it is one.
+            draw: a random number from 0 to 1, for the pause before another attempt.
+        """
+        policy = self.options.on_error
+        task.attempts += 1
+        task.kill_again = 0.0
+        decision = verdict(policy, error, task.attempts, count(task.parcels))
+        if decision is Verdict.HALT:
+            return False
+        if decision is Verdict.SPLIT:
+            self.waiting.extendleft(reversed(self.chances.split(task)))
+        elif decision is Verdict.RETRY:
+            assert isinstance(policy, Retry)
+            self.chances.retry(task, now + policy.pause_s(task.attempts, draw))
+        else:
+            self.result(task, (), (Ends(decision.value, task.parcels, error, stage, task.attempts),))
+        return True
+
+    def wake(self, now: float) -> None:
+        """Those whose pause is over are next."""
+        self.waiting.extendleft(reversed(self.chances.take_due(now)))
+
+    def last_words(self) -> tuple[Batch, ...]:
+        """At a halt: what is finished and on its way to the service, also what stood behind a slower batch, or beside
+        other parts of its own."""
+        for index, part in self.chances.unfinished():
+            self._add(index, (*part, None))
+        for result in self.reorder.drain() if self.reorder is not None else ():
+            self.put(result)
+        # What would go on to another stage ends here: the run is over before it could reach an output.
+        ways_out = [out for out in self.edges if out.port.consumer == self.sink.port.consumer]
+        return tuple(batch for out in ways_out for batch in out.take(regardless=True))
 
     def put(self, result: Result) -> None:
         parcels, ends, owner = result

@@ -13,7 +13,7 @@ import attrs
 
 from slither_actors._message import message
 from slither_actors.errors import InvalidOutcome, ItemError, RemoteError, SlitherError
-from slither_actors.policy import Halt, Policy, Skip
+from slither_actors.policy import Halt, Policy, skips
 from slither_actors.worker._salvage import Loss
 from slither_actors.worker.parcel import Parcel
 
@@ -34,7 +34,8 @@ class Origin:
 
     @property
     def skips(self) -> bool:
-        return isinstance(self.policy, Skip)
+        """Whether an item that cannot be read ends alone: to read it once more would not help."""
+        return skips(self.policy)
 
     def error(self, reason: RemoteError) -> ItemError:
         """What befell items that cannot be read, for this reason."""

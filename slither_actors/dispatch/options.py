@@ -47,7 +47,7 @@ class DispatchOptions:
     on_error: Policy = attrs.field(
         default=Halt(),
         converter=_policy,
-        metadata={"doc": "What happens to the items of a failed batch."},
+        metadata={"doc": "What happens to the items of a failed batch: halt, skip or `Retry()`."},
     )
     timeout_s: float = attrs.field(
         default=30.0,

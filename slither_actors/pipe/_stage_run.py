@@ -7,66 +7,24 @@ many may go on for ever. Whoever emits is asked for more only while every way ou
 from __future__ import annotations
 
 import contextlib
+import random
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from slither_actors._code import Code
-from slither_actors.context import SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
-from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
+from slither_actors.dispatch.messages import Batch, Ends
+from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, kinds_of, shorten
 from slither_actors.item import Item, take_ids
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.pipe._lanes import Emission, Lane, Parent
-from slither_actors.policy import Halt, Policy, Skip
+from slither_actors.pipe._stage_plan import StagePlan
+from slither_actors.policy import Halt, Retry, Skip, Verdict, verdict
 from slither_actors.worker._salvage import read_items
 from slither_actors.worker.executor import descendant, item_error
 from slither_actors.worker.parcel import Parcel, pack_items
-
-
-@attrs.frozen
-class StagePlan:
-    """A stage's part in a run.
-
-    Attributes:
-        inputs: edges that lead here.
-        stages: edges to later stages, by name.
-        sink: the edge to the service, for outputs and ends.
-        outputs: names of the outputs.
-        next: where an item goes by itself.
-        policy: what an error means.
-        context: given to user code.
-        holds: names of stages whose edges wait until a batch is full, since they lead to workers.
-    """
-
-    inputs: tuple[InPort, ...]
-    stages: dict[str, OutPort]
-    sink: OutPort
-    outputs: tuple[str, ...]
-    next: str
-    policy: Policy
-    context: SealedContext
-    holds: frozenset[str]
-
-
-@attrs.frozen
-class StageSetting:
-    """What a stage's process is told at its start.
-
-    Attributes:
-        pipe: name of the pipe. name: name of the stage.
-        definition: the pipe class, or the stage's declaration, where it finds its function; `None` for a stage of the
-            user's own class.
-        options: for a stage of the user's own class.
-    """
-
-    pipe: str
-    name: str
-    definition: Code | None
-    options: dict[str, Any]
 
 
 class RunHalted(Exception):
@@ -99,9 +57,10 @@ class StageRun:
         self._lanes = {name: Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}
         self._by_edge = {lane.edge.port.edge: lane.edge for lane in (*self._lanes.values(), self.sink)}
         self._waiting: deque[tuple[InEdge, tuple[Parcel, ...]]] = deque()
-        self._work: Iterator[None] | None = None  # what is left to do of the batch in work, which came in on `_owner`
+        self._work: Iterator[float] | None = None  # what is left to do of the batch in work, which came in on `_owner`
         self._owner: InEdge | None = None
         self._emission: Emission | None = None
+        self.pause_s = 0.0  # to wait before the next step; set to 0 by whoever drives this, when it is over
 
     # -- events
 
@@ -122,7 +81,7 @@ class StageRun:
     @property
     def ready(self) -> bool:
         """Whether there is something to do, and every way out has room for what may come of it."""
-        if self._work is None and not self._waiting:
+        if self.pause_s or (self._work is None and not self._waiting):
             return False
         return all(edge.credit > 0 for edge in self._by_edge.values())
 
@@ -147,8 +106,8 @@ class StageRun:
             self.sink.edge.put((), (origin.ends(loss),))
         return items
 
-    def begin(self, work: Iterator[None]) -> None:
-        """Each step of `work` handles one item at most, and gives its outcome."""
+    def begin(self, work: Iterator[float]) -> None:
+        """Each step of `work` handles one item at most, and gives its outcome; it yields the seconds to wait then."""
         self._work = work
 
     def step(self) -> bool:
@@ -162,12 +121,14 @@ class StageRun:
             self._emit(emission)
             return self._emission is emission and not any(lane.full for lane in (*self._lanes.values(), self.sink))
         assert self._work is not None
-        if next(self._work, _END) is _END:
+        try:
+            self.pause_s = next(self._work)
+        except StopIteration:
             self._work = None
             if self._owner is not None:
                 self._owner.held -= 1
             return False
-        return True
+        return not self.pause_s
 
     @property
     def finished(self) -> bool:
@@ -182,8 +143,8 @@ class StageRun:
 
     # -- outcomes
 
-    def outcome(self, item: Item, answer: Any) -> None:
-        """Send on what user code answered for an item.
+    def outcome(self, item: Item, answer: Any, attempts: int = 0) -> Verdict | None:
+        """Send on what user code answered for an item; what `failure` says if it is one.
 
         Raises:
             RunHalted: the answer is a failure, and the policy is to halt.
@@ -192,7 +153,7 @@ class StageRun:
             if isinstance(answer, Drop):
                 self._end("dropped", [item], _as_error(answer.reason, "Drop"))
             elif isinstance(answer, Fail):
-                self.failure([item], _as_error(answer.reason, "Fail"))
+                return self.failure([item], _as_error(answer.reason, "Fail"), attempts)
             elif isinstance(answer, Emit):
                 self._emission = Emission(item, _iterator(self.stage, answer.payloads))
             elif isinstance(answer, RouteTo):
@@ -202,7 +163,8 @@ class StageRun:
             else:
                 self._put(_next_item(item, answer), self.plan.next, item)
         except ItemError as error:
-            self.failure([item], error)
+            return self.failure([item], error, attempts)
+        return None
 
     def _emit(self, emission: Emission) -> None:
         """One of what an item becomes. What was emitted before it fails stays emitted."""
@@ -252,23 +214,32 @@ class StageRun:
         problem = f"destination {shorten(destination)}; a later stage or an output: {allowed}"
         raise InvalidOutcome(self.stage, problem)
 
-    def failure(self, items: list[Item], error: ItemError) -> None:
-        """Items failed; the policy decides.
+    def failure(self, items: list[Item], error: ItemError, attempts: int = 0) -> Verdict:
+        """Items failed together, for the `attempts`-th time; 0 if another attempt would not help. The policy decides:
+        `RETRY` and `SPLIT` are the caller's, what else there is was done here.
 
         Raises:
             RunHalted: the policy is to halt.
         """
-        if not isinstance(self.plan.policy, Skip):
+        decision = verdict(self.plan.policy, error, attempts, len(items))
+        if decision is Verdict.HALT:
             raise RunHalted(error)
-        self._end("skipped", items, error)
+        if decision in (Verdict.SKIPPED, Verdict.DEAD):
+            self._end(decision.value, items, error, max(1, attempts))
+        return decision
 
-    def _end(self, kind: str, items: list[Item], error: SlitherError) -> None:
+    def pause_after(self, attempts: int) -> float:
+        """Seconds to wait before another attempt."""
+        policy = self.plan.policy
+        return policy.pause_s(attempts, random.random()) if isinstance(policy, Retry) else 0.0
+
+    def _end(self, kind: str, items: list[Item], error: SlitherError, attempts: int = 1) -> None:
         self._pack(self.sink, everything=True)
         try:
             parcel = pack_items(items)
         except NotPicklable:  # a handler changed them in place
             parcel = pack_items([Item(item.id, None, parent_id=item.parent_id) for item in items])
-        self.sink.edge.put((), (Ends(kind, (parcel,), error, self.stage, 1),))
+        self.sink.edge.put((), (Ends(kind, (parcel,), error, self.stage, attempts),))
 
     def _pack(self, lane: Lane, *, everything: bool) -> None:
         for origin, why in lane.pack(everything=everything):
@@ -342,4 +313,5 @@ def _iterator(stage: str, payloads: Any) -> Iterator[Any]:
 def _as_error(reason: Any, kind: str) -> RemoteError:
     if isinstance(reason, BaseException):
         return RemoteError.of(reason)
-    return RemoteError(kind, str(reason) if reason is not None else "", "", (kind,))
+    # to a policy it is as good as an exception
+    return RemoteError(kind, str(reason) if reason is not None else "", "", (kind, *kinds_of(Exception)))

@@ -16,7 +16,7 @@ from slither_actors.dispatch.run import Node, RunPlan
 from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.supervisor import Supervisor
-from slither_actors.pipe._stage_run import StagePlan, StageSetting
+from slither_actors.pipe._stage_plan import StagePlan, StageSetting
 from slither_actors.pipe.builtin import LocalStage, RouterStage
 from slither_actors.pipe.declarations import CustomDeclaration, LocalDeclaration, WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition, StageSpec

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +19,9 @@ from slither_actors.errors import DefinitionError, NotDecodable, ResultCountMism
 from slither_actors.item import Item
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
-from slither_actors.pipe._stage_run import RunHalted, StageRun, StageSetting
+from slither_actors.pipe._stage_plan import StageSetting
+from slither_actors.pipe._stage_run import RunHalted, StageRun
+from slither_actors.policy import Verdict
 from slither_actors.worker.executor import item_error
 
 # How long a stage works for one run before it looks what else has come. An item that becomes many may go on for ever.
@@ -173,6 +177,8 @@ class Stage(Server):
                     run.begin(self._handle(run, items))
                 while run.step() and time.monotonic() <= end:
                     pass
+                if run.pause_s:
+                    self.start_timer(run.pause_s, functools.partial(self._resume, run.id))
                 self._send_all(run.flush())
         except RunHalted as halt:
             self._end(run, halt.error, halt.stage)
@@ -181,6 +187,13 @@ class Stage(Server):
         else:
             if run.over:
                 self._forget(run.id)
+
+    def _resume(self, run_id: str) -> None:
+        """The pause before another attempt is over."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            run.pause_s = 0.0
+            self._work(run)
 
     def _end(self, run: StageRun, error: SlitherError, stage: str | None = None, *, finished: bool = True) -> None:
         """The run ends here, by the fault of `stage` or of this one, with what is finished on its way to the service if
@@ -209,32 +222,43 @@ class Stage(Server):
             except BaseException:
                 _log.exception("%s: what an item was becoming could not be closed", self.name)
 
-    def _handle(self, run: StageRun, items: list[Item]) -> Iterator[None]:
-        """Handles one item per step, or all where the user's own code does."""
-        if type(self).handle_batch is not Stage.handle_batch:
-            if items:
-                yield from self._handle_whole(run, items)
-            return
-        for item in items:
-            try:
-                answer = self.handle_item(item, run.context)
-            except BaseException as error:
-                run.failure([item], item_error(error))
-            else:
-                run.outcome(item, answer)
-            yield
+    def _handle(self, run: StageRun, items: list[Item]) -> Iterator[float]:
+        """Handles items, and yields behind each how many seconds to wait then."""
+        together = type(self).handle_batch is not Stage.handle_batch
+        for part in ([items] if items else []) if together else [[item] for item in items]:
+            yield from self._handle_together(run, part)
 
-    def _handle_whole(self, run: StageRun, items: list[Item]) -> Iterator[None]:
-        try:
-            answers = list(self.handle_batch(items, run.context))
-            if len(answers) != len(items):
-                raise ResultCountMismatch(f"{type(self).__name__}.handle_batch", len(items), len(answers))
-        except BaseException as error:
-            run.failure(items, item_error(error))
-            return
-        for item, answer in zip(items, answers, strict=True):
-            run.outcome(item, answer)
-            yield
+    def _handle_together(self, run: StageRun, items: list[Item]) -> Iterator[float]:
+        """Handles items in one call, and in further ones as the policy says; in their order."""
+        todo: deque[tuple[list[Item], list[Any] | None, int]] = deque([(items, None, 1)])
+        while todo:
+            part, answers, attempts = todo.popleft()
+            if answers is None:
+                try:
+                    answers = self._answers(run, part)
+                except BaseException as error:
+                    decision = run.failure(part, item_error(error), attempts)
+                    if decision is Verdict.SPLIT:
+                        half = len(part) // 2
+                        todo.extendleft([(part[half:], None, 1), (part[:half], None, 1)])
+                    elif decision is Verdict.RETRY:
+                        todo.appendleft((part, None, attempts + 1))
+                        yield run.pause_after(attempts)
+                    continue
+            for done, (item, answer) in enumerate(zip(part, answers, strict=True), 1):
+                if run.outcome(item, answer, attempts) is Verdict.RETRY:
+                    todo.extendleft([(part[done:], answers[done:], attempts), ([item], None, attempts + 1)])
+                    yield run.pause_after(attempts)
+                    break
+                yield 0.0
+
+    def _answers(self, run: StageRun, items: list[Item]) -> list[Any]:
+        if type(self).handle_batch is Stage.handle_batch:
+            return [self.handle_item(item, run.context) for item in items]
+        answers = list(self.handle_batch(items, run.context))
+        if len(answers) != len(items):
+            raise ResultCountMismatch(f"{type(self).__name__}.handle_batch", len(items), len(answers))
+        return answers
 
     def _send_all(self, messages: list[tuple[str, Any]]) -> None:
         for address, news in messages:

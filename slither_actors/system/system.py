@@ -92,7 +92,7 @@ class System(ActorCalls):
             batch_size: items per batch (64, unless configured otherwise).
             max_in_flight: batches that may be with workers at once (8, unless configured otherwise).
             ordering: `"preserve"` or `"as_completed"`.
-            on_error: `"halt"` or `"skip"`.
+            on_error: `"halt"`, `"skip"`, `Skip()` or `Retry()`.
             timeout_s: seconds a batch may run before its worker is killed.
             context: what user code is told of the run.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.

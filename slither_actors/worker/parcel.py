@@ -49,6 +49,19 @@ def cut(parcel: Parcel, lo: int, hi: int) -> Parcel:
     return data, buffers, start + lo, start + hi
 
 
+def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel, ...]]:
+    """The first and the second half of the items, without decoding them."""
+    left: list[Parcel] = []
+    right: list[Parcel] = []
+    wanted = count(parcels) // 2
+    for parcel in parcels:
+        here = min(count([parcel]), wanted)
+        wanted -= here
+        left += [cut(parcel, 0, here)] if here else []
+        right += [cut(parcel, here, count([parcel]))] if here < count([parcel]) else []
+    return tuple(left), tuple(right)
+
+
 def unpack(parcel: Parcel) -> Columns:
     """Decode a parcel to columns."""
     data, buffers, lo, hi = parcel

@@ -171,6 +171,13 @@ def dispatch(system: slither.System) -> None:
     assert_type(results.skipped.total + results.dropped.total + len(results.dead), int)
     system.dispatch(range(3), Tag, strategy=slither.FixedBatch(5), context=slither.Context(metadata={"run": "nightly"}))
     system.dispatch(range(3), "my_model:predict_batch", on_error=slither.Skip(), timeout_s=5)
+    system.dispatch(range(3), "my_model:predict_batch", on_error=slither.Skip(isolate=True))
+    system.dispatch(
+        range(3), "my_model:predict_batch", on_error=slither.Retry(max_attempts=5, on=(KeyError, OSError), then="skip")
+    )
+    system.dispatch(
+        range(3), "my_model:predict_batch", on_error=slither.Retry(on=KeyError, then=slither.Halt(), isolate=True)
+    )
     assert_type(system.call_batch([1, 2], slither.Call("my_model:predict_batch")), list[slither.Item])
     assert_type(system.call_each(warm_up, timeout_s=1), list[Any])
 

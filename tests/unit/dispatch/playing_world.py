@@ -4,6 +4,7 @@ Messages travel in channels, one per sender and receiver: in order within a chan
 to a dead worker comes back; what it had sent arrives before the news of its death.
 """
 
+import math
 import random
 from collections import Counter, defaultdict, deque
 
@@ -19,6 +20,7 @@ from slither_actors.errors import BatchTimeout, RemoteError, SendQueueFull, Work
 from slither_actors.item import Item
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
+from slither_actors.policy import Retry, Skip
 from slither_actors.worker._leases import LeaseBook
 from slither_actors.worker._salvage import Loss
 from slither_actors.worker.messages import (
@@ -36,7 +38,7 @@ from slither_actors.worker.messages import (
 )
 from slither_actors.worker.parcel import pack_items, unpack_items
 
-BOOM = RemoteError("ValueError", "boom", "", ("ValueError",))
+BOOM = RemoteError("ValueError", "boom", "", ("builtins.ValueError", "builtins.Exception"))
 UNREAD = RemoteError("LookupError", "cannot be read", "", ("LookupError",))
 
 
@@ -63,6 +65,7 @@ class World:
         self.workers = {}
         self.births = 0
         self.struck = set()  # items of batches that a death interrupted
+        self.tried = Counter()  # how often an item was begun
         self.refuses = 0.0  # how often a transport does not take a batch
         self.pool = Pool(self)
         self.supervisor = Supervisor(self)
@@ -228,7 +231,7 @@ class Worker(Node):
         items = unpack_items(message.parcels)
         acts = {item.payload[1] for item in items}
         self.running, self.done_at = 0, None
-        if "fail" in acts:
+        if "fail" in acts or self.fresh("shaky", items):
             self.world.send(self.ref.address, sender, BatchFailed(message.number, BOOM, False))
         else:
             done = [item.with_payload(item.payload[0]) for item in items if item.payload[1] != "unread"]
@@ -237,16 +240,22 @@ class Worker(Node):
             losses = (Loss(pack_items(lost), UNREAD),) if lost else ()
             self.world.send(self.ref.address, sender, BatchDone(message.number, parcels, 0.0, losses))
 
+    def fresh(self, act, items):
+        """Whether there is an item with this act that was never begun before."""
+        return any(item.payload[1] == act and self.world.tried[item.id] == 1 for item in items)
+
     def begin(self, message):
         if message.job is not None:
             assert message.run not in self.jobs, "the state of the run would be lost"
             self.jobs[message.run] = message.job
         assert message.run in self.jobs, "a batch of a run that was never introduced"
-        self.jobs[message.run].executions.append((message.number, self.ref.address))
+        items = unpack_items(message.parcels)
+        self.jobs[message.run].executions.append((message.number, tuple(item.id for item in items)))
+        self.world.tried.update(item.id for item in items)
         self.running = message.number
         self.history.append(message.number)
-        acts = {item.payload[1] for item in unpack_items(message.parcels)}
-        if "crash" in acts:
+        acts = {item.payload[1] for item in items}
+        if "crash" in acts or self.fresh("brittle", items):
             self.world.death(self.ref.address)
             self.world.birth()
         else:
@@ -326,8 +335,8 @@ class Service(Node):
     """One run, seen from the service: feeds it while there is credit, and takes results when it pleases.
 
     Args:
-        acts: what each item does to its batch: "ok", "fail", "crash", "slow", "hang"; or that it cannot be read:
-            "unread". May be endless.
+        acts: what each item does to its batch: "ok", "fail", "crash", "slow", "hang"; "shaky" fails and "brittle"
+            crashes the first time; or that it cannot be read: "unread". May be endless.
         lazy: how seldom it takes a result, as a probability.
         takes: after that many batches it closes the run.
     """
@@ -467,8 +476,7 @@ class Service(Node):
         """When nothing happens any more."""
         assert self.over, f"{self.name} stalls: {len(self.fed)} fed, {self.yielded} came back"
         acts = {item.id: item.payload[1] for item in self.fed}
-        executed = Counter(number for number, _ in self.job.executions)
-        assert all(times == 1 for times in executed.values()), "a batch ran twice, though it never fails twice"
+        self.check_executions()
         results, ends = self.results(), [item.id for _, items in self.ended for item in items]
         assert len(set(results + ends)) == len(results + ends), "an item came twice"
         assert set(results + ends) <= set(acts)
@@ -482,12 +490,42 @@ class Service(Node):
                 ]
         for ends, items in self.ended:
             self.check_failure(ends.error, items)
+            self.check_kind(ends, items)
         if self.error is not None and not isinstance(self.error.error, SendQueueFull):
             first = (self.error.batch_ref - 1) * self.size
             batch = self.fed[first : first + self.size]
             self.check_failure(self.error.error, batch)
             failed = {item.id for item in batch if self.error.error is not UNREAD or item.payload[1] == "unread"}
-            assert not failed & set(results), "a failed batch has results"
+            if getattr(self.options.on_error, "isolate", False):
+                assert failed - set(results), "nothing of the failed batch is missing"
+            else:
+                assert not failed & set(results), "a failed batch has results"
+
+    def check_executions(self):
+        """Nothing runs more often than the policy allows, and what runs once more is a batch or a half of one."""
+        policy = self.options.on_error
+        isolates = getattr(policy, "isolate", False)
+        limit = getattr(policy, "max_attempts", 1) + (math.ceil(math.log2(self.size)) if isolates else 0)
+        times = Counter(item for _, items in self.job.executions for item in items)
+        assert max(times.values(), default=0) <= limit, f"an item ran {max(times.values())} times, {limit} allowed"
+        if not isolates:
+            together = {item: items for _, items in self.job.executions for item in items}
+            assert all(together[item] == items for _, items in self.job.executions for item in items)
+
+    def check_kind(self, ends, items):
+        """Who is given up after all attempts is dead, who is not worth another one is skipped; only culprits are."""
+        policy = self.options.on_error
+        if ends.error is UNREAD:
+            assert (ends.kind, ends.attempts) == ("skipped", 1)
+            return
+        covered = isinstance(policy, Retry) and policy.covers(ends.error)
+        assert ends.kind == ("dead" if covered else "skipped")
+        assert ends.attempts == (policy.max_attempts if covered else 1)
+        if policy.isolate and (covered or isinstance(policy, Skip)):
+            assert len(items) == 1, "an innocent item was given up together with another one"
+            (item,) = items
+            acts = {one.id: one.payload[1] for one in self.fed}
+            assert acts[item.id] != "ok" or item.id in self.world.struck, "an innocent item was given up"
 
     def check_failure(self, error, items):
         by_id = {item.id: item.payload[1] for item in self.fed}
@@ -501,4 +539,4 @@ class Service(Node):
             assert acts & {"hang", "slow"}
         else:
             assert error.type_name == "ValueError"
-            assert "fail" in acts
+            assert acts & {"fail", "shaky"}

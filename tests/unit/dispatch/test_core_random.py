@@ -8,6 +8,7 @@ import pytest
 from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S, DispatchCore
 from slither_actors.dispatch.messages import Batch, Failed
 from slither_actors.errors import SendQueueFull
+from slither_actors.policy import Retry, Skip
 from slither_actors.worker.messages import LeaseRequest
 from tests.unit.dispatch.playing_world import BOOM, Dispatcher, Service, World
 
@@ -41,8 +42,26 @@ def all_is_quiet(world):
 
 def random_acts(rng, count):
     rare = rng.choice([0, 0, 0.02, 0.1])
-    bad = rng.choice([["fail"], ["crash"], ["hang"], ["slow"], ["unread"], ["fail", "crash", "hang", "slow", "unread"]])
+    all_bad = ["fail", "crash", "hang", "slow", "unread", "shaky", "brittle"]
+    bad = rng.choice([*([act] for act in all_bad), all_bad])
     return [rng.choice(bad) if rng.random() < rare else "ok" for _ in range(count)]
+
+
+def random_policy(rng):
+    return rng.choice(
+        [
+            "skip",
+            "halt",
+            Skip(isolate=True),
+            Retry(
+                max_attempts=rng.randrange(1, 5),
+                backoff_s=rng.choice([0.0, 0.01, 3.0]),
+                on=rng.choice([Exception, Exception, ValueError]),
+                then=rng.choice(["skip", "skip", "halt"]),
+                isolate=rng.random() < 0.5,
+            ),
+        ]
+    )
 
 
 def random_service(world, name, dispatcher):
@@ -61,7 +80,7 @@ def random_service(world, name, dispatcher):
         takes=takes,
         max_in_flight=rng.choice([1, 2, 5, 8]),
         ordering=rng.choice(["preserve", "as_completed"]),
-        on_error=rng.choice(["skip", "skip", "halt"]),
+        on_error=random_policy(rng),
         timeout_s=rng.choice([2.0, 30.0]),
     )
 
@@ -297,7 +316,7 @@ def test_two_dispatchers_share_the_pool():
     play(world, runs)
     for run in runs:
         run.check_end()
-    assert {address for run in runs for _, address in run.job.executions} == {"w1"}
+    assert all(len(run.job.executions) == 60 for run in runs)
     all_is_quiet(world)
 
 
@@ -363,3 +382,40 @@ def test_random_scenarios_are_the_same_for_the_same_seed():
         return world.now, [len(batch) for batch in service.got]
 
     assert fingerprint() == fingerprint()
+
+
+@pytest.mark.parametrize("act", ["shaky", "brittle"])
+@pytest.mark.parametrize("isolate", [False, True])
+def test_what_fails_once_is_mended_by_another_attempt(act, isolate):
+    policy = Retry(max_attempts=2, isolate=isolate)
+    service = lone([act if number % 5 == 0 else "ok" for number in range(40)], size=4, workers=2, on_error=policy)
+    assert payloads(service) == list(range(40))
+    assert not service.ended
+
+
+def test_a_pause_holds_up_nobody_else_and_keeps_the_order():
+    """The other worker goes on; what is finished behind the batch that waits comes out behind it."""
+    for ordering in ("preserve", "as_completed"):
+        service = lone(["shaky", *["ok"] * 7], size=1, workers=2, on_error=Retry(backoff_s=50.0), ordering=ordering)
+        assert payloads(service) == [0, *range(1, 8)] if ordering == "preserve" else [*range(1, 8), 0]
+        assert service.world.now > 45.0, "less than the pause, with all its jitter"
+
+
+@pytest.mark.parametrize("act", ["fail", "crash", "hang"])
+@pytest.mark.parametrize("culprits", [[], [0], [63], [17], [3, 4], [0, 21, 63]])
+def test_bisecting_finds_the_culprits_and_nobody_else(act, culprits):
+    """I16: with at most two more executions per halving and culprit."""
+    acts = [act if number in culprits else "ok" for number in range(64)]
+    service = lone(acts, size=64, workers=2, on_error=Skip(isolate=True), timeout_s=2.0)
+    assert payloads(service) == [number for number in range(64) if number not in culprits]
+    assert sorted(item.payload[0] for _, items in service.ended for item in items) == culprits
+    assert len(service.job.executions) <= 1 + 2 * 6 * len(culprits)
+
+
+def test_what_is_done_of_a_batch_in_parts_is_in_the_last_words():
+    """The half without the culprit is finished when the run halts over the other one."""
+    policy = Retry(max_attempts=1, isolate=True)
+    service = lone(["ok"] * 8 + ["fail"] + ["ok"] * 7, size=16, workers=1, on_error=policy)
+    assert service.over == "halted"
+    assert payloads(service)[:8] == list(range(8))
+    assert 8 not in payloads(service)

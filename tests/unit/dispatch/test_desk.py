@@ -11,7 +11,7 @@ def worker(number):
 
 
 def task(number, run="run"):
-    return Task(number, run, number, (), None)
+    return Task(run, number, (), None, number=number)
 
 
 @pytest.fixture

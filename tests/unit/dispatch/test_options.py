@@ -33,7 +33,7 @@ def test_none_means_the_configured_default_and_a_given_value_wins():
         ({"max_in_flight": -1}, "dispatch: max_in_flight is -1; allowed: a whole number of at least 1"),
         ({"max_in_flight": 2.0}, "dispatch: max_in_flight is 2.0; allowed: a whole number of at least 1"),
         ({"ordering": "asap"}, "dispatch: ordering is 'asap'; allowed: 'preserve', 'as_completed'"),
-        ({"on_error": "skp"}, 'dispatch: on_error is \'skp\'; allowed: "halt", "skip", Halt() or Skip()'),
+        ({"on_error": "skp"}, 'dispatch: on_error is \'skp\'; allowed: "halt", "skip", Halt(), Skip() or Retry()'),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(given, text):

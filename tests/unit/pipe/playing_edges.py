@@ -6,7 +6,8 @@ from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, Origin, OutPort
 from slither_actors.item import Item
-from slither_actors.pipe._stage_run import StagePlan, StageRun
+from slither_actors.pipe._stage_plan import StagePlan
+from slither_actors.pipe._stage_run import StageRun
 from slither_actors.policy import Halt, Skip
 from slither_actors.worker.executor import item_error
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -137,7 +138,7 @@ class Neighbours:
                 self.run.failure([item], item_error(error))
             else:
                 self.run.outcome(item, answer)
-            yield
+            yield 0.0
 
     def send(self, messages):
         for _, message in messages:

@@ -1,5 +1,6 @@
 """Plug-in stages, made by hand and called without any actor system."""
 
+import functools
 import itertools
 
 import attrs
@@ -21,7 +22,7 @@ from slither_actors.dispatch.messages import (
 )
 from slither_actors.errors import SendQueueFull
 from slither_actors.otp.child import ExitReason
-from slither_actors.pipe._stage_run import StagePlan
+from slither_actors.pipe._stage_plan import StagePlan
 from slither_actors.pipe.stage import _GoOn
 from slither_actors.policy import Halt, Skip
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -423,3 +424,142 @@ def test_a_run_that_the_others_have_left_without_a_word_is_forgotten(lost):
     assert list(bench.stage._runs) == ["r"]
     bench.stage.handle_undelivered(lost, "service")
     assert not bench.stage._runs
+
+
+# -- another attempt
+
+
+class Moody(slither.Stage):
+    """Raises on what it sees for the first time, if its payload says so; keeps what it saw, call by call."""
+
+    @functools.cached_property
+    def calls(self):
+        return []
+
+
+class MoodyItems(Moody):
+    def handle_item(self, item, ctx):
+        self.calls.append(item.payload)
+        if self.calls.count(item.payload) <= MOODS.get(item.payload, 0):
+            raise ValueError(item.payload)
+        return item
+
+
+class MoodyBatches(Moody):
+    def handle_batch(self, items, ctx):
+        payloads = [item.payload for item in items]
+        self.calls.append(payloads)
+        if any(sum(payload in call for call in self.calls) <= MOODS.get(payload, 0) for payload in payloads):
+            raise ValueError("one of them")
+        return items
+
+
+class MoodyAnswers(Moody):
+    def handle_batch(self, items, ctx):
+        self.calls += [item.payload for item in items]
+        return [
+            slither.Fail("not yet") if self.calls.count(item.payload) <= MOODS.get(item.payload, 0) else item
+            for item in items
+        ]
+
+
+MOODS = {"once": 1, "twice": 2, "never": 10**6}
+AT_ONCE = {"backoff_s": 0.0, "then": "skip"}
+
+
+class Clocked(Bench):
+    """A bench whose stage has timers that are set off by hand."""
+
+    def __init__(self, cls, policy, **plan):
+        self.timers = []
+        super().__init__(cls, policy, **plan)
+        self.stage.start_timer = lambda delay_s, function: self.timers.append((delay_s, function))
+
+    def ring(self):
+        delay_s, function = self.timers.pop(0)
+        function()
+        self.go_on_to_the_end()
+        return delay_s
+
+
+@pytest.mark.parametrize("cls", [MoodyItems, MoodyAnswers])
+def test_an_item_that_fails_is_handled_again_and_stays_in_its_place(cls):
+    bench = Bench(cls, slither.Retry(max_attempts=3, **AT_ONCE))
+    bench.feed(1, "once", 2, "twice", 3, last=True)
+    assert bench.results() == [1, "once", 2, "twice", 3]
+    assert sorted(map(str, bench.stage.calls)) == sorted(["1", "2", "3", "once", "once", "twice", "twice", "twice"])
+    assert not bench.ends()
+
+
+@pytest.mark.parametrize("cls", [MoodyItems, MoodyAnswers])
+def test_an_item_whose_attempts_are_used_up_is_dead_or_ends_the_run(cls):
+    bench = Bench(cls, slither.Retry(max_attempts=2, **AT_ONCE))
+    bench.feed(1, "twice", 2, last=True)
+    assert bench.results() == [1, 2]
+    assert [(kind, payloads) for kind, payloads, _ in bench.ends()] == [("dead", ["twice"])]
+    assert [ends.attempts for batch in bench.batches() for ends in batch.ends] == [2]
+
+    bench = Bench(cls, slither.Retry(max_attempts=2, backoff_s=0.0))
+    bench.feed(1, "twice", 2, last=True)
+    assert bench.results() == [1]
+    assert len(bench.of(Failed)) == 1
+
+
+def test_an_error_that_is_not_worth_it_is_not_tried_again():
+    bench = Bench(MoodyItems, slither.Retry(on=KeyError, **AT_ONCE))
+    bench.feed(1, "once", 2, last=True)
+    assert bench.stage.calls == [1, "once", 2]
+    assert [(kind, payloads) for kind, payloads, _ in bench.ends()] == [("skipped", ["once"])]
+
+
+def test_a_batch_that_raises_is_handled_again_as_a_whole():
+    bench = Bench(MoodyBatches, slither.Retry(max_attempts=3, **AT_ONCE))
+    bench.feed(1, "twice", 2, last=True)
+    assert bench.stage.calls == [[1, "twice", 2]] * 3
+    assert bench.results() == [1, "twice", 2]
+
+
+@pytest.mark.parametrize("policy", [slither.Skip(isolate=True), slither.Retry(isolate=True, max_attempts=2, **AT_ONCE)])
+def test_a_batch_that_raises_is_halved_down_to_the_culprit(policy):
+    bench = Bench(MoodyBatches, policy)
+    bench.feed(1, 2, 3, "never", 4, 5, 6, 7, last=True)
+    assert bench.results() == [1, 2, 3, 4, 5, 6, 7]
+    kind = "skipped" if isinstance(policy, slither.Skip) else "dead"
+    assert [(kind_, payloads) for kind_, payloads, _ in bench.ends()] == [(kind, ["never"])]
+    assert bench.stage.calls[:3] == [[1, 2, 3, "never", 4, 5, 6, 7], [1, 2, 3, "never"], [1, 2]]
+
+
+def test_a_pause_is_a_timer_and_other_runs_go_on_meanwhile():
+    bench = Clocked(MoodyItems, slither.Retry(backoff_s=20.0, factor=2.0, jitter=0.0, then="skip"))
+    bench.stage._on_open(OpenRun("other", one_way_plan(slither.Skip())), "service")
+    bench.feed(1, "twice", 2, last=True)
+    assert bench.results() == [1]
+    bench.stage._on_batch(Batch("other", 1, 1, (pack_items([Item.wrap("meanwhile")]),), ()), "source")
+    assert bench.results() == [1, "meanwhile"]
+    assert bench.ring() == 20.0
+    assert bench.ring() == 40.0
+    assert bench.results() == [1, "meanwhile", "twice", 2]
+    assert not bench.timers
+
+
+def test_a_timer_of_a_run_that_is_over_does_nothing():
+    bench = Clocked(MoodyItems, slither.Retry())
+    bench.feed("once")
+    bench.stage._on_close(CloseRun("r"), "service")
+    bench.ring()
+    assert bench.stage.calls == ["once"]
+
+
+def test_what_was_emitted_before_an_error_is_not_emitted_again():
+    class Half(slither.Stage):
+        def handle_item(self, item, ctx):
+            def parts():
+                yield "first"
+                raise ValueError("then this")
+
+            return slither.Emit(parts())
+
+    bench = Bench(Half, slither.Retry(max_attempts=5, **AT_ONCE))
+    bench.feed("x", last=True)
+    assert bench.results() == ["first"]
+    assert [(kind, payloads) for kind, payloads, _ in bench.ends()] == [("skipped", ["x"])]
