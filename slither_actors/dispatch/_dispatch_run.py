@@ -61,8 +61,9 @@ class DispatchRun:
 
     @property
     def wanted(self) -> int:
-        """Workers that would be of use; while more comes in, as many as may ever work at once."""
-        open_tasks = self.in_work + len(self.waiting) + len(self.chances)
+        """Workers that would be of use; while more comes in, as many as may ever work at once. What pauses before
+        another attempt holds none."""
+        open_tasks = self.in_work + len(self.waiting)
         limit = self.options.max_in_flight
         if open_tasks >= limit or (open_tasks and not self.fed):
             return limit

@@ -255,11 +255,11 @@ class Worker(Node):
         self.running = message.number
         self.history.append(message.number)
         acts = {item.payload[1] for item in items}
-        if "crash" in acts or self.fresh("brittle", items):
+        if "crash" in acts or self.fresh("brittle", items) or ("sulky" in acts and not self.fresh("sulky", items)):
             self.world.death(self.ref.address)
             self.world.birth()
         else:
-            self.done_at = self.world.now + (1e6 if "hang" in acts else 5.0 if "slow" in acts else 0.001)
+            self.done_at = self.world.now + (1e6 if acts & {"hang", "sulky"} else 5.0 if "slow" in acts else 0.001)
 
 
 @attrs.define
@@ -336,7 +336,7 @@ class Service(Node):
 
     Args:
         acts: what each item does to its batch: "ok", "fail", "crash", "slow", "hang"; "shaky" fails and "brittle"
-            crashes the first time; or that it cannot be read: "unread". May be endless.
+            crashes the first time, "sulky" hangs and then crashes; or that it cannot be read: "unread". May be endless.
         lazy: how seldom it takes a result, as a probability.
         takes: after that many batches it closes the run.
     """
@@ -536,7 +536,7 @@ class Service(Node):
         elif isinstance(error, WorkerCrashed):
             assert {item.id for item in items} <= self.world.struck, "a waiting batch was charged for a crash"
         elif isinstance(error, BatchTimeout):
-            assert acts & {"hang", "slow"}
+            assert acts & {"hang", "slow", "sulky"}
         else:
             assert error.type_name == "ValueError"
             assert acts & {"fail", "shaky"}

@@ -7,7 +7,7 @@ import pytest
 
 from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S, DispatchCore
 from slither_actors.dispatch.messages import Batch, Failed
-from slither_actors.errors import SendQueueFull
+from slither_actors.errors import SendQueueFull, WorkerCrashed
 from slither_actors.policy import Retry, Skip
 from slither_actors.worker.messages import LeaseRequest
 from tests.unit.dispatch.playing_world import BOOM, Dispatcher, Service, World
@@ -399,6 +399,26 @@ def test_a_pause_holds_up_nobody_else_and_keeps_the_order():
         service = lone(["shaky", *["ok"] * 7], size=1, workers=2, on_error=Retry(backoff_s=50.0), ordering=ordering)
         assert payloads(service) == [0, *range(1, 8)] if ordering == "preserve" else [*range(1, 8), 0]
         assert service.world.now > 45.0, "less than the pause, with all its jitter"
+
+
+def test_a_pause_ends_in_its_time_whatever_else_goes_on():
+    """The batch with the other worker takes five seconds."""
+    policy = Retry(backoff_s=0.01)
+    service = lone(["shaky", "slow"], size=1, workers=2, on_error=policy, ordering="as_completed")
+    assert payloads(service) == [0, 1]
+
+
+def test_each_attempt_fails_for_its_own_reason():
+    """The first one overruns its time and is killed, the second one dies by itself."""
+    service = lone(["sulky"], size=1, workers=2, on_error=Retry(max_attempts=2, then="skip"), timeout_s=2.0)
+    ((ends, _),) = service.ended
+    assert isinstance(ends.error, WorkerCrashed)
+
+
+def test_the_first_half_runs_first():
+    service = lone(["fail", *["ok"] * 7], size=8, workers=1, on_error=Skip(isolate=True))
+    ids = tuple(item.id for item in service.fed)
+    assert [items for _, items in service.job.executions][:3] == [ids, ids[:4], ids[4:]]
 
 
 @pytest.mark.parametrize("act", ["fail", "crash", "hang"])
