@@ -22,6 +22,7 @@ from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeE
 from slither_actors.item import DEFAULT_ROUTE, Item
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
+from slither_actors.system.names import ROOT
 from slither_actors.worker.messages import Job
 
 # Batches that may wait at the dispatcher or be on their way, beside those with workers: enough to keep it busy while
@@ -84,7 +85,7 @@ def tree_of(system: str, processes: Iterable[ProcessInfo]) -> dict[str, Any]:
             "last_exit": str(info.last_exit) if info.last_exit else None,
             "children": [],
         }
-        if info.ref.name == "root":
+        if info.ref.name == ROOT:
             root.update({key: value for key, value in node.items() if key not in ("name", "children")})
             continue
         nodes[info.ref.name] = node

@@ -1,5 +1,6 @@
 """Names of the fixed parts of the tree."""
 
+ROOT = "root"
 POOLS = "pools"
 PIPES = "pipes"
 CHILDREN = "children"

@@ -13,15 +13,17 @@ import attrs
 from slither_actors._code import Code
 from slither_actors.config import DispatchConfig
 from slither_actors.errors import ChildRefused, InvalidOption, NoProcess, SlitherError, UnknownPool, shorten
+from slither_actors.otp.child import ChildSpec, SupervisorOptions
 from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.otp.ref import Ref
+from slither_actors.otp.supervisor import Supervisor
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import Pipe, PipeType
 from slither_actors.pipe.plan import pipe_spec, start_limit_s
 from slither_actors.system._runs import checked_seconds
-from slither_actors.system.client import RESTART_LIMIT_S, Client
-from slither_actors.system.names import PIPES
+from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
+from slither_actors.system.names import PIPES, ROOT
 
 # A pipe that was started by a run stops after this long without one.
 IDLE_S = 30.0
@@ -97,6 +99,8 @@ class Pipes:
         self._running: dict[PipeType, RunningPipe] = {}
         self._leaving: dict[PipeType, RunningPipe] = {}  # no run begins on them, and some may still be open
         self._numbers = itertools.count(1)
+        self._supervising = threading.Lock()
+        self._is_supervised = False
 
     def begin(self, pipe: Any, *, keep: bool = False) -> RunningPipe:
         """A run of `pipe` begins; starts its processes if need be, and keeps them if wanted."""
@@ -213,9 +217,20 @@ class Pipes:
             return not running.over
 
     def _start(self, running: RunningPipe) -> None:
+        self._start_supervisor()
         spec = pipe_spec(running.child_id, running.definition, Code.by_path(running.pipe), self._config)
         # each stage has a limit of its own, which names it
         self._client.call(PIPES, StartChild(spec), start_limit_s(running.definition) + _START_SLACK_S)
+
+    def _start_supervisor(self) -> None:
+        """Once: a system without pipes needs no process for them. The root restarts it from then on."""
+        with self._supervising:
+            if not self._is_supervised:
+                options = SupervisorOptions(dynamic=True)
+                spec = ChildSpec(PIPES, Code.of(Supervisor), (options,), type="supervisor")
+                with contextlib.suppress(ChildRefused):  # an earlier call was answered too late
+                    self._client.call(ROOT, StartChild(spec), CALL_LIMIT_S)
+                self._is_supervised = True
 
     def _terminate(self, running: RunningPipe) -> None:
         with running.starting:

@@ -23,7 +23,7 @@ from slither_actors.otp.root import REGISTRY, Root
 from slither_actors.otp.server import Server
 from slither_actors.otp.supervisor import Supervisor
 from slither_actors.pipe.pipe import Pipe
-from slither_actors.system.names import CHILDREN, DISPATCHER, PIPES, POOLS
+from slither_actors.system.names import CHILDREN, DISPATCHER, POOLS
 from slither_actors.system.pipes import check_pipe
 from slither_actors.system.system import System
 from slither_actors.transport.bases import BASES
@@ -141,7 +141,6 @@ def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[Ch
         ChildSpec(
             POOLS, Code.of(Supervisor), (SupervisorOptions(parallel_start=True), tuple(pools)), type="supervisor"
         ),
-        ChildSpec(PIPES, Code.of(Supervisor), (SupervisorOptions(dynamic=True),), type="supervisor"),
     ]
     if children:
         specs.append(ChildSpec(CHILDREN, Code.of(Supervisor), (SupervisorOptions(), children), type="supervisor"))

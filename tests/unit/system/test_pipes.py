@@ -28,11 +28,21 @@ class Tree:
         self.children = []
         self.calls = []
         self.failures = []
+        self.supervisors = 0
+        self.refuses = False
         self.gate = threading.Event()
         self.gate.set()
 
     def call(self, name, request, timeout_s):
+        if name == "root":
+            assert isinstance(request, StartChild)
+            assert request.spec.id == "pipes"
+            self.supervisors += 1
+            if self.refuses:
+                raise ChildRefused("pipes", "already_started", "")
+            return
         assert name == "pipes"
+        assert self.supervisors, "nobody is there to ask"
         if isinstance(request, StartChild):
             self.calls.append(("start", request.spec.id))
             assert self.gate.wait(5)
@@ -66,6 +76,16 @@ def test_a_pipe_is_started_by_the_first_run_and_serves_the_next_ones(pipes, tree
     assert tree.children == ["First-1"]
     assert first.names == ("pipes/First-1/step",)
     assert pipes.statistics() == {"First": {"runs": 2, "kept": False}}
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_the_supervisor_of_pipes_is_started_once_by_the_first_one(pipes, tree, refuses):
+    tree.refuses = refuses
+    assert not tree.supervisors
+    pipes.start(First)
+    pipes.start(Second)
+    assert tree.supervisors == 1
+    assert tree.children == ["First-1", "Second-2"]
 
 
 def test_many_threads_start_it_once(pipes, tree):
