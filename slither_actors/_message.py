@@ -1,7 +1,8 @@
 """The one decorator behind every message that crosses a process border."""
 
-import operator
-from typing import Any, Self, TypeVar, cast, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
+
+from slither_actors._record import Record, remake
 
 _C = TypeVar("_C")
 
@@ -10,31 +11,14 @@ _C = TypeVar("_C")
 _BY_NAME: dict[str, "type[_Message]"] = {}
 
 
-class _Message(tuple[Any, ...]):
-    """A message's fields, in their order.
-
-    A tuple and no attrs class: cheaper to make and to take apart, and nothing has to be compiled for the class, which
-    for some sixty attrs classes takes a good part of the package's import, in the service and again in the host.
-    """
+class _Message(Record):
+    """A message's fields, in their order."""
 
     __slots__ = ()
-    __match_args__: tuple[str, ...] = ()
-    _defaults: dict[str, Any]
     _wire_name: str | None = None
-
-    def __new__(cls, *fields: Any, **named: Any) -> Self:
-        if named or len(fields) != len(cls.__match_args__):
-            fields = _complete(cls, fields, named)
-        return tuple.__new__(cls, fields)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
-
-    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
-        return type(self), tuple(self)
-
-    def __bool__(self) -> bool:
-        return True  # also without a field
 
     __eq__ = object.__eq__
     __ne__ = object.__ne__
@@ -57,14 +41,7 @@ def message(cls: type[_C]) -> type[_C]:
     Raises:
         TypeError: It has a base class, or this library has another message of its name.
     """
-    if cls.__bases__ != (object,):
-        raise TypeError(f"message {cls.__qualname__}: a message has no base class")
-    names = tuple(cls.__annotations__)
-    body = {key: value for key, value in vars(cls).items() if key not in ("__dict__", "__weakref__")}
-    defaults = {name: body[name] for name in names if name in body}
-    body |= {name: property(operator.itemgetter(place)) for place, name in enumerate(names)}
-    body |= {"__slots__": (), "__match_args__": names, "_defaults": defaults}
-    made = cast(type[_Message], type(cls.__name__, (_Message,), body))
+    made = cast(type[_Message], remake(cls, _Message))
     if made.__module__.startswith("slither_actors."):
         if made.__name__ in _BY_NAME:
             other = _BY_NAME[made.__name__].__module__
@@ -72,17 +49,6 @@ def message(cls: type[_C]) -> type[_C]:
         _BY_NAME[made.__name__] = made
         made._wire_name = made.__name__
     return cast(type[_C], made)
-
-
-def _complete(cls: type[_Message], fields: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-    """All fields, with those that were given by name, and with defaults."""
-    names = cls.__match_args__
-    twice = named.keys() & names[: len(fields)]
-    given = dict(zip(names, fields, strict=False)) | named
-    missing = [name for name in names if name not in given and name not in cls._defaults]
-    if len(fields) > len(names) or twice or missing or given.keys() - set(names):
-        raise TypeError(f"{cls.__name__} takes ({', '.join(names)}), got {len(fields)} fields and {sorted(named)}")
-    return tuple([given[name] if name in given else cls._defaults[name] for name in names])
 
 
 def to_wire(value: object) -> object:

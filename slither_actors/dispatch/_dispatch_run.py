@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-import attrs
-
+from slither_actors._record import record
 from slither_actors.dispatch._desk import Task
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch._reorder import ReorderBuffer
@@ -18,7 +17,7 @@ from slither_actors.worker.messages import Job
 from slither_actors.worker.parcel import Parcel, count
 
 
-@attrs.frozen
+@record
 class DispatchPlan:
     """A dispatcher's part in a run. `output` is where results go; `sink` is the edge to the service, for ends, and the
     same as `output` where nothing comes after."""

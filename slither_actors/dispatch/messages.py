@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from slither_actors._message import message
+from slither_actors._record import record
 from slither_actors.errors import InvalidOutcome, ItemError, RemoteError, SlitherError
 from slither_actors.policy import Halt, Policy, skips
 from slither_actors.worker._salvage import Loss
 from slither_actors.worker.parcel import Parcel
 
 
-@attrs.frozen
+@record
 class Origin:
     """Who made the items that come down an edge: charged with those that their consumer cannot read.
 
@@ -48,7 +47,7 @@ class Origin:
         return Ends("skipped", (loss.parcel,), self.error(loss.error), self.stage, 1)
 
 
-@attrs.frozen
+@record
 class InPort:
     """The consumer's end of an edge: at most `window` batches may be sent and not yet settled.
 
@@ -63,7 +62,7 @@ class InPort:
     back: int | None = None
 
 
-@attrs.frozen
+@record
 class OutPort:
     """The producer's end of an edge. Batches are formed in the size that the consumer wants.
 

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-import attrs
-
 from slither_actors import telemetry
+from slither_actors._record import record
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.ends import EndLog
@@ -54,7 +53,7 @@ _log = logging.getLogger(__name__)
 _OPEN_LIMIT_S = 30.0
 
 
-@attrs.frozen
+@record
 class Node:
     """A process that takes part in a run, and its plan."""
 
@@ -62,7 +61,7 @@ class Node:
     plan: Any
 
 
-@attrs.frozen
+@record
 class RunPlan:
     """All of one run: its nodes, the edge that the source feeds, and the edges that lead to the service."""
 
@@ -82,7 +81,7 @@ class Halted(Exception):
         self.batch_ref = batch_ref
 
 
-@attrs.frozen
+@record
 class RunHooks:
     """What a run needs of the system around it.
 

@@ -2,8 +2,7 @@
 
 import enum
 
-import attrs
-
+from slither_actors._record import record
 from slither_actors.otp.child import ChildSpec, ExitReason
 
 
@@ -20,7 +19,7 @@ class ApiError(enum.Enum):
     """Ours: the supervisor is stopping. (In OTP the caller of such a call exits.)"""
 
 
-@attrs.frozen
+@record
 class Cause:
     """One exit that led to a restart, or to the end."""
 
@@ -28,7 +27,7 @@ class Cause:
     reason: ExitReason
 
 
-@attrs.frozen
+@record
 class StartChild:
     """Start this child. Report ``child_started`` or ``child_start_failed``, and its exit whatever happens."""
 
@@ -37,7 +36,7 @@ class StartChild:
     spec: ChildSpec
 
 
-@attrs.frozen
+@record
 class StopChild:
     """Ask the child to end, and report ``child_stop_timeout`` after ``shutdown_s`` seconds (None: never). ``cause`` is
     the exit of another child that leads to it."""
@@ -48,7 +47,7 @@ class StopChild:
     cause: Cause | None = None
 
 
-@attrs.frozen
+@record
 class KillChild:
     """Kill the child with all it started; its exit is awaited. It may be gone already."""
 
@@ -56,17 +55,17 @@ class KillChild:
     incarnation: int
 
 
-@attrs.frozen
+@record
 class RetryLater:
     """Call ``retry`` once the messages that wait now are dealt with (or after a pause, where there is a backoff)."""
 
 
-@attrs.frozen
+@record
 class Started:
     """All initial children are up."""
 
 
-@attrs.frozen
+@record
 class StartFailed:
     """An initial child did not come up; those that were up have been stopped. The core has ended."""
 
@@ -74,7 +73,7 @@ class StartFailed:
     reason: ExitReason
 
 
-@attrs.frozen
+@record
 class GiveUp:
     """The restart budget is spent and all children are stopped: exit with ``reason``. The core has ended."""
 
@@ -83,19 +82,19 @@ class GiveUp:
     """The exits within the window, oldest first; the last one broke the budget."""
 
 
-@attrs.frozen
+@record
 class Stopped:
     """All children are stopped, as asked. The core has ended."""
 
 
-@attrs.frozen
+@record
 class Forgotten:
     """For reports: this child is down and its spec is gone."""
 
     child_id: str
 
 
-@attrs.frozen
+@record
 class Reply:
     """The answer to an API call: ``error`` is None where it succeeded.
 
@@ -108,7 +107,7 @@ class Reply:
     error: ApiError | ExitReason | None = None
 
 
-@attrs.frozen
+@record
 class Restarted:
     """For reports: a child is up again after ``old_incarnation``. ``cause`` is the exit that led to the restart."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from slither_actors._record import record
 from slither_actors.errors import ChildRefused
 from slither_actors.otp._actions import ApiError
 from slither_actors.otp._timers import Timer
@@ -25,7 +26,7 @@ _HINTS = {
 }
 
 
-@attrs.frozen
+@record
 class Request:
     """The core's token for a call that is answered later."""
 

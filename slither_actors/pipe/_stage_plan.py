@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from slither_actors._code import Code
+from slither_actors._record import record
 from slither_actors.context import SealedContext
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.policy import Policy
 
 
-@attrs.frozen
+@record
 class StagePlan:
     """A stage's part in a run.
 
@@ -37,7 +36,7 @@ class StagePlan:
     holds: frozenset[str]
 
 
-@attrs.frozen
+@record
 class StageSetting:
     """What a stage's process is told at its start.
 

@@ -12,15 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import attrs
-
 from slither_actors._codec import is_of_a_signal
+from slither_actors._record import record
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item, build_items
 from slither_actors.worker.parcel import Columns, Parcel, pack, plain_buffers, unpack, unpack_items
 
 
-@attrs.frozen
+@record
 class Loss:
     """Items that could not be read: without their payloads and notes, and what was raised."""
 

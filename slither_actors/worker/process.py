@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
 from slither_actors._code import Code
 from slither_actors._codec import encode
+from slither_actors._record import record
 from slither_actors.context import Context, SealedContext
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
 from slither_actors.otp.server import Server, handles
@@ -33,7 +32,7 @@ from slither_actors.worker.parcel import Columns, Parcel, pack
 _RESULT_LIMIT_S = 30.0
 
 
-@attrs.frozen
+@record
 class _Work:
     """A run, as this worker knows it."""
 

@@ -22,7 +22,6 @@ from slither_actors.dispatch.messages import (
 )
 from slither_actors.errors import SendQueueFull
 from slither_actors.otp.child import ExitReason
-from slither_actors.pipe._stage_plan import StagePlan
 from slither_actors.pipe.stage import _GoOn
 from slither_actors.policy import Halt, Skip
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -409,10 +408,6 @@ def test_the_error_of_a_user_class_reaches_others_as_text():
     bench.feed(1)
     (failed,) = bench.of(Failed)
     assert str(failed.error) == "OwnError: mine"
-
-
-def test_a_plan_is_plain_data():
-    assert attrs.has(StagePlan)
 
 
 @pytest.mark.parametrize(
