@@ -11,7 +11,7 @@ import attrs
 from slither_actors._describe import kinds_of
 from slither_actors._keywords import known_fields
 from slither_actors._validators import boolean, non_negative_seconds, number_in, positive_int
-from slither_actors.errors import InvalidOption, ItemError, SlitherError, shorten
+from slither_actors.errors import BatchTimeout, InvalidOption, ItemError, SlitherError, WorkerCrashed, shorten
 
 # No pause between two attempts is longer, however often the factor was applied.
 LONGEST_PAUSE_S = 3600.0
@@ -38,14 +38,19 @@ class Skip:
 def _names(classes: Any) -> tuple[str, ...]:
     """Exception classes by their names: a dispatcher decides by these, and never imports a user's module."""
     listed = classes if isinstance(classes, tuple | list) else (classes,)
-    wrong = [one for one in listed if not isinstance(one, str) and not _is_exception(one)]
+    wrong = [one for one in listed if not _is_exception(one) and not _is_full_name(one)]
     if wrong or not listed:
-        raise InvalidOption("Retry", "on", shorten(wrong[0] if wrong else classes), "exception classes, at least one")
+        allowed = 'exception classes, or their full names such as "builtins.OSError", at least one'
+        raise InvalidOption("Retry", "on", shorten(wrong[0] if wrong else classes), allowed)
     return tuple(one if isinstance(one, str) else kinds_of(one)[0] for one in listed)
 
 
 def _is_exception(one: Any) -> bool:
     return isinstance(one, type) and issubclass(one, BaseException)
+
+
+def _is_full_name(one: Any) -> bool:
+    return isinstance(one, str) and "." in one and all(part.isidentifier() for part in one.split("."))
 
 
 def _last_resort(value: Any) -> Halt | Skip:
@@ -60,18 +65,20 @@ def _last_resort(value: Any) -> Halt | Skip:
 class Retry:
     """Run a batch that failed once more, after a pause that grows: exponential backoff with jitter.
 
-    In a worker stage and a dispatch the whole batch runs again, in a local, router or own stage the one item. A batch
-    whose worker died or was killed over it counts as failed; one that only waited behind it does not.
+    In a dispatch, a worker stage and a stage with `handle_batch` the whole batch runs again, elsewhere the one item. A
+    batch whose worker died or was killed over it counts as failed; one that only waited behind it does not.
 
     Attributes:
         max_attempts: how often it may run in all.
         backoff_s: seconds before the second attempt.
         factor: each further pause is so many times the one before, up to an hour.
         jitter: share of a pause by which it is shortened or lengthened at random, 0 to 1.
-        on: what is worth another attempt, as exception classes: theirs, those derived from them, and the library's own
-            such as `WorkerCrashed` and `BatchTimeout`, which are `Exception` too. Kept by name.
+        on: what is worth another attempt, as exception classes, and with them all that are derived from them; both
+            that of what user code raised and the library's own count, such as `WorkerCrashed` and `BatchTimeout`. So
+            `Exception` is everything. Kept by full names, which may be given too.
         then: what happens when the attempts are used up, or when the error is none of `on`: `"halt"` or `"skip"`.
-            Under `"skip"` items whose attempts are used up stand in `.dead`, others in `.skipped`.
+            Under `"skip"` items whose attempts are used up, or that cost a worker its life, stand in `.dead`, others
+            in `.skipped`.
         isolate: as for `Skip`; the halves run at once, and a single item has `max_attempts` of its own.
     """
 
@@ -85,7 +92,7 @@ class Retry:
 
     def covers(self, error: SlitherError) -> bool:
         """Whether this is worth another attempt."""
-        return isinstance(error, ItemError) and not set(self.on).isdisjoint(error.kinds)
+        return isinstance(error, ItemError) and not set(self.on).isdisjoint((*error.kinds, *kinds_of(type(error))))
 
     def pause_s(self, attempts: int, draw: float) -> float:
         """Seconds until the next attempt, after so many.
@@ -95,10 +102,11 @@ class Retry:
             draw: a random number from 0 to 1, for the jitter.
         """
         try:
-            growth = self.factor ** (attempts - 1)
+            growth = float(self.factor) ** (attempts - 1)
         except OverflowError:
             growth = sys.float_info.max
-        return min(self.backoff_s * growth, LONGEST_PAUSE_S) * (1 + self.jitter * (2 * draw - 1))
+        pause = min(self.backoff_s * growth, LONGEST_PAUSE_S)
+        return min(pause * (1 + self.jitter * (2 * draw - 1)), LONGEST_PAUSE_S)
 
 
 Policy = Halt | Skip | Retry
@@ -131,17 +139,22 @@ class Verdict(enum.Enum):
     DEAD = "dead"
 
 
-def verdict(policy: Policy, error: SlitherError, attempts: int, count: int) -> Verdict:
-    """What happens to `count` items that failed together for the `attempts`-th time; 0 if no other would help."""
-    tries_again = isinstance(policy, Retry) and attempts > 0 and policy.covers(error)
-    may_split = isinstance(policy, Skip | Retry) and policy.isolate and (tries_again or isinstance(policy, Skip))
-    if may_split and attempts and count > 1:
+def verdict(policy: Policy, error: SlitherError, attempts: int, count: int, *, final: bool = False) -> Verdict:
+    """What happens to `count` items that failed together for the `attempts`-th time.
+
+    Args:
+        final: whether another attempt would not help, or do harm.
+    """
+    tries_again = isinstance(policy, Retry) and not final and policy.covers(error)
+    if not final and count > 1 and isinstance(policy, Skip | Retry) and policy.isolate:
         return Verdict.SPLIT
     if isinstance(policy, Retry) and tries_again and attempts < policy.max_attempts:
         return Verdict.RETRY
     if not skips(policy):
         return Verdict.HALT
-    return Verdict.DEAD if tries_again else Verdict.SKIPPED
+    # also what is none of `on`, but cost a worker its life
+    is_deadly = isinstance(policy, Retry) and isinstance(error, WorkerCrashed | BatchTimeout)
+    return Verdict.DEAD if tries_again or is_deadly else Verdict.SKIPPED
 
 
 def skips(policy: Policy) -> bool:

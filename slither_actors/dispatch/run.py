@@ -120,7 +120,7 @@ class Run:
         self._hooks = hooks
         self._out = OutEdge(plan.run, plan.source)
         self._sinks = {port.edge: InEdge(port) for port in plan.sinks}
-        self._asking: Ask | None = None  # for more on the way back of the source's edge, with the next batch
+        self._limit_back = 0  # of the way back of the source's edge; told with the next batch
         self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
         self._watches: list[Callable[[], None]] = []
         self._ending = threading.Lock()
@@ -225,15 +225,12 @@ class Run:
         """
         try:
             while not self._cancelled and not self._over and not all(edge.done for edge in self._sinks.values()):
-                feeding = self._feeds
+                feeding = not self._source.exhausted and self._out.credit > 0
                 received = self._endpoint.receive(0 if feeding else None)
                 if received is not None:
                     yield from self._handle(*received)
                 if feeding and not self._cancelled:
                     self._feed()
-                if self._asking is not None and not self._feeds:
-                    self._endpoint.post(self._plan.source.consumer, self._asking)
-                    self._asking = None
             if not self._cancelled and not self._over:
                 self._outcome = "ok"
         except Exception:
@@ -255,7 +252,8 @@ class Run:
             edge.held -= 1
             ask = edge.ask(self._plan.run)
             if ask is not None and news.edge == self._plan.source.back:
-                self._asking = ask
+                # No batch will follow that this was not told with: what was sent before is within the limit before.
+                self._limit_back = ask.limit
                 self._out.settle(edge.settled)
             elif ask is not None:
                 self._endpoint.post(edge.port.producer, ask)
@@ -302,20 +300,13 @@ class Run:
         """Whether a node that died had done its part: everything it owed us has come."""
         return all(edge.done for edge in self._sinks.values() if edge.port.producer == address)
 
-    @property
-    def _feeds(self) -> bool:
-        """Whether there is more in the source, and credit for it."""
-        return not self._source.exhausted and self._out.credit > 0
-
     def _feed(self) -> None:
         parcel = self._source.pull(self._plan.source.batch_size)
         if self._cancelled:  # by the source itself, or meanwhile
             return
         if parcel is not None:
             self._out.put((parcel,))
-            limit = self._asking.limit if self._asking is not None else 0
-            self._asking = None
-            for batch in self._out.take(limit=limit):
+            for batch in self._out.take(limit=self._limit_back):
                 try:
                     self._endpoint.post(self._plan.source.consumer, batch)
                 except TransportError as error:

@@ -14,9 +14,10 @@ from slither_actors.worker.parcel import Parcel, pack_items
 class Emission:
     """An item that becomes many, one by one. It may fail once, also after some of them have gone."""
 
-    def __init__(self, item: Item, payloads: Iterator[Any]) -> None:
+    def __init__(self, item: Item, payloads: Iterator[Any], attempts: int) -> None:
         self.item = item
         self.payloads = payloads
+        self.attempts = attempts
         self.empty = True
         self.failed = False
 

@@ -143,7 +143,7 @@ class StageRun:
 
     # -- outcomes
 
-    def outcome(self, item: Item, answer: Any, attempts: int = 0) -> Verdict | None:
+    def outcome(self, item: Item, answer: Any, attempts: int = 1) -> Verdict | None:
         """Send on what user code answered for an item; what `failure` says if it is one.
 
         Raises:
@@ -151,11 +151,11 @@ class StageRun:
         """
         try:
             if isinstance(answer, Drop):
-                self._end("dropped", [item], _as_error(answer.reason, "Drop"))
+                self._end("dropped", [item], _as_error(answer.reason, "Drop"), attempts)
             elif isinstance(answer, Fail):
                 return self.failure([item], _as_error(answer.reason, "Fail"), attempts)
             elif isinstance(answer, Emit):
-                self._emission = Emission(item, _iterator(self.stage, answer.payloads))
+                self._emission = Emission(item, _iterator(self.stage, answer.payloads), attempts)
             elif isinstance(answer, RouteTo):
                 self._put(_next_item(item, answer.payload), answer.destination, item)
             elif _means_nothing(answer):
@@ -196,7 +196,7 @@ class StageRun:
                 emission.close()
         if not emission.failed:
             emission.failed = True
-            self.failure([emission.item], error)
+            self.failure([emission.item], error, emission.attempts, final=True)
 
     def _put(self, item: Item, destination: Any, origin: Parent) -> None:
         lane, placed = self._place(item, destination)
@@ -214,18 +214,21 @@ class StageRun:
         problem = f"destination {shorten(destination)}; a later stage or an output: {allowed}"
         raise InvalidOutcome(self.stage, problem)
 
-    def failure(self, items: list[Item], error: ItemError, attempts: int = 0) -> Verdict:
-        """Items failed together, for the `attempts`-th time; 0 if another attempt would not help. The policy decides:
-        `RETRY` and `SPLIT` are the caller's, what else there is was done here.
+    def failure(self, items: list[Item], error: ItemError, attempts: int = 1, *, final: bool = False) -> Verdict:
+        """Items failed together, for the `attempts`-th time. The policy decides: `RETRY` and `SPLIT` are the caller's,
+        what else there is was done here.
+
+        Args:
+            final: whether another attempt would not help, or do harm.
 
         Raises:
             RunHalted: the policy is to halt.
         """
-        decision = verdict(self.plan.policy, error, attempts, len(items))
+        decision = verdict(self.plan.policy, error, attempts, len(items), final=final)
         if decision is Verdict.HALT:
             raise RunHalted(error)
         if decision in (Verdict.SKIPPED, Verdict.DEAD):
-            self._end(decision.value, items, error, max(1, attempts))
+            self._end(decision.value, items, error, attempts)
         return decision
 
     def pause_after(self, attempts: int) -> float:
@@ -247,7 +250,7 @@ class StageRun:
             if isinstance(origin, Emission):
                 self._emission_failed(origin, error)
             else:
-                self.failure([origin], error)
+                self.failure([origin], error, final=True)
 
     # -- what has to be sent
 
@@ -286,7 +289,7 @@ class StageRun:
 def _means_nothing(answer: Any) -> bool:
     """Whether it means something elsewhere, or was not made."""
     kind = type(answer)
-    return kind in (Halt, Skip) or (kind is type and answer in (Drop, Emit, Fail, RouteTo))
+    return kind in (Halt, Skip, Retry) or (kind is type and answer in (Drop, Emit, Fail, RouteTo))
 
 
 def _next_item(item: Item, answer: Any) -> Item:

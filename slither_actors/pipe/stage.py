@@ -17,6 +17,7 @@ from slither_actors.context import Context
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened, RunRefused
 from slither_actors.errors import DefinitionError, NotDecodable, ResultCountMismatch, SlitherError, TransportError
 from slither_actors.item import Item
+from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
 from slither_actors.pipe._stage_plan import StageSetting
@@ -73,6 +74,7 @@ class Stage(Server):
     def __init__(self, setting: StageSetting | None = None, /, **options: Any) -> None:
         self._setting = setting
         self._runs: dict[str, StageRun] = {}
+        self._pauses: dict[str, Timer] = {}  # of runs that wait before another attempt
         self._going_on: set[str] = set()  # runs that have more to do, and a note to self that says so
         self.options: Any = self.make_options(setting.options if setting else options)
 
@@ -178,7 +180,7 @@ class Stage(Server):
                 while run.step() and time.monotonic() <= end:
                     pass
                 if run.pause_s:
-                    self.start_timer(run.pause_s, functools.partial(self._resume, run.id))
+                    self._pauses[run.id] = self.start_timer(run.pause_s, functools.partial(self._resume, run.id))
                 self._send_all(run.flush())
         except RunHalted as halt:
             self._end(run, halt.error, halt.stage)
@@ -190,10 +192,10 @@ class Stage(Server):
 
     def _resume(self, run_id: str) -> None:
         """The pause before another attempt is over."""
-        run = self._runs.get(run_id)
-        if run is not None:
-            run.pause_s = 0.0
-            self._work(run)
+        del self._pauses[run_id]
+        run = self._runs[run_id]
+        run.pause_s = 0.0
+        self._work(run)
 
     def _end(self, run: StageRun, error: SlitherError, stage: str | None = None, *, finished: bool = True) -> None:
         """The run ends here, by the fault of `stage` or of this one, with what is finished on its way to the service if
@@ -214,6 +216,9 @@ class Stage(Server):
 
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
+        pause = self._pauses.pop(run_id, None)
+        if pause is not None:
+            pause.cancel()
         if not self._runs:
             self.rest()
         if run is not None:
@@ -223,28 +228,44 @@ class Stage(Server):
                 _log.exception("%s: what an item was becoming could not be closed", self.name)
 
     def _handle(self, run: StageRun, items: list[Item]) -> Iterator[float]:
-        """Handles items, and yields behind each how many seconds to wait then."""
-        together = type(self).handle_batch is not Stage.handle_batch
-        for part in ([items] if items else []) if together else [[item] for item in items]:
-            yield from self._handle_together(run, part)
+        """Handles items; yields, behind each and before each further attempt, how many seconds to wait then."""
+        if type(self).handle_batch is not Stage.handle_batch:
+            if items:
+                yield from self._handle_together(run, items)
+            return
+        for item in items:
+            attempts = 1
+            while self._handle_one(run, item, attempts) is Verdict.RETRY:
+                yield run.pause_after(attempts)
+                attempts += 1
+            yield 0.0
+
+    def _handle_one(self, run: StageRun, item: Item, attempts: int) -> Verdict | None:
+        try:
+            answer = self.handle_item(item, run.context)
+        except BaseException as error:
+            return run.failure([item], item_error(error), attempts)
+        return run.outcome(item, answer, attempts)
 
     def _handle_together(self, run: StageRun, items: list[Item]) -> Iterator[float]:
-        """Handles items in one call, and in further ones as the policy says; in their order."""
+        """The same in one call, and in further ones as the policy says."""
         todo: deque[tuple[list[Item], list[Any] | None, int]] = deque([(items, None, 1)])
         while todo:
             part, answers, attempts = todo.popleft()
+            decision = None
             if answers is None:
                 try:
                     answers = self._answers(run, part)
                 except BaseException as error:
                     decision = run.failure(part, item_error(error), attempts)
-                    if decision is Verdict.SPLIT:
-                        half = len(part) // 2
-                        todo.extendleft([(part[half:], None, 1), (part[:half], None, 1)])
-                    elif decision is Verdict.RETRY:
-                        todo.appendleft((part, None, attempts + 1))
-                        yield run.pause_after(attempts)
-                    continue
+            if decision is Verdict.SPLIT:
+                half = len(part) // 2
+                todo.extendleft([(part[half:], None, 1), (part[:half], None, 1)])
+            elif decision is Verdict.RETRY:
+                todo.appendleft((part, None, attempts + 1))
+            if answers is None:
+                yield run.pause_after(attempts) if decision is Verdict.RETRY else 0.0
+                continue
             for done, (item, answer) in enumerate(zip(part, answers, strict=True), 1):
                 if run.outcome(item, answer, attempts) is Verdict.RETRY:
                     todo.extendleft([(part[done:], answers[done:], attempts), ([item], None, attempts + 1)])
@@ -253,9 +274,7 @@ class Stage(Server):
                 yield 0.0
 
     def _answers(self, run: StageRun, items: list[Item]) -> list[Any]:
-        if type(self).handle_batch is Stage.handle_batch:
-            return [self.handle_item(item, run.context) for item in items]
-        answers = list(self.handle_batch(items, run.context))
+        answers = list(self.handle_batch(list(items), run.context))  # it may use its list up, and we still need ours
         if len(answers) != len(items):
             raise ResultCountMismatch(f"{type(self).__name__}.handle_batch", len(items), len(answers))
         return answers

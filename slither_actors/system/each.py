@@ -108,9 +108,13 @@ class _Round:
         return self._error is None and len(self._results) < size
 
     def ask(self, workers: Sequence[Ref], executor: Code, context: SealedContext) -> None:
-        """Call those that have not begun."""
+        """Call those that have not begun, if there is time left for them."""
         if self._deadline is None:
             self._deadline = time.monotonic() + self._timeout_s
+        elif time.monotonic() > self._deadline:
+            late = next(ref for ref in workers if ref.name not in self._results)
+            self._note(CallTimeout(f"worker {late.name}", self._timeout_s))
+            return
         for ref in workers:
             if ref.name in self._results:
                 continue

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from slither_actors._code import Code
 from slither_actors._codec import encode
 from slither_actors._record import record
-from slither_actors.context import Context, SealedContext
+from slither_actors.context import Context
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
 from slither_actors.otp.server import Server, handles
 from slither_actors.worker._page import Page
@@ -53,7 +52,7 @@ class _Work:
 
 
 class _Unusable(Exception):
-    """The run's executor cannot work here, whatever the batch."""
+    """The run's executor cannot be made ready here. It is tried again with the next batch: what it needs may come."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
@@ -66,7 +65,7 @@ class Worker(Server):
     def init(self) -> None:
         self._page = Page(self.life.surroundings.directory)
         # by dispatcher and run: a run through a pipe may have several dispatchers, each with a function of its own
-        self._works: dict[tuple[str, str], _Work | _Unusable] = {}
+        self._works: dict[tuple[str, str], _Work | Job] = {}
 
     @handles(RunBatch)
     def _on_run_batch(self, message: RunBatch, sender: str) -> None:
@@ -90,10 +89,10 @@ class Worker(Server):
 
     def _work(self, run: str, job: Job | None, sender: str) -> _Work:
         if job is not None:
-            self._works[sender, run] = _prepare(job.executor, job.context)
+            self._works[sender, run] = job
         work = self._works[sender, run]
-        if isinstance(work, _Unusable):
-            raise work
+        if isinstance(work, Job):
+            work = self._works[sender, run] = _prepare(work)
         return work
 
     @handles(RunOnce)
@@ -121,11 +120,11 @@ class Worker(Server):
         self.post(sender, Vacated(message.holder))
 
 
-def _prepare(executor: Code, context: SealedContext) -> _Work | _Unusable:
+def _prepare(job: Job) -> _Work:
     try:
-        return _Work(executor.name, batch_runner(executor), context.open().bind({}))
+        return _Work(job.executor.name, batch_runner(job.executor), job.context.open().bind({}))
     except BaseException as error:
-        return _Unusable(error)
+        raise _Unusable(error) from None
 
 
 def _culprit(name: str, rows: Columns, error: NotPicklable) -> InvalidOutcome:

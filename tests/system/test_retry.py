@@ -103,7 +103,9 @@ def test_what_never_succeeds_is_dead_with_all_its_attempts(system, folder, misha
 
 def test_then_halt_ends_the_run_when_the_attempts_are_used_up(system, folder):
     with pytest.raises(DispatchError, match="Busy: raise") as caught:
-        system.dispatch([1, 2, "raise", 4], trouble, batch_size=2, on_error=Retry(backoff_s=0.0), context=folder)
+        system.dispatch(
+            [1, 2, "raise", 4], trouble, batch_size=2, max_in_flight=1, on_error=Retry(backoff_s=0.0), context=folder
+        )
     assert payloads(caught.value.partial_results) == [1, 2]
 
 
@@ -126,6 +128,30 @@ def test_bisecting_gives_up_the_culprits_alone(system, folder, policy, mishap):
     assert {item.meta["attempts"] for item in ended} == {2 if isinstance(policy, Retry) else 1}
 
 
+class Model(slither.Executor):
+    """Cannot be made the first time, nor the second."""
+
+    def __init__(self):
+        for attempt in ("first", "second"):
+            if is_first_time(os.environ["MODEL_FOLDER"], attempt):
+                raise ConnectionError("the model server is busy")
+
+    def execute_batch(self, items, ctx):
+        return items
+
+
+def test_an_executor_that_cannot_be_made_is_tried_again(base, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_FOLDER", str(tmp_path))
+    with a_system(pools={"default": 1}) as system:
+        results = system.dispatch(range(20), Model, batch_size=10, on_error=Retry(**AT_ONCE))
+    assert payloads(results) == list(range(20))
+
+
+def test_what_is_no_payload_is_refused_by_name(system):
+    with pytest.raises(DispatchError, match="of the kind Retry"):
+        system.dispatch([1], lambda values: [Retry() for _ in values])
+
+
 def test_a_pause_holds_up_no_other_batch(system, folder):
     policy = Retry(backoff_s=1.0, jitter=0.0)
     stream = system.stream(
@@ -136,13 +162,14 @@ def test_a_pause_holds_up_no_other_batch(system, folder):
     assert len(arrived) == 51
 
 
-def test_a_stream_that_is_left_during_a_pause_leaves_nothing(system, folder):
+def test_a_stream_that_is_left_during_a_pause_is_over_at_once(system, folder):
     policy = Retry(backoff_s=600.0)
     endless = itertools.chain(["raise once"], itertools.count())
     with system.stream(
         endless, trouble, batch_size=1, on_error=policy, ordering="as_completed", context=folder
     ) as stream:
         next(stream)
+    assert not system._client._endpoints._lent
     assert payloads(system.dispatch(range(5), trouble, context=folder)) == list(range(5))
 
 

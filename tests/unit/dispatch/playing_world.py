@@ -20,7 +20,7 @@ from slither_actors.errors import BatchTimeout, RemoteError, SendQueueFull, Work
 from slither_actors.item import Item
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
-from slither_actors.policy import Retry, Skip
+from slither_actors.policy import Retry
 from slither_actors.worker._leases import LeaseBook
 from slither_actors.worker._salvage import Loss
 from slither_actors.worker.messages import (
@@ -355,7 +355,7 @@ class Service(Node):
         plan = DispatchPlan((InPort(1, name, window, origin, way_back),), back, back, self.job, self.options)
         self.out = OutEdge(name, OutPort(1, dispatcher.name, window, size, back=way_back))
         self.sink = InEdge(InPort(2, dispatcher.name, window))
-        self.asking = None
+        self.limit_back = 0
         self.acts = iter(enumerate(acts))
         self.size = size
         self.lazy = lazy
@@ -381,8 +381,6 @@ class Service(Node):
         can = []
         if not self.over and not self.exhausted and self.out.credit > 0:
             can.append(self.feed)
-        if self.asking is not None and not self.over:
-            can.append(self.ask)
         if self.inbox and self.world.rng.random() >= self.lazy:
             can.append(self.consume)
         return can
@@ -396,17 +394,11 @@ class Service(Node):
         if items:
             self.out.put((pack_items(items),))
         self.exhausted = len(items) < self.size
-        messages = self.out.take(limit=self.asking.limit if self.asking is not None else 0)
-        if messages:
-            self.asking = None
+        messages = self.out.take(limit=self.limit_back)
         if self.exhausted:
             messages.append(self.out.complete())
         for message in messages:
             self.world.send(self.name, self.dispatcher.name, message)
-
-    def ask(self):
-        self.world.send(self.name, self.dispatcher.name, self.asking)
-        self.asking = None
 
     def consume(self):
         message = self.inbox.popleft()
@@ -416,7 +408,7 @@ class Service(Node):
             self.sink.held -= 1
             ask = self.sink.ask(self.name)
             if ask is not None and self.out.port.back is not None:
-                self.asking = ask
+                self.limit_back = ask.limit
                 self.out.settle(self.sink.settled)
             elif ask is not None:
                 self.world.send(self.name, self.dispatcher.name, ask)
@@ -519,9 +511,10 @@ class Service(Node):
             assert (ends.kind, ends.attempts) == ("skipped", 1)
             return
         covered = isinstance(policy, Retry) and policy.covers(ends.error)
-        assert ends.kind == ("dead" if covered else "skipped")
+        is_deadly = isinstance(policy, Retry) and isinstance(ends.error, WorkerCrashed | BatchTimeout)
+        assert ends.kind == ("dead" if covered or is_deadly else "skipped")
         assert ends.attempts == (policy.max_attempts if covered else 1)
-        if policy.isolate and (covered or isinstance(policy, Skip)):
+        if policy.isolate:
             assert len(items) == 1, "an innocent item was given up together with another one"
             (item,) = items
             acts = {one.id: one.payload[1] for one in self.fed}

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import types
 
 import attrs
 import pytest
@@ -22,6 +23,7 @@ from slither_actors.dispatch.messages import (
 )
 from slither_actors.errors import SendQueueFull
 from slither_actors.otp.child import ExitReason
+from slither_actors.pipe import stage as module
 from slither_actors.pipe.stage import _GoOn
 from slither_actors.policy import Halt, Skip
 from slither_actors.worker.parcel import pack_items, unpack_items
@@ -468,7 +470,11 @@ class Clocked(Bench):
     def __init__(self, cls, policy, **plan):
         self.timers = []
         super().__init__(cls, policy, **plan)
-        self.stage.start_timer = lambda delay_s, function: self.timers.append((delay_s, function))
+        self.stage.start_timer = self.start_timer
+
+    def start_timer(self, delay_s, function):
+        self.timers.append((delay_s, function))
+        return types.SimpleNamespace(cancel=self.timers.clear)
 
     def ring(self):
         delay_s, function = self.timers.pop(0)
@@ -537,12 +543,40 @@ def test_a_pause_is_a_timer_and_other_runs_go_on_meanwhile():
     assert not bench.timers
 
 
-def test_a_timer_of_a_run_that_is_over_does_nothing():
+def test_the_timer_of_a_run_that_is_over_is_cancelled():
     bench = Clocked(MoodyItems, slither.Retry())
     bench.feed("once")
     bench.stage._on_close(CloseRun("r"), "service")
-    bench.ring()
+    assert not bench.timers
     assert bench.stage.calls == ["once"]
+
+
+@pytest.mark.parametrize("cls", [MoodyItems, MoodyBatches])
+def test_each_failure_ends_a_turn_that_has_lasted_long_enough(cls, monkeypatch):
+    bench = Bench(cls, slither.Skip(isolate=True))
+    clock = types.SimpleNamespace(monotonic=lambda: float(len(bench.stage.calls)))  # each call takes a second
+    monkeypatch.setattr(module, "time", clock)
+    bench.go_on_to_the_end = lambda: None
+    bench.feed("never", "never", "never", "never")
+    turns = 0
+    while bench.go_on():
+        turns += 1
+    assert turns >= 4
+
+
+def test_the_attempts_before_the_last_outcome_are_told():
+    class Thrice(slither.Stage):
+        def handle_item(self, item, ctx):
+            seen.append(item.payload)
+            if seen.count(item.payload) < 3:
+                raise ValueError("not yet")
+            return slither.Drop("at last") if item.payload == "drop" else slither.Emit(1 / 0 for _ in "x")
+
+    seen = []
+    bench = Bench(Thrice, slither.Retry(**AT_ONCE))
+    bench.feed("drop", "emit", last=True)
+    found = [(ends.kind, ends.attempts) for batch in bench.batches() for ends in batch.ends]
+    assert found == [("dropped", 3), ("skipped", 3)]
 
 
 def test_what_was_emitted_before_an_error_is_not_emitted_again():
@@ -558,3 +592,23 @@ def test_what_was_emitted_before_an_error_is_not_emitted_again():
     bench.feed("x", last=True)
     assert bench.results() == ["first"]
     assert [(kind, payloads) for kind, payloads, _ in bench.ends()] == [("skipped", ["x"])]
+
+
+@pytest.mark.parametrize("policy", [slither.Skip(), slither.Skip(isolate=True), slither.Retry(**AT_ONCE)])
+def test_a_handler_may_use_its_list_up(policy):
+    class Greedy(slither.Stage):
+        def handle_batch(self, items, ctx):
+            answers = []
+            while items:
+                answers.append(items.pop(0))
+                if answers[-1].payload == "never":
+                    raise ValueError("never")
+            return answers
+
+    bench = Bench(Greedy, policy)
+    bench.feed(1, 2, 3, last=True)
+    assert bench.results() == [1, 2, 3]
+    bench = Bench(Greedy, policy)
+    given = bench.feed(1, "never", 3, last=True)
+    ended = [payload for _, payloads, _ in bench.ends() for payload in payloads]
+    assert sorted(map(str, bench.results() + ended)) == sorted(str(item.payload) for item in given)
