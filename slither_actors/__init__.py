@@ -7,7 +7,7 @@ from slither_actors import errors, telemetry
 from slither_actors.config import BridgeConfig, Config, DispatchConfig
 from slither_actors.context import Context
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.strategy import FixedBatch
+from slither_actors.dispatch.strategy import FixedBatch, WeightedBatch
 from slither_actors.errors import (
     BatchTimeout,
     CallTimeout,
@@ -91,6 +91,7 @@ __all__ = [
     "System",
     "SystemDown",
     "UnknownPool",
+    "WeightedBatch",
     "WorkerCrashed",
     "__version__",
     "errors",

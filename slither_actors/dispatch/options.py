@@ -8,7 +8,7 @@ import attrs
 
 from slither_actors._validators import check_known, name, one_of, positive_int, positive_seconds
 from slither_actors.config import DispatchConfig
-from slither_actors.dispatch.strategy import FixedBatch, as_strategy
+from slither_actors.dispatch.strategy import AnyStrategy, FixedBatch, as_strategy
 from slither_actors.errors import InvalidOption
 from slither_actors.policy import Halt, Policy, as_policy
 
@@ -54,7 +54,7 @@ class DispatchOptions:
         validator=positive_seconds,
         metadata={"doc": "Seconds a batch may run before its worker is killed."},
     )
-    strategy: FixedBatch | None = attrs.field(
+    strategy: AnyStrategy | None = attrs.field(
         default=None,
         converter=as_strategy,
         metadata={"doc": "How items are cut into batches; by default `FixedBatch(batch_size)`."},
@@ -62,8 +62,12 @@ class DispatchOptions:
 
     @property
     def size(self) -> int:
-        """Items per batch, from the strategy where one is given."""
-        return self.strategy.size if self.strategy else self.batch_size
+        """Items that a batch may have, by the strategy where one is given."""
+        return self.strategy.size_within(self.batch_size) if self.strategy else self.batch_size
+
+    def without_strategy(self) -> DispatchOptions:
+        """For those who get batches and form none: what a strategy refers to may not even be picklable."""
+        return attrs.evolve(self, strategy=None, batch_size=self.size)
 
     @classmethod
     def of(cls, given: dict[str, Any], defaults: DispatchConfig, where: str) -> DispatchOptions:

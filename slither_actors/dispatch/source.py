@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from slither_actors.dispatch._cutter import Cutter
 from slither_actors.errors import InvalidOption, NotPicklable, shorten
 from slither_actors.item import Item, columns, take_ids
 from slither_actors.worker.parcel import Columns, Parcel, pack
@@ -18,12 +19,15 @@ class Source:
         items: payloads and items in any mixture; may be endless.
         where: how errors call the place that got it.
         keep_order: remember the place of each item, in `order` by id.
+        cutter: forms the batches, where more counts than their size.
 
     Raises:
         InvalidOption: it is not iterable.
     """
 
-    def __init__(self, items: Iterable[Any], where: str, *, keep_order: bool = False) -> None:
+    def __init__(
+        self, items: Iterable[Any], where: str, *, keep_order: bool = False, cutter: Cutter | None = None
+    ) -> None:
         try:
             self._iterator = iter(items)
         except TypeError:
@@ -32,17 +36,22 @@ class Source:
         self.exhausted = False
         self.order: dict[int, int] = {}
         self._keep_order = keep_order
+        self._cutter = cutter
 
     def pull(self, size: int) -> Parcel | None:
-        """The next batch of at most `size` items, `None` at the end.
+        """The next batch of at most `size` items, `None` at the end or where no item is fit for one.
 
         Raises:
             NotPicklable: an item cannot travel; the error says which.
             Exception: what the iterable raises.
         """
-        values = list(islice(self._iterator, size))
-        if len(values) < size:
-            self.exhausted = True
+        if self._cutter is None:
+            values = list(islice(self._iterator, size))
+            self.exhausted = len(values) < size
+        else:
+            lost = self._cutter.lost
+            values, self.exhausted = self._cutter.take(self._iterator)
+            self.pulled += self._cutter.lost - lost
         if not values:
             return None
         try:

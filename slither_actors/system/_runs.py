@@ -15,15 +15,18 @@ from slither_actors._validators import is_number
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch.ends import EndLog
-from slither_actors.dispatch.messages import InPort, Origin, OutPort
+from slither_actors.dispatch.messages import Ends, InPort, Origin, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted, Node, RunPlan
+from slither_actors.dispatch.source import Source
 from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, TransportError, shorten
 from slither_actors.item import DEFAULT_ROUTE, Item
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
+from slither_actors.policy import skips
 from slither_actors.system.names import ROOT
 from slither_actors.worker.messages import Job
+from slither_actors.worker.parcel import pack_items
 
 # Batches that may wait at the dispatcher or be on their way, beside those with workers: enough to keep it busy while
 # the consumer settles one, within the promise of `max_in_flight + 4`.
@@ -38,8 +41,25 @@ def dispatch_plan(
     there = OutPort(1, dispatcher.address, window, options.size, back=2)
     back = OutPort(2, service, window, options.size)
     given, made = Origin(None, options.on_error), Origin(None, options.on_error, executor.name)
-    plan = DispatchPlan((InPort(1, service, window, given, back=2),), back, back, Job(executor, context), options)
+    job = Job(executor, context)
+    plan = DispatchPlan((InPort(1, service, window, given, back=2),), back, back, job, options.without_strategy())
     return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),))
+
+
+def dispatch_source(items: Iterable[Any], where: str, options: DispatchOptions, ends: EndLog) -> Source:
+    """The source of a plain dispatch; items that its strategy cannot place end by the error policy.
+
+    Raises:
+        InvalidOption: the items are not iterable.
+    """
+
+    def on_loss(item: Item, error: ItemError) -> None:
+        if not skips(options.on_error):
+            raise Halted(None, error, 0)
+        ends.note(Ends("skipped", (pack_items([item]),), error, None, 1))
+
+    cutter = options.strategy.cutter(options.batch_size, on_loss) if options.strategy else None
+    return Source(items, where, cutter=cutter)
 
 
 def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:

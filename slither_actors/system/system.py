@@ -17,7 +17,7 @@ from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.run import Run, RunPlan
 from slither_actors.dispatch.source import Source
-from slither_actors.dispatch.strategy import FixedBatch
+from slither_actors.dispatch.strategy import AnyStrategy
 from slither_actors.errors import UnknownPool
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
@@ -31,6 +31,7 @@ from slither_actors.system._runs import (
     checked_seconds,
     dispatch_failure,
     dispatch_plan,
+    dispatch_source,
     end_log,
     given_options,
     pipe_failure,
@@ -73,7 +74,7 @@ class System(ActorCalls):
         executor: AnyExecutor,
         *,
         pool: str = "default",
-        strategy: FixedBatch | None = None,
+        strategy: AnyStrategy | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
         ordering: Ordering | None = None,
@@ -117,7 +118,7 @@ class System(ActorCalls):
         executor: AnyExecutor,
         *,
         pool: str = "default",
-        strategy: FixedBatch | None = None,
+        strategy: AnyStrategy | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
         ordering: Ordering | None = None,
@@ -188,9 +189,8 @@ class System(ActorCalls):
     ) -> Run:
         options = self._options(given, where)
         code = code_of(executor, where)
-        source = Source(items, where)
-        run_id = self._run_id()
-        sealed = sealed_context(context, run_id, where)
+        source = dispatch_source(items, where, options, ends)
+        sealed = sealed_context(context, run_id := self._run_id(), where)
 
         def plan(service: str) -> RunPlan:
             (dispatcher,) = self._client.resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))

@@ -327,3 +327,44 @@ def test_stopping_ends_runs_in_other_threads_with_an_error(tidy):
         assert begun.wait(5)
         system.stop(0.5)
         assert isinstance(run.exception(5), slither.SystemDown)
+
+
+def test_batches_by_weight_are_formed_by_a_function_of_the_program(system):
+    limit = 10  # in the closure: no dispatcher needs to know the function
+    words = ["aaaa", "bbbb", "cc", "dddddddddddd", "e", "ffffffffff"]
+    strategy = slither.WeightedBatch(limit, lambda item: len(item.payload) * (limit // 10))
+
+    results = system.dispatch(words, lambda batch: [(word, len(batch)) for word in batch], strategy=strategy)
+
+    together = {"aaaa": 3, "bbbb": 3, "cc": 3, "dddddddddddd": 1, "e": 1, "ffffffffff": 1}
+    assert payloads(results) == [(word, together[word]) for word in words]
+
+
+@pytest.mark.parametrize("policy", ["skip", slither.Skip(isolate=True), slither.Retry(then="skip")])
+def test_an_item_without_a_weight_is_skipped_alone(system, policy):
+    strategy = slither.WeightedBatch(10, lambda item: item.payload)
+    ended = []
+    results = system.stream(
+        [1, -1, "x", 2], jobs.same, strategy=strategy, on_error=policy, on_end=lambda *end: ended.append(end)
+    )
+    assert payloads(results) == [1, 2]
+    assert payloads(results.skipped) == [-1, "x"]
+    assert [end for _, end in ended] == ["skipped", "skipped"]
+
+
+def test_an_item_without_a_weight_halts_the_run(system):
+    strategy = slither.WeightedBatch(10, lambda item: item.payload, max_size=1)
+    with pytest.raises(slither.DispatchError, match="an item weighs 0, which is no finite number above 0") as caught:
+        system.dispatch([1, 2, 0, 3], jobs.same, strategy=strategy)
+    assert set(payloads(caught.value.partial_results)) <= {1, 2}
+
+
+def test_a_batch_that_waits_for_a_slow_source_goes_out_when_it_is_told_to(system):
+    def slow():
+        for number in range(4):
+            time.sleep(0.03 * (number == 2))
+            yield number
+
+    strategy = slither.FixedBatch(100, max_wait_s=0.02)
+    results = system.dispatch(slow(), lambda batch: [len(batch)] * len(batch), strategy=strategy)
+    assert payloads(results)[0] <= 3, "the first batch has waited for the third item, and not for the end"

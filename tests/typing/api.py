@@ -169,7 +169,14 @@ def dispatch(system: slither.System) -> None:
     assert_type([item.payload for item in results], list[Any])
     assert_type([item.meta["error"] for item in results.skipped], list[Any])
     assert_type(results.skipped.total + results.dropped.total + len(results.dead), int)
-    system.dispatch(range(3), Tag, strategy=slither.FixedBatch(5), context=slither.Context(metadata={"run": "nightly"}))
+    heavy = slither.WeightedBatch(1e6, lambda item: len(item.payload), max_size=100, max_wait_s=0.5)
+    system.dispatch(range(3), Tag, strategy=heavy)
+    system.dispatch(
+        range(3),
+        Tag,
+        strategy=slither.FixedBatch(5, max_wait_s=1),
+        context=slither.Context(metadata={"run": "nightly"}),
+    )
     system.dispatch(range(3), "my_model:predict_batch", on_error=slither.Skip(), timeout_s=5)
     system.dispatch(range(3), "my_model:predict_batch", on_error=slither.Skip(isolate=True))
     system.dispatch(

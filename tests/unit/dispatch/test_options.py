@@ -1,8 +1,10 @@
 """Options, policies and strategies: what is allowed, and what is said about the rest."""
 
+import pickle
+
 import pytest
 
-from slither_actors import DispatchConfig, DispatchOptions, FixedBatch, Halt, InvalidOption, Skip
+from slither_actors import DispatchConfig, DispatchOptions, FixedBatch, Halt, InvalidOption, Skip, WeightedBatch
 from slither_actors.policy import as_policy
 
 DEFAULTS = DispatchConfig()
@@ -93,3 +95,35 @@ def test_a_fixed_batch_has_a_size(size):
 def test_what_is_no_strategy_is_refused(wrong):
     with pytest.raises(InvalidOption, match=r"strategy .*FixedBatch"):
         options(strategy=wrong)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        *[
+            (lambda wrong=wrong: WeightedBatch(wrong, len), "WeightedBatch: max_weight is .*; allowed: a finite number")
+            for wrong in (0, -1, float("nan"), float("inf"), True, "5", None)
+        ],
+        (lambda: WeightedBatch(5, 3), "WeightedBatch: weight is 3; allowed: a function of the item"),
+        (lambda: WeightedBatch(5, lambda a, b: 1), "WeightedBatch: weight is .*; allowed: a function of the item"),
+        (lambda: WeightedBatch(5, len, 0), "WeightedBatch: max_size is 0; allowed: None, or a whole number"),
+        (lambda: WeightedBatch(5, len, max_wait_s=0), "WeightedBatch: max_wait_s is 0; allowed: None, or a finite"),
+        (lambda: FixedBatch(5, max_wait_s=-1), "FixedBatch: max_wait_s is -1"),
+        (lambda: WeightedBatch(5, len, max_siz=3), "WeightedBatch: max_siz .*max_size"),
+        (lambda: options(strategy=len), r"strategy is .*; allowed: None, FixedBatch\(size\) or WeightedBatch"),
+    ],
+)
+def test_strategies_refuse_what_means_nothing(make, message):
+    with pytest.raises(InvalidOption, match=message):
+        make()
+
+
+def test_a_weighted_batch_has_as_many_items_as_it_says_or_as_the_dispatch_does():
+    assert options(strategy=WeightedBatch(5, len), batch_size=9).size == 9
+    assert options(strategy=WeightedBatch(5, len, 4), batch_size=9).size == 4
+
+
+def test_what_goes_to_the_dispatcher_names_no_function():
+    sent = options(strategy=WeightedBatch(5, lambda item: 1, 4), batch_size=9).without_strategy()
+    assert (sent.strategy, sent.batch_size) == (None, 4)
+    assert pickle.loads(pickle.dumps(sent)) == sent

@@ -5,7 +5,16 @@ import json
 import pytest
 
 import slither_actors as slither
-from slither_actors import DefinitionError, DispatchConfig, FixedBatch, Halt, InvalidOption, NotImportable, Skip
+from slither_actors import (
+    DefinitionError,
+    DispatchConfig,
+    FixedBatch,
+    Halt,
+    InvalidOption,
+    NotImportable,
+    Skip,
+    WeightedBatch,
+)
 from slither_actors._codec import to_json
 from slither_actors.pipe.declarations import takes_context
 from tests.helpers import jobs
@@ -490,3 +499,9 @@ def test_a_generator_is_a_local_stage_that_makes_many():
 def test_a_misspelt_option_of_all_stages_is_told_for_a_worker_too():
     with pytest.raises(DefinitionError, match=r"option on_eror is not an option; .* did you mean 'on_error'"):
         declared(step=slither.worker(same, on_eror="skip"))
+
+
+@pytest.mark.parametrize("strategy", [WeightedBatch(10, len), FixedBatch(3, max_wait_s=1.0)])
+def test_a_stage_of_a_pipe_takes_batches_as_the_one_before_forms_them(strategy):
+    with pytest.raises(DefinitionError, match=r"option strategy is .*; allowed: None or FixedBatch\(size\)"):
+        declared(step=slither.worker(same, strategy=strategy))
