@@ -13,7 +13,7 @@ import attrs
 from slither_actors._validators import check_known
 from slither_actors.config import NO_STORES, DispatchConfig, names_stores
 from slither_actors.dispatch.options import DispatchOptions, WorkerOptions
-from slither_actors.dispatch.strategy import FixedBatch
+from slither_actors.dispatch.strategy import WeightedBatch
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
 from slither_actors.pipe.declarations import FLOW_OPTIONS, RouterDeclaration, StageDeclaration, WorkerDeclaration
@@ -161,7 +161,7 @@ def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable:
         if isinstance(declaration, WorkerDeclaration):
             check_known(where, declaration.options, (*WorkerOptions.__annotations__, *FLOW_OPTIONS))
             strategy = DispatchOptions.of(declaration.options, DispatchConfig(), where).strategy
-            if strategy is not None and strategy != FixedBatch(strategy.size_within(1)):
+            if isinstance(strategy, WeightedBatch) or (strategy is not None and strategy.max_wait_s is not None):
                 allowed = "None or FixedBatch(size): the stage before forms the batches, as it goes"
                 raise InvalidOption(where, "strategy", shorten(strategy), allowed)
     except InvalidOption as error:

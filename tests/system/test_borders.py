@@ -304,8 +304,8 @@ def test_a_child_that_a_supervisor_of_the_users_own_cannot_start_is_a_failed_sta
         slither.start(pools={"default": 1}, children=[ChildSpec("careless", Careless, type="supervisor")])
 
 
-class Cut(slither.FixedBatch):
-    """A strategy, as far as this process can tell; any other process cannot even read it."""
+class Leave(slither.Skip):
+    """A policy, as far as this process can tell; any other process cannot even read it."""
 
     def __reduce__(self):
         return sys.modules["only_here"].make, ()
@@ -316,15 +316,15 @@ class Spec(ChildSpec):
         return sys.modules["only_here"].make, ()
 
 
-class OddlyCut(slither.Pipe):
-    work = slither.worker(jobs.same, strategy=Cut(4))
+class Leaving(slither.Pipe):
+    work = slither.worker(jobs.same, on_error=Leave())
 
 
 def test_a_plan_that_cannot_be_read_by_those_who_take_part_is_an_error_at_once(system, foreign, soon):
     with pytest.raises(NotDecodable, match=r"the plan of pools/default/dispatcher.*only_here"):
-        system.dispatch([1], jobs.same, strategy=Cut(4))
-    with pytest.raises(NotDecodable, match=r"the plan of pipes/OddlyCut-\d+/work.*only_here"):
-        system.run_pipe(OddlyCut, [1])
+        system.dispatch([1], jobs.same, on_error=Leave())
+    with pytest.raises(NotDecodable, match=r"the plan of pipes/Leaving-\d+/work.*only_here"):
+        system.run_pipe(Leaving, [1])
     assert payloads(system.dispatch([1], jobs.double)) == [2]
 
 
