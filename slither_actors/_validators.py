@@ -40,6 +40,11 @@ def non_negative_int(instance: Any, attribute: "attrs.Attribute[Any]", value: An
     _check(instance, attribute, value, _is_int(value) and value >= 0, "a whole number of at least 0")
 
 
+def positive_number(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """A finite number above nothing."""
+    _check(instance, attribute, value, is_number(value) and value > 0, "a finite number above 0")
+
+
 def positive_seconds(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """A finite time span longer than nothing."""
     _check(instance, attribute, value, is_number(value) and value > 0, "a finite number of seconds above 0")

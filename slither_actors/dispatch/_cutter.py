@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,9 +31,9 @@ class Cutter:
         self,
         size: int,
         *,
-        max_weight: float = 0.0,
+        max_weight: float = math.inf,
         weigh: Callable[[Item], Any] | None = None,
-        max_wait_s: float | None = None,
+        max_wait_s: float = math.inf,
         on_loss: OnLoss | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,47 +53,41 @@ class Cutter:
         if self._held is not None:
             first, total, began = self._held
             batch, self._held = [first], None
-        if self._is_complete(batch, total, began):
-            return batch, False
+            if self._is_full(batch, total, self._clock() - began):
+                return batch, False
         for value in source:
-            now = self._clock() if self._max_wait_s is not None else 0.0
-            weight = 0.0
-            if self._weigh is not None:
-                value = Item.wrap(value)
-                weighed = self._weight_of(value)
-                if weighed is None:
-                    if self.lost - lost >= self._size:  # or whoever waits for an end of this would wait for a good item
-                        return batch, False
-                    continue
-                weight = weighed
-            if batch and total + weight > self._max_weight and self._weigh is not None:
-                self._held = value, weight, now
+            item, weight = (value, 0.0) if self._weigh is None else self._weighed(Item.wrap(value))
+            now = self._clock()
+            if weight is None:
+                if self.lost - lost >= self._size:  # or whoever waits for an end of this would wait for a good item
+                    return batch, False
+                continue
+            if batch and total + weight > self._max_weight:
+                self._held = item, weight, now
                 return batch, False
             began = began if batch else now
-            batch.append(value)
+            batch.append(item)
             total += weight
-            if self._is_complete(batch, total, began):
+            if self._is_full(batch, total, now - began):
                 return batch, False
         return batch, True
 
-    def _is_complete(self, batch: list[Any], total: float, began: float) -> bool:
-        if len(batch) >= self._size or (self._weigh is not None and total >= self._max_weight):
-            return True
-        return bool(batch) and self._max_wait_s is not None and self._clock() - began >= self._max_wait_s
+    def _is_full(self, batch: list[Any], weight: float, age_s: float) -> bool:
+        return len(batch) >= self._size or weight >= self._max_weight or age_s >= self._max_wait_s
 
-    def _weight_of(self, item: Item) -> float | None:
-        """What it weighs, `None` if it is lost."""
+    def _weighed(self, item: Item) -> tuple[Item, float | None]:
+        """The item and what it weighs, `None` if it is lost."""
         assert self._weigh is not None
         try:
             weight = self._weigh(item)
         except Exception as error:
             self._lose(item, RemoteError.of(error))
-            return None
+            return item, None
         if is_number(weight) and weight > 0:
-            return float(weight)
+            return item, float(weight)
         problem = f"an item weighs {shorten(weight)}, which is no finite number above 0"
         self._lose(item, InvalidOutcome("the weight of WeightedBatch", problem))
-        return None
+        return item, None
 
     def _lose(self, item: Item, error: ItemError) -> None:
         self.lost += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import attrs
 
 from slither_actors._keywords import known_fields
 from slither_actors._signature import accepts
-from slither_actors._validators import is_number, optional, positive_int, positive_seconds
+from slither_actors._validators import optional, positive_int, positive_number, positive_seconds
 from slither_actors.dispatch._cutter import Cutter, OnLoss
 from slither_actors.errors import InvalidOption, shorten
 from slither_actors.item import Item
@@ -35,12 +36,7 @@ class FixedBatch:
 
     def cutter(self, batch_size: int, on_loss: OnLoss) -> Cutter | None:
         """What cuts one run, `None` where only the size counts."""
-        return Cutter(self.size, max_wait_s=self.max_wait_s) if self.max_wait_s is not None else None
-
-
-def _weight_limit(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not is_number(value) or value <= 0:
-        raise InvalidOption("WeightedBatch", "max_weight", shorten(value), "a finite number above 0")
+        return None if self.max_wait_s is None else Cutter(self.size, max_wait_s=self.max_wait_s)
 
 
 def _weight_function(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -63,7 +59,7 @@ class WeightedBatch:
         max_wait_s: as for `FixedBatch`.
     """
 
-    max_weight: float = attrs.field(validator=_weight_limit)
+    max_weight: float = attrs.field(validator=positive_number)
     weight: Callable[[Item], float] = attrs.field(validator=_weight_function)
     max_size: int | None = attrs.field(default=None, validator=optional(positive_int))
     max_wait_s: float | None = attrs.field(default=None, validator=optional(positive_seconds))
@@ -78,7 +74,7 @@ class WeightedBatch:
             self.size_within(batch_size),
             max_weight=self.max_weight,
             weigh=self.weight,
-            max_wait_s=self.max_wait_s,
+            max_wait_s=math.inf if self.max_wait_s is None else self.max_wait_s,
             on_loss=on_loss,
         )
 
