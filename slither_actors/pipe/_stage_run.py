@@ -173,9 +173,8 @@ class StageRun:
             if part is _END:
                 self._emission = None
                 if emission.empty:  # an item that becomes nothing is accounted for too
-                    self._end(
-                        "dropped", [emission.item], RemoteError("Drop", "it became no item at all", "", ("Drop",))
-                    )
+                    why = _as_error("it became no item at all", "Drop")
+                    self._end("dropped", [emission.item], why, emission.attempts)
                 return
             if isinstance(part, Emit | Drop | Fail) or _means_nothing(part):
                 name = getattr(part, "__name__", type(part).__name__)
@@ -236,7 +235,7 @@ class StageRun:
         policy = self.plan.policy
         return policy.pause_s(attempts, random.random()) if isinstance(policy, Retry) else 0.0
 
-    def _end(self, kind: str, items: list[Item], error: SlitherError, attempts: int = 1) -> None:
+    def _end(self, kind: str, items: list[Item], error: SlitherError, attempts: int) -> None:
         self._pack(self.sink, everything=True)
         try:
             parcel = pack_items(items)

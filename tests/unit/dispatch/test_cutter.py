@@ -124,6 +124,18 @@ def test_the_time_of_an_item_that_did_not_fit_any_more_counts_from_its_arrival()
     assert all_batches(cutter, slow()) == [[6], [6, 1]]
 
 
+def test_an_item_that_is_held_back_has_not_waited_with_the_batch_before_it():
+    now = [0.0]
+
+    def slow():
+        for pause, weight in [(0, 6), (1.0, 6), (1.5, 1), (1.0, 1)]:
+            now[0] += pause
+            yield weight
+
+    cutter = Cutter(5, max_weight=10, weigh=payload, max_wait_s=2.0, clock=lambda: now[0])
+    assert all_batches(cutter, slow()) == [[6], [6, 1, 1]]
+
+
 def test_items_stay_themselves():
     item = Item.wrap(3).with_meta(a=1)
     batch, _ = Cutter(5, max_weight=10, weigh=payload).take(iter([item]))
