@@ -42,7 +42,7 @@ from slither_actors.policy import Halt, Retry, Skip
 from slither_actors.system import System, start
 from slither_actors.system.pipes import DrainReport
 from slither_actors.system.results import Results, Stream
-from slither_actors.worker.executor import Call, Executor
+from slither_actors.workers.executor import Call, Executor
 
 __version__ = "0.1.0"
 

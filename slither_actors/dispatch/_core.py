@@ -16,9 +16,9 @@ from slither_actors.dispatch.messages import Ask, Batch, Complete, Failed
 from slither_actors.errors import BatchTimeout, SlitherError, TransportError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
-from slither_actors.worker._salvage import Loss
-from slither_actors.worker.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
-from slither_actors.worker.parcel import Parcel
+from slither_actors.workers._salvage import Loss
+from slither_actors.workers.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
+from slither_actors.workers.parcel import Parcel
 
 # How long leased workers are kept without work: long enough to bridge a pause between two calls.
 IDLE_S = 0.1

@@ -8,7 +8,7 @@ import attrs
 
 from slither_actors.dispatch._edges import InEdge
 from slither_actors.otp.ref import Ref
-from slither_actors.worker.parcel import Parcel
+from slither_actors.workers.parcel import Parcel
 
 # One batch in work and one waiting: the worker never idles for a round trip, and little is stranded by its death.
 SLOTS = 2

@@ -13,8 +13,8 @@ from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.errors import SlitherError
 from slither_actors.policy import Retry, Verdict, verdict
-from slither_actors.worker.messages import Job
-from slither_actors.worker.parcel import Parcel, count
+from slither_actors.workers.messages import Job
+from slither_actors.workers.parcel import Parcel, count
 
 
 @record

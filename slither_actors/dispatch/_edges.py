@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, InPort, OutPort
-from slither_actors.worker.parcel import Parcel
+from slither_actors.workers.parcel import Parcel
 
 
 class ProtocolError(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 from slither_actors.dispatch.messages import Batch, Complete
 from slither_actors.errors import TransportError
-from slither_actors.worker.messages import RunBatch
+from slither_actors.workers.messages import RunBatch
 
 OnRefusal = Callable[[str, Any, TransportError], None]
 

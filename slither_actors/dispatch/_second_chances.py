@@ -10,7 +10,7 @@ import attrs
 
 from slither_actors.dispatch._desk import Task
 from slither_actors.dispatch.messages import Ends
-from slither_actors.worker.parcel import Parcel, count, halves
+from slither_actors.workers.parcel import Parcel, count, halves
 
 Part = tuple[tuple[Parcel, ...], tuple[Ends, ...]]
 

@@ -13,8 +13,8 @@ from slither_actors.errors import TransportError
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.messages import Down, Subscribe, Up
 from slither_actors.otp.server import Server, handles
-from slither_actors.worker.messages import BatchDone, BatchFailed, LeaseAnswer, LeaseGranted, LeaseRecalled, RunBatch
-from slither_actors.worker.pool import LEASES, WORKERS
+from slither_actors.workers.messages import BatchDone, BatchFailed, LeaseAnswer, LeaseGranted, LeaseRecalled, RunBatch
+from slither_actors.workers.pool import LEASES, WORKERS
 
 
 class Dispatcher(Server):

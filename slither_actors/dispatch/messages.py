@@ -13,8 +13,8 @@ from slither_actors._message import message
 from slither_actors._record import record
 from slither_actors.errors import InvalidOutcome, ItemError, RemoteError, SlitherError
 from slither_actors.policy import Halt, Policy, skips
-from slither_actors.worker._salvage import Loss
-from slither_actors.worker.parcel import Parcel
+from slither_actors.workers._salvage import Loss
+from slither_actors.workers.parcel import Parcel
 
 
 @record

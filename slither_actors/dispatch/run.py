@@ -44,7 +44,7 @@ from slither_actors.item import Item
 from slither_actors.otp.endpoint import Ended, Endpoint, HungUp
 from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
-from slither_actors.worker._salvage import read_items
+from slither_actors.workers._salvage import read_items
 
 _log = logging.getLogger(__name__)
 

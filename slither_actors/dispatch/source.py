@@ -9,7 +9,7 @@ from typing import Any
 from slither_actors.dispatch._cutter import Cutter
 from slither_actors.errors import InvalidOption, NotPicklable, shorten
 from slither_actors.item import Item, columns, take_ids
-from slither_actors.worker.parcel import Columns, Parcel, pack
+from slither_actors.workers.parcel import Columns, Parcel, pack
 
 
 class Source:

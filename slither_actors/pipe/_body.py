@@ -13,7 +13,7 @@ from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError
 from slither_actors.pipe.declarations import StageDeclaration
 from slither_actors.pipe.stage import Stage
-from slither_actors.worker.executor import Call, Executor
+from slither_actors.workers.executor import Call, Executor
 
 OPTIONS = ("outputs", "on_error", "stores")
 _OF_STAGES = frozenset({*WorkerOptions.__annotations__, "then", "many"})

@@ -8,7 +8,7 @@ from typing import Any
 from slither_actors.dispatch._edges import OutEdge
 from slither_actors.errors import NotPicklable
 from slither_actors.item import Item
-from slither_actors.worker.parcel import Parcel, pack_items
+from slither_actors.workers.parcel import Parcel, pack_items
 
 
 class Emission:

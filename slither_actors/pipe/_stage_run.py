@@ -22,9 +22,9 @@ from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.pipe._lanes import Emission, Lane, Parent
 from slither_actors.pipe._stage_plan import StagePlan
 from slither_actors.policy import Halt, Retry, Skip, Verdict, verdict
-from slither_actors.worker._salvage import read_items
-from slither_actors.worker.executor import descendant, item_error
-from slither_actors.worker.parcel import Parcel, pack_items
+from slither_actors.workers._salvage import read_items
+from slither_actors.workers.executor import descendant, item_error
+from slither_actors.workers.parcel import Parcel, pack_items
 
 
 class RunHalted(Exception):

@@ -17,7 +17,7 @@ from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import Item
 from slither_actors.pipe.stage import Stage, names_of_options
 from slither_actors.policy import AnyPolicy
-from slither_actors.worker.executor import NO_ASYNC, AnyExecutor, code_of, refuse_async
+from slither_actors.workers.executor import NO_ASYNC, AnyExecutor, code_of, refuse_async
 
 # What every stage may be told.
 FLOW_OPTIONS = ("then", "on_error")

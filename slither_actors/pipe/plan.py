@@ -20,7 +20,7 @@ from slither_actors.pipe._stage_plan import StagePlan, StageSetting
 from slither_actors.pipe.builtin import LocalStage, RouterStage
 from slither_actors.pipe.declarations import CustomDeclaration, LocalDeclaration, WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition, StageSpec
-from slither_actors.worker.messages import Job
+from slither_actors.workers.messages import Job
 
 # Items per batch of stages that handle them one by one, and of the service at the end.
 STAGE_BATCH = 32

@@ -23,7 +23,7 @@ from slither_actors.otp.server import Server, handles
 from slither_actors.pipe._stage_plan import StageSetting
 from slither_actors.pipe._stage_run import RunHalted, StageRun
 from slither_actors.policy import Verdict
-from slither_actors.worker.executor import item_error
+from slither_actors.workers.executor import item_error
 
 # How long a stage works for one run before it looks what else has come. An item that becomes many may go on for ever.
 _TURN_S = 0.01

@@ -25,8 +25,8 @@ from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.policy import skips
 from slither_actors.system.names import ROOT
-from slither_actors.worker.messages import Job
-from slither_actors.worker.parcel import pack_items
+from slither_actors.workers.messages import Job
+from slither_actors.workers.parcel import pack_items
 
 # Batches that may wait at the dispatcher or be on their way, beside those with workers: enough to keep it busy while
 # the consumer settles one, within the promise of `max_in_flight + 4`.

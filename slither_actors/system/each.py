@@ -26,8 +26,8 @@ from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
 from slither_actors.system.names import POOLS
 from slither_actors.transport.hub import Unread
 from slither_actors.transport.process import has_ended
-from slither_actors.worker.messages import ListWorkers, OnceDone, RunOnce
-from slither_actors.worker.pool import LEASES, WORKERS, worker_names
+from slither_actors.workers.messages import ListWorkers, OnceDone, RunOnce
+from slither_actors.workers.pool import LEASES, WORKERS, worker_names
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
 _numbers = itertools.count(1)

@@ -28,7 +28,7 @@ from slither_actors.system.pipes import check_pipe
 from slither_actors.system.system import System
 from slither_actors.transport.bases import BASES
 from slither_actors.transport.launch import Host, launch
-from slither_actors.worker.pool import pool_spec
+from slither_actors.workers.pool import pool_spec
 
 _MOST_WORKERS = 512
 

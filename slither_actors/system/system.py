@@ -45,7 +45,7 @@ from slither_actors.system.names import DISPATCHER, POOLS
 from slither_actors.system.pipes import DrainReport, Pipes, RunningPipe, checked
 from slither_actors.system.results import Results, Stream, collect
 from slither_actors.transport.launch import Host
-from slither_actors.worker.executor import AnyExecutor, code_of
+from slither_actors.workers.executor import AnyExecutor, code_of
 
 
 class System(ActorCalls):

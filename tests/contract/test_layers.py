@@ -19,7 +19,7 @@ ROW: tuple[frozenset[str], ...] = (
     frozenset({"transport"}),
     frozenset({"otp"}),
     frozenset({"store"}),
-    frozenset({"worker"}),
+    frozenset({"workers"}),
     frozenset({"dispatch"}),
     frozenset({"pipe"}),
     frozenset({"system"}),

@@ -21,9 +21,9 @@ from slither_actors.item import Item
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.policy import Retry
-from slither_actors.worker._leases import LeaseBook
-from slither_actors.worker._salvage import Loss
-from slither_actors.worker.messages import (
+from slither_actors.workers._leases import LeaseBook
+from slither_actors.workers._salvage import Loss
+from slither_actors.workers.messages import (
     BatchDone,
     BatchFailed,
     EndRun,
@@ -36,7 +36,7 @@ from slither_actors.worker.messages import (
     Vacate,
     Vacated,
 )
-from slither_actors.worker.parcel import pack_items, unpack_items
+from slither_actors.workers.parcel import pack_items, unpack_items
 
 BOOM = RemoteError("ValueError", "boom", "", ("builtins.ValueError", "builtins.Exception"))
 UNREAD = RemoteError("LookupError", "cannot be read", "", ("LookupError",))

@@ -9,7 +9,7 @@ from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S, DispatchCore
 from slither_actors.dispatch.messages import Batch, Failed
 from slither_actors.errors import SendQueueFull, WorkerCrashed
 from slither_actors.policy import Retry, Skip
-from slither_actors.worker.messages import LeaseRequest
+from slither_actors.workers.messages import LeaseRequest
 from tests.unit.dispatch.playing_world import BOOM, Dispatcher, Service, World
 
 SEEDS = 150

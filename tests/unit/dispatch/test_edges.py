@@ -9,7 +9,7 @@ from slither_actors.dispatch._edges import InEdge, OutEdge, ProtocolError
 from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, InPort, OutPort
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
-from slither_actors.worker.parcel import pack_items
+from slither_actors.workers.parcel import pack_items
 
 PARCELS = (pack_items([Item.wrap(1)]),)
 

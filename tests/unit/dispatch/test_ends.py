@@ -6,7 +6,7 @@ from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import Ends
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
-from slither_actors.worker.parcel import pack_items
+from slither_actors.workers.parcel import pack_items
 
 BOOM = RemoteError("ValueError", "boom", "", ("ValueError",))
 

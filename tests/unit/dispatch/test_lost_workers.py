@@ -10,8 +10,8 @@ from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.item import Item
 from slither_actors.otp.ref import Ref
-from slither_actors.worker.messages import LeaseRequest, RunBatch
-from slither_actors.worker.parcel import pack_items
+from slither_actors.workers.messages import LeaseRequest, RunBatch
+from slither_actors.workers.parcel import pack_items
 
 ONE, TWO = (Ref(f"workers/worker-{number}", 1, f"/run/w{number}", 1000 + number) for number in (1, 2))
 SERVICE, POOL = "/run/service", "/run/pool"

@@ -7,7 +7,7 @@ import pytest
 
 from slither_actors import InvalidOption, Item, NotPicklable
 from slither_actors.dispatch.source import Source
-from slither_actors.worker.parcel import unpack_items
+from slither_actors.workers.parcel import unpack_items
 
 
 def pulls(source, size):

@@ -9,8 +9,8 @@ from slither_actors.item import Item
 from slither_actors.pipe._stage_plan import StagePlan
 from slither_actors.pipe._stage_run import StageRun
 from slither_actors.policy import Halt, Skip
-from slither_actors.worker.executor import item_error
-from slither_actors.worker.parcel import pack_items, unpack_items
+from slither_actors.workers.executor import item_error
+from slither_actors.workers.parcel import pack_items, unpack_items
 
 SINK = 99
 WAYS = {"stages": {"next": (4, 3), "later": (3, 5)}, "then": "next"}

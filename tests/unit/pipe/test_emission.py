@@ -9,7 +9,7 @@ import pytest
 from slither_actors import Emit, RouteTo
 from slither_actors.pipe._stage_run import RunHalted
 from slither_actors.policy import Halt, Skip
-from slither_actors.worker.parcel import count as parcel_count
+from slither_actors.workers.parcel import count as parcel_count
 from tests.unit.pipe.playing_edges import WAYS, Neighbours, one_way_plan, payloads, play
 
 

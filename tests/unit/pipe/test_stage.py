@@ -26,7 +26,7 @@ from slither_actors.otp.child import ExitReason
 from slither_actors.pipe import stage as module
 from slither_actors.pipe.stage import _GoOn
 from slither_actors.policy import Halt, Skip
-from slither_actors.worker.parcel import pack_items, unpack_items
+from slither_actors.workers.parcel import pack_items, unpack_items
 from tests.unit.pipe.playing_edges import one_way_plan
 
 

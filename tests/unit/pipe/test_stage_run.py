@@ -11,8 +11,8 @@ from slither_actors.dispatch.messages import Origin
 from slither_actors.errors import RemoteError
 from slither_actors.pipe._stage_run import RunHalted
 from slither_actors.policy import Halt, Skip
-from slither_actors.worker.parcel import count as parcel_count
-from slither_actors.worker.parcel import pack_items
+from slither_actors.workers.parcel import count as parcel_count
+from slither_actors.workers.parcel import pack_items
 from tests.unit.pipe.playing_edges import SINK, WAYS, Neighbours, one_way_plan, payloads, play
 
 

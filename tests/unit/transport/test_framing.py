@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slither_actors.otp.messages import Call, Init, ListProcesses
 from slither_actors.transport import framing
 from slither_actors.transport.framing import KEPT_BUFFER, MAX_BUFFERS, FrameReader, FramingError, decode, encode
-from slither_actors.worker.messages import RunOnce
+from slither_actors.workers.messages import RunOnce
 
 HEAD = struct.Struct("<QI")
 

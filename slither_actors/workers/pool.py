@@ -10,9 +10,9 @@ from slither_actors.otp.messages import Down, KillProcess, Subscribe, Up
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Caller, Server, handles
 from slither_actors.otp.supervisor import Supervisor
-from slither_actors.worker._leases import Action, LeaseBook
-from slither_actors.worker._page import running, take_last
-from slither_actors.worker.messages import (
+from slither_actors.workers._leases import Action, LeaseBook
+from slither_actors.workers._page import running, take_last
+from slither_actors.workers.messages import (
     LeaseGranted,
     LeaseRecalled,
     LeaseRequest,
@@ -21,7 +21,7 @@ from slither_actors.worker.messages import (
     Vacate,
     Vacated,
 )
-from slither_actors.worker.process import Worker
+from slither_actors.workers.process import Worker
 
 WORKERS = "workers"
 LEASES = "leases"

@@ -24,7 +24,7 @@ from slither_actors import (
 from slither_actors._code import Code
 from slither_actors.errors import DispatchError, ItemError, RemoteError
 from slither_actors.item import Item, columns
-from slither_actors.worker.executor import batch_runner, code_of, item_error, once_runner, sendable
+from slither_actors.workers.executor import batch_runner, code_of, item_error, once_runner, sendable
 from tests.helpers import jobs
 
 JOBS = "tests.helpers.jobs"

@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 
-from slither_actors.worker._page import Page, take_last
+from slither_actors.workers._page import Page, take_last
 
 DIES_AT_WORK = """
 import os, signal, sys
-from slither_actors.worker._page import Page
+from slither_actors.workers._page import Page
 page = Page(sys.argv[1])
 page.running(41)
 page.running(2**40 + 7)

@@ -3,8 +3,8 @@
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.messages import Down, Up
 from slither_actors.otp.ref import Ref
-from slither_actors.worker.messages import LeaseRequest, Vacate, Vacated
-from slither_actors.worker.pool import Pool
+from slither_actors.workers.messages import LeaseRequest, Vacate, Vacated
+from slither_actors.workers.pool import Pool
 
 WORKER = Ref("pools/default/workers/worker-1", 1, "/run/worker", 11)
 DISPATCHER = Ref("pools/default/dispatcher", 1, "/run/dispatcher", 12)

@@ -7,7 +7,7 @@ workers, a worker goes round: it is recalled from the holder that has had it lon
 from __future__ import annotations
 
 from slither_actors.otp.ref import Ref
-from slither_actors.worker.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
+from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
 
 Action = tuple[str, LeaseGranted | LeaseRecalled | LeaseAnswer]
 

@@ -11,8 +11,8 @@ import pytest
 
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
-from slither_actors.worker._salvage import read, read_items
-from slither_actors.worker.parcel import cut, pack_items
+from slither_actors.workers._salvage import read, read_items
+from slither_actors.workers.parcel import cut, pack_items
 
 
 class Fussy(Exception):

@@ -9,8 +9,8 @@ from slither_actors._message import message
 from slither_actors.context import SealedContext
 from slither_actors.errors import ItemError, SlitherError
 from slither_actors.otp.ref import Ref
-from slither_actors.worker._salvage import Loss
-from slither_actors.worker.parcel import Parcel
+from slither_actors.workers._salvage import Loss
+from slither_actors.workers.parcel import Parcel
 
 
 @message

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from slither_actors.otp.ref import Ref
-from slither_actors.worker._leases import LeaseBook
-from slither_actors.worker.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
+from slither_actors.workers._leases import LeaseBook
+from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
 
 HOLDERS = ("anna", "ben", "cleo", "dora")
 

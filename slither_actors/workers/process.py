@@ -11,10 +11,10 @@ from slither_actors._record import record
 from slither_actors.context import Context
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
 from slither_actors.otp.server import Server, handles
-from slither_actors.worker._page import Page
-from slither_actors.worker._salvage import Loss, read
-from slither_actors.worker.executor import batch_runner, item_error, once_runner, sendable
-from slither_actors.worker.messages import (
+from slither_actors.workers._page import Page
+from slither_actors.workers._salvage import Loss, read
+from slither_actors.workers.executor import batch_runner, item_error, once_runner, sendable
+from slither_actors.workers.messages import (
     BatchDone,
     BatchFailed,
     EndRun,
@@ -25,7 +25,7 @@ from slither_actors.worker.messages import (
     Vacate,
     Vacated,
 )
-from slither_actors.worker.parcel import Columns, Parcel, pack
+from slither_actors.workers.parcel import Columns, Parcel, pack
 
 # A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
 _RESULT_LIMIT_S = 30.0

@@ -10,10 +10,10 @@ from slither_actors._codec import encode
 from slither_actors.context import SealedContext
 from slither_actors.errors import SendQueueFull
 from slither_actors.item import Item
-from slither_actors.worker.executor import code_of
-from slither_actors.worker.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce, Vacate
-from slither_actors.worker.parcel import pack_items, unpack_items
-from slither_actors.worker.process import Worker
+from slither_actors.workers.executor import code_of
+from slither_actors.workers.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce, Vacate
+from slither_actors.workers.parcel import pack_items, unpack_items
+from slither_actors.workers.process import Worker
 from tests.helpers import jobs
 
 SEALED = SealedContext.of(Context())

@@ -16,7 +16,7 @@ from slither_actors._codec import is_of_a_signal
 from slither_actors._record import record
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item, build_items
-from slither_actors.worker.parcel import Columns, Parcel, pack, plain_buffers, unpack, unpack_items
+from slither_actors.workers.parcel import Columns, Parcel, pack, plain_buffers, unpack, unpack_items
 
 
 @record

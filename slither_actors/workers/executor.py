@@ -26,7 +26,7 @@ from slither_actors.errors import (
 from slither_actors.item import Item, build_items, columns
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.policy import Halt, Retry, Skip
-from slither_actors.worker.parcel import Columns
+from slither_actors.workers.parcel import Columns
 
 # What is allowed instead of an async function.
 NO_ASYNC = "a plain function, which may call asyncio.run() itself"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from slither_actors.errors import NotPicklable
 from slither_actors.item import Item
-from slither_actors.worker.parcel import count, cut, pack, pack_items, unpack, unpack_items
+from slither_actors.workers.parcel import count, cut, pack, pack_items, unpack, unpack_items
 
 PLAIN = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.binary(max_size=5))
 
