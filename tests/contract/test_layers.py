@@ -176,7 +176,7 @@ def make(folder: Path, files: dict[str, str]) -> Path:
         ({"dispatch/pool.py": "from thespian.actors import Actor"}, "only otp and transport may import thespian"),
         ({"__init__.py": "import thespian.actors"}, "only otp and transport may import thespian"),
         ({"store/json.py": "import orjson"}, "only _codec may import orjson"),
-        ({"worker/run.py": "import lmdb"}, "only store may import lmdb"),
+        ({"workers/run.py": "import lmdb"}, "only store may import lmdb"),
         ({"otp/_utils.py": ""}, "a helper lives beside its user"),
         ({"item.py": "\n" * (MAX_LINES + 1)}, "351 lines, 350 are allowed"),
         ({"item.py": "def f():\n" + "    1\n" * MAX_FUNCTION_LINES}, "f has 41 lines, 40 are allowed"),
