@@ -3,46 +3,51 @@
 Two primitives, each made of actors under a supervision tree: dispatch and pipes. `start` is where to begin.
 """
 
-from slither_actors import errors, telemetry
-from slither_actors.config import BridgeConfig, Config, DispatchConfig
-from slither_actors.context import Context
-from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.strategy import FixedBatch, WeightedBatch
-from slither_actors.errors import (
-    BatchTimeout,
-    CallTimeout,
-    ChildRefused,
-    DefinitionError,
-    DispatchError,
-    InvalidOption,
-    InvalidOutcome,
-    ItemError,
-    NoProcess,
-    NotDecodable,
-    NotImportable,
-    NotPicklable,
-    PipeError,
-    RemoteError,
-    ResultCountMismatch,
-    SlitherError,
-    StageDown,
-    StartError,
-    StreamBusy,
-    SystemDown,
-    UnknownPool,
-    WorkerCrashed,
-)
-from slither_actors.item import Item
-from slither_actors.outcome import Drop, Emit, Fail, RouteTo
-from slither_actors.pipe.declarations import local, router, stage, worker
-from slither_actors.pipe.outputs import Outputs
-from slither_actors.pipe.pipe import Pipe
-from slither_actors.pipe.stage import Stage
-from slither_actors.policy import Halt, Retry, Skip
-from slither_actors.system import System, start
-from slither_actors.system.pipes import DrainReport
-from slither_actors.system.results import Results, Stream
-from slither_actors.workers.executor import Call, Executor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slither_actors import errors, telemetry
+    from slither_actors.config import BridgeConfig, Config, DispatchConfig
+    from slither_actors.context import Context
+    from slither_actors.dispatch.options import DispatchOptions
+    from slither_actors.dispatch.strategy import FixedBatch, WeightedBatch
+    from slither_actors.errors import (
+        BatchTimeout,
+        CallTimeout,
+        ChildRefused,
+        DefinitionError,
+        DispatchError,
+        InvalidOption,
+        InvalidOutcome,
+        ItemError,
+        NoProcess,
+        NotDecodable,
+        NotImportable,
+        NotPicklable,
+        PipeError,
+        RemoteError,
+        ResultCountMismatch,
+        SlitherError,
+        StageDown,
+        StartError,
+        StreamBusy,
+        SystemDown,
+        UnknownPool,
+        WorkerCrashed,
+    )
+    from slither_actors.item import Item
+    from slither_actors.outcome import Drop, Emit, Fail, RouteTo
+    from slither_actors.pipe.declarations import local, router, stage, worker
+    from slither_actors.pipe.outputs import Outputs
+    from slither_actors.pipe.pipe import Pipe
+    from slither_actors.pipe.stage import Stage
+    from slither_actors.policy import Halt, Retry, Skip
+    from slither_actors.system.pipes import DrainReport
+    from slither_actors.system.results import Results, Stream
+    from slither_actors.system.start import start
+    from slither_actors.system.system import System
+    from slither_actors.workers.executor import Call, Executor
 
 __version__ = "0.1.0"
 
@@ -102,3 +107,46 @@ __all__ = [
     "telemetry",
     "worker",
 ]
+
+# Where the names are. A module is imported when one of its names is first used: what a program does not use costs it
+# nothing, and `start` lets the host begin before the rest is imported here.
+_NAMES = {
+    "config": "BridgeConfig Config DispatchConfig",
+    "context": "Context",
+    "dispatch.options": "DispatchOptions",
+    "dispatch.strategy": "FixedBatch WeightedBatch",
+    "errors": (
+        "BatchTimeout CallTimeout ChildRefused DefinitionError DispatchError InvalidOption InvalidOutcome "
+        "ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError RemoteError "
+        "ResultCountMismatch SlitherError StageDown StartError StreamBusy SystemDown UnknownPool "
+        "WorkerCrashed"
+    ),
+    "item": "Item",
+    "outcome": "Drop Emit Fail RouteTo",
+    "pipe.declarations": "local router stage worker",
+    "pipe.outputs": "Outputs",
+    "pipe.pipe": "Pipe",
+    "pipe.stage": "Stage",
+    "policy": "Halt Retry Skip",
+    "system.pipes": "DrainReport",
+    "system.results": "Results Stream",
+    "system.start": "start",
+    "system.system": "System",
+    "workers.executor": "Call Executor",
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    elif name in __all__:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,11 +1,8 @@
 """Keywords that nobody reads are refused with the nearest one that means something, instead of a bare TypeError."""
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
-
-from slither_actors._validators import check_known
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
@@ -28,12 +25,15 @@ def known_fields(cls: _Class) -> _Class:
 
 
 def _checked(function: Callable[_Given, _Made], where: str) -> Callable[_Given, _Made]:
-    allowed = tuple(name for name in inspect.signature(function).parameters if name != "self")
+    code = function.__code__
+    allowed = tuple(name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self")
     known = frozenset(allowed)
 
     @functools.wraps(function)
     def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Made:
         if not known.issuperset(kwargs):
+            from slither_actors._validators import check_known  # only now: `start` must be quick to import
+
             check_known(where, kwargs, allowed)
         return function(*args, **kwargs)
 

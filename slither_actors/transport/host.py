@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from slither_actors.errors import SlitherError
 from slither_actors.transport.process import (
@@ -36,14 +36,16 @@ from slither_actors.transport.rundir import RunDirectory, remove_sockets, remove
 _THESPIAN_ENVIRONMENT = {"THESPLOG_FILE": os.devnull, "THESPLOG_FILE_MAXSIZE": "0"}
 
 
-def main(config: dict[str, Any]) -> None:
+def main(words: TextIO) -> None:
     """Body of the host process. Exits with 0 after an orderly end, 1 when the start failed.
 
     Args:
-        config: `name`, `mark` (what our environment has as `MARK`), `base` (the system base), `root` (path of the root
-            actor's class), `service` (its pid), `status` (descriptor to report on), `lifeline` (descriptor whose end of
-            file means that the service is gone or wants us to stop).
+        words: what the service says, a line of JSON each. First `preload` (modules that actors need), `service` (its
+            pid), `status` (descriptor to report on), `lifeline` (descriptor whose end of file means that the service is
+            gone or wants us to stop). Then, when the service has made ready: `name`, `mark` (what our environment has
+            as `MARK`), `base` (the system base), `root` (path of the root actor's class).
     """
+    config = json.loads(words.readline())
     service = _open_service(config["service"])
     unblock_signals()
     deafen(signal.SIGINT)
@@ -53,6 +55,12 @@ def main(config: dict[str, Any]) -> None:
     # what actors print shows at once, and never twice: a fork copies what waits in a buffer
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(_THESPIAN_ENVIRONMENT)
+    _import_all(config["preload"])
+    with words:
+        rest = words.readline()
+    if not rest:  # the service has changed its mind, or is dead
+        return
+    config |= json.loads(rest)
     directory = None
     try:
         try:
@@ -84,16 +92,20 @@ def _open_service(pid: int) -> int:
     return service
 
 
+def _import_all(modules: list[str]) -> None:
+    """Imported here, once, so that every actor inherits it by fork; and before Thespian replaces the logging tree,
+    which actors find again through the loggers that were made with it."""
+    gc.disable()  # nothing to collect yet
+    for module in modules:
+        importlib.import_module(module)
+    # What exists now lives as long as the tree: kept out of collections, its pages stay shared with every actor.
+    gc.freeze()
+    gc.enable()
+
+
 def _grow(directory: RunDirectory, base: str, root_class: str) -> tuple[dict[str, Any], str, int, Any]:
     """Start the admin and the root; what it takes to join, the root's address, the admin's pid, our own base."""
     from slither_actors.transport.bases import hub_address, start_system
-
-    # Imported here, once, so that every actor inherits it by fork; and before Thespian replaces the logging tree,
-    # which actors find again through the loggers that were made with it.
-    importlib.import_module(root_class.rpartition(".")[0])
-    # What exists now lives as long as the tree: kept out of collections, its pages stay shared with every actor.
-    gc.collect()
-    gc.freeze()
 
     joining, system, our_base = start_system(base, str(directory.path), end_descendants)
     reap()  # the intermediate process of the admin's double fork

@@ -1,14 +1,12 @@
-"""The service's side of the host: start it, learn where the root is, notice its death, make it end."""
+"""The service's side of the host: set it to work, learn where the root is, notice its death, make it end."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,18 +15,10 @@ import attrs
 
 from slither_actors.errors import StartError
 from slither_actors.transport.address import RUN_DIRECTORY
-from slither_actors.transport.process import MARK, kill_all_of
+from slither_actors.transport.process import kill_all_of
 from slither_actors.transport.rundir import path_of, remove_if_stale
+from slither_actors.transport.spawn import WaitingHost
 
-# The module search path is set before anything is imported, since the library itself may come from it.
-_BOOTSTRAP = """
-import json, os, sys
-with os.fdopen(int(sys.argv[1])) as pipe:
-    config = json.load(pipe)
-sys.path[:] = config["path"]
-from slither_actors.transport.host import main
-main(config)
-"""
 _START_LIMIT_S = 30.0
 
 
@@ -90,42 +80,20 @@ class Host:
         remove_if_stale(self.directory)
 
 
-def launch(name: str, root: str, base: str = "unix") -> Host:
-    """Start a host for the system `name`, whose root actor is the class at path `root`, on one of `bases.BASES`.
+def launch(waiting: WaitingHost, name: str, root: str, base: str = "unix") -> Host:
+    """Have a waiting host start the system `name` on one of `bases.BASES`. Its root actor is the class at path
+    `root`, whose module the host was told to preload.
 
     Raises:
-        StartError: the host could not be started, or says why it cannot serve.
+        StartError: the host says why it cannot serve, or says nothing.
     """
-    if not sys.executable:
-        raise StartError("the host process", "this interpreter does not know its own executable (sys.executable)")
-    mark = os.urandom(16).hex()
-    (config_r, config_w), (status_r, status_w), (lifeline_r, lifeline_w) = _pipe(), _pipe(), _pipe()
+    process = waiting.process
+    waiting.tell({"name": name, "root": root, "base": base})
     try:
-        process = _spawn(mark, config_r, status_w, lifeline_r)
-    except BaseException:
-        for fd in (config_w, lifeline_w, status_r):
-            os.close(fd)
-        raise
-    finally:
-        for fd in (config_r, status_w, lifeline_r):
-            os.close(fd)
-    config = {
-        "path": [os.fsdecode(entry) or os.getcwd() for entry in sys.path],
-        "name": name,
-        "base": base,
-        "mark": mark,
-        "root": root,
-        "service": os.getpid(),
-        "status": status_w,
-        "lifeline": lifeline_r,
-    }
-    try:
-        with contextlib.suppress(BrokenPipeError), os.fdopen(config_w, "w") as pipe:
-            json.dump(config, pipe)
-        status = _await_status(status_r, process)
+        status = _await_status(waiting.status, process)
         watch = os.pidfd_open(process.pid)
     except BaseException as error:  # also Ctrl-C: what was begun must not live on unseen
-        os.close(lifeline_w)
+        os.close(waiting.lifeline)
         process.kill()
         process.wait()
         remove_if_stale(path_of(name))
@@ -133,7 +101,17 @@ def launch(name: str, root: str, base: str = "unix") -> Host:
             raise StartError("the host process", str(error)) from None
         raise
     session = _session_of(status["admin"])
-    return Host(base, status["joining"], status["root"], status["admin"], watch, mark, session, process, lifeline_w)
+    return Host(
+        base,
+        status["joining"],
+        status["root"],
+        status["admin"],
+        watch,
+        waiting.mark,
+        session,
+        process,
+        waiting.lifeline,
+    )
 
 
 def _session_of(pid: int) -> int | None:
@@ -143,43 +121,8 @@ def _session_of(pid: int) -> int | None:
         return None
 
 
-def _spawn(mark: str, config: int, status: int, lifeline: int) -> subprocess.Popen[bytes]:
-    """The host process with its ends of the three pipes."""
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-c", _BOOTSTRAP, str(config)],
-            pass_fds=(config, status, lifeline),
-            stdin=subprocess.DEVNULL,
-            stdout=_stderr(),
-            stderr=_stderr(),
-            env={**os.environ, MARK: mark},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise StartError("the host process", f"{sys.executable} cannot be run: {error.strerror}") from None
-
-
 class _StatusError(Exception):
     """The host says why it cannot serve, or says nothing."""
-
-
-def _pipe() -> tuple[int, int]:
-    """A pipe above the three standard descriptors, which a service may have closed, and which the host gets anew."""
-    ends = []
-    for fd in os.pipe():
-        ends.append(fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3))
-        if fd <= 2:
-            os.close(fd)
-    return ends[0], ends[1]
-
-
-def _stderr() -> int:
-    """What the tree prints goes to the service's standard error, where it has one."""
-    try:
-        os.fstat(2)
-    except OSError:
-        return subprocess.DEVNULL
-    return 2
 
 
 def _await_status(fd: int, process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from slither_actors.transport.spawn import MARK
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -24,9 +26,6 @@ _STOP_LIMIT_S = 0.1
 
 # What the kernel says of processes that only wait to be reaped.
 _DEAD = (b"Z", b"X")
-
-# In the environment of a host, and so of all that it and its actors start: whose they are.
-MARK = "SLITHER_SYSTEM"
 
 
 def _prctl(option: int, value: int | bytes) -> None:

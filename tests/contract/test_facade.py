@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +23,7 @@ def public_names(source: str) -> set[str]:
 def _bound(statements: list[ast.stmt]) -> Iterator[str]:
     for node in statements:
         match node:
-            case ast.ImportFrom(module="__future__"):
+            case ast.ImportFrom(module="__future__" | "importlib" | "typing"):
                 pass
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 yield from (alias.asname or alias.name.split(".")[0] for alias in aliases)
@@ -49,6 +51,36 @@ def problems_of(facade: ModuleType) -> list[str]:
 
 def test_the_facade_offers_what_it_lists() -> None:
     assert problems_of(slither_actors) == []
+
+
+def test_type_checkers_find_each_name_where_programs_find_it() -> None:
+    body = ast.parse(Path(str(slither_actors.__file__)).read_text("utf-8")).body
+    (checked,) = (node.body for node in body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in checked if isinstance(node, ast.ImportFrom) for alias in node.names}
+    homes = {name: f"slither_actors.{home}" for name, home in slither_actors._HOMES.items()}
+
+    assert seen == {**homes, "errors": "slither_actors", "telemetry": "slither_actors"}
+    assert set(slither_actors.__all__) == {*seen, "__version__"}
+
+
+def test_what_the_facade_does_not_offer_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'slither_actors' has no attribute 'Storr'"):
+        slither_actors.Storr  # noqa: B018  # type: ignore[attr-defined]
+    assert set(slither_actors.__all__) <= set(dir(slither_actors))
+
+
+def test_the_import_of_the_package_imports_next_to_nothing() -> None:
+    """So that `start` can have the host begin before the service has imported what it needs itself."""
+    code = """
+import sys
+import slither_actors
+slither_actors.start
+heavy = {"attrs", "thespian", "orjson", "slither_actors.errors", "slither_actors.config"}
+print(*sorted(heavy & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == []
 
 
 def test_every_public_name_is_used_where_types_are_checked() -> None:

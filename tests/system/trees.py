@@ -33,10 +33,12 @@ from slither_actors.otp.registry import Registry
 from slither_actors.otp.root import Root
 from slither_actors.otp.supervisor import Supervisor
 from slither_actors.transport.launch import Host, launch
+from slither_actors.transport.spawn import WaitingHost
 from tests.system.leaves import Leaf
 
 _M = TypeVar("_M")
 LIMIT_S = 10.0
+_SHELL = "slither_actors.otp.shell"
 PATIENT = {"intensity": 1000, "period_s": 1.0}
 
 
@@ -61,7 +63,8 @@ class Tree:
 
     def __init__(self, name: str, children: tuple[ChildSpec, ...] | None = None, **options: Any) -> None:
         self.name = name
-        self.host: Host = launch(name, "slither_actors.otp.shell.Shell")
+        with WaitingHost((_SHELL,)) as waiting:
+            self.host: Host = launch(waiting, name, f"{_SHELL}.Shell")
         self.endpoint = Endpoint(self.host.directory, self.host.watch, lambda: SystemDown(name, ()))
         self.received: list[Any] = []
         self._guests = itertools.count()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
+from contextlib import nullcontext
+from importlib import import_module
 
 import pytest
 
 import slither_actors as slither
 from slither_actors import InvalidOption, UnknownPool
 from slither_actors.otp import ChildSpec, Server
+from slither_actors.system import grow
 from slither_actors.system._runs import check_session
 
 NAN = float("nan")
@@ -32,7 +34,8 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     def launch(*given: object) -> None:
         raise AssertionError("a host was launched")
 
-    monkeypatch.setattr(sys.modules["slither_actors.system.start"], "launch", launch)
+    monkeypatch.setattr(import_module("slither_actors.system.start"), "WaitingHost", lambda preload: nullcontext())
+    monkeypatch.setattr(grow, "launch", launch)
 
 
 A_NAME = "letters, digits, _ and -, beginning with a letter or _, at most 64"

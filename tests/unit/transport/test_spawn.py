@@ -1,0 +1,104 @@
+"""A host that waits: it belongs to its service, does nothing before it is told, and goes when it is not wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from pathlib import Path
+
+import pytest
+
+from slither_actors.errors import StartError
+from slither_actors.transport.launch import launch
+from slither_actors.transport.spawn import WaitingHost
+
+# An interpreter that imports is there within this, on a busy machine too.
+_LIMIT_MS = 30_000
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+def ended(process_watch: int) -> bool:
+    poller = select.poll()
+    poller.register(process_watch, select.POLLIN)
+    return bool(poller.poll(_LIMIT_MS))
+
+
+def test_one_that_is_not_wanted_is_gone_with_all_its_descriptors() -> None:
+    before = descriptors()
+    with WaitingHost(()) as waiting:
+        assert waiting.process.poll() is None
+    assert waiting.process.returncode is not None
+    assert descriptors() == before
+
+
+def test_an_error_meanwhile_goes_through_and_ends_it() -> None:
+    with pytest.raises(KeyError, match="pools"), WaitingHost(()) as waiting:
+        raise KeyError("pools")
+    assert waiting.process.returncode is not None
+
+
+def test_one_whose_service_has_hung_up_ends_in_order_without_a_word() -> None:
+    with WaitingHost(()) as waiting:
+        watch = os.pidfd_open(waiting.process.pid)
+        waiting._hang_up()
+        assert ended(watch)
+        os.close(watch)
+        assert os.read(waiting.status, 1) == b""
+        assert waiting.process.wait() == 0
+
+
+def test_it_makes_nothing_before_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    told = tmp_path / "imported"
+    module = tmp_path / "says_when_imported.py"
+    module.write_text(f"import os; os.mkfifo({str(told)!r}); open({str(told)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with WaitingHost(("says_when_imported",)):
+        while not told.exists():
+            select.select([], [], [], 0.01)
+        told.open().close()  # it has imported; what comes next is to wait for a word
+        assert {path.name for path in tmp_path.iterdir()} <= {told.name, module.name, "__pycache__"}
+
+
+def test_one_that_cannot_import_what_actors_need_is_a_failed_start(capfd: pytest.CaptureFixture[str]) -> None:
+    before = descriptors()
+    failed = pytest.raises(StartError, match=r"the host process .* ended at once with exit code 1")
+    with failed, WaitingHost(("no_such_module",)) as waiting:
+        launch(waiting, "none", "slither_actors.otp.shell.Shell")
+    assert "No module named 'no_such_module'" in capfd.readouterr().err
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize(
+    ("executable", "why"),
+    [("", "does not know its own executable"), ("/no/python", "/no/python cannot be run: No such")],
+)
+def test_an_interpreter_that_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch, executable: str, why: str) -> None:
+    before = descriptors()
+    monkeypatch.setattr(sys, "executable", executable)
+    with pytest.raises(StartError, match=why):
+        WaitingHost(())
+    assert descriptors() == before
+
+
+def test_words_are_lines_of_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\nexec cat /dev/fd/$3 > {heard}\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with WaitingHost(("a", "b")) as waiting:
+        waiting.tell({"name": "shop"})
+        waiting.process.wait()
+        os.close(waiting.status)
+        os.close(waiting.lifeline)
+    path, first, second = (json.loads(line) for line in heard.read_text().splitlines())
+    assert path == [entry or os.getcwd() for entry in sys.path]
+    assert first["preload"] == ["a", "b"]
+    assert first["service"] == os.getpid()
+    assert second == {"name": "shop", "mark": waiting.mark}
