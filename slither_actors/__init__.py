@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BatchTimeout,
         CallTimeout,
         ChildRefused,
+        DeadlineExceeded,
         DefinitionError,
         DispatchError,
         InvalidOption,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         NotImportable,
         NotPicklable,
         PipeError,
+        QueueTimeout,
         RemoteError,
         ResultCountMismatch,
         SlitherError,
@@ -59,6 +61,7 @@ __all__ = [
     "ChildRefused",
     "Config",
     "Context",
+    "DeadlineExceeded",
     "DefinitionError",
     "DispatchConfig",
     "DispatchError",
@@ -81,6 +84,7 @@ __all__ = [
     "Outputs",
     "Pipe",
     "PipeError",
+    "QueueTimeout",
     "RemoteError",
     "ResultCountMismatch",
     "Results",
@@ -116,8 +120,8 @@ _NAMES = {
     "dispatch.options": "DispatchOptions",
     "dispatch.strategy": "FixedBatch WeightedBatch",
     "errors": (
-        "BatchTimeout CallTimeout ChildRefused DefinitionError DispatchError InvalidOption InvalidOutcome "
-        "ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError RemoteError "
+        "BatchTimeout CallTimeout ChildRefused DeadlineExceeded DefinitionError DispatchError InvalidOption "
+        "InvalidOutcome ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError QueueTimeout RemoteError "
         "ResultCountMismatch SlitherError StageDown StartError StreamBusy SystemDown UnknownPool "
         "WorkerCrashed"
     ),

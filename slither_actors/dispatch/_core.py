@@ -13,7 +13,7 @@ from typing import Any
 from slither_actors.dispatch._desk import Desk, Task
 from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
 from slither_actors.dispatch.messages import Ask, Batch, Complete, Failed
-from slither_actors.errors import BatchTimeout, SlitherError, TransportError, WorkerCrashed
+from slither_actors.errors import BatchTimeout, QueueTimeout, SlitherError, TransportError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.workers._salvage import Loss
@@ -37,7 +37,6 @@ class DispatchCore:
         self._stage = stage
         self._runs: dict[str, DispatchRun] = {}
         self._desk = Desk()
-        self._cancelled: dict[str, float] = {}  # runs that are over, with work still out, and when it is killed
         # Numbers of different dispatchers do not meet in a worker.
         self._number = int.from_bytes(os.urandom(4)) >> 1 << 32
         self._pool: str | None = None
@@ -53,6 +52,7 @@ class DispatchCore:
 
     def open_run(self, run: str, plan: DispatchPlan) -> None:
         self._runs[run] = DispatchRun(run, plan)
+        self.earliest = min(self.earliest, plan.deadline.at)
 
     def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float, limit: int = 0) -> None:
         run = self._runs.get(run_id)
@@ -62,7 +62,7 @@ class DispatchCore:
         if limit:
             self.ask(run_id, owner.port.back, limit)
         owner.receive(seq)
-        run.waiting.append(Task(run_id, run.arrived, parcels, owner))
+        run.waiting.append(Task(run_id, run.arrived, parcels, owner, run.options.timeout_s, waits_since=now))
         run.arrived += 1
         self._assign(now)
 
@@ -79,15 +79,15 @@ class DispatchCore:
             run.fed = all(edge.done for edge in run.inputs.values())
             self._flush(run)
 
-    def close_run(self, run_id: str, now: float) -> None:
+    def close_run(self, run_id: str, now: float, grace_s: float = CANCEL_GRACE_S) -> None:
         """The run is over for whoever asked; work that is out is for nobody."""
         run = self._runs.pop(run_id, None)
         if run is None:
             return
         self.outbox.extend((address, EndRun(run.id)) for address in sorted(run.workers))
-        if run.in_work:
-            self._cancelled[run_id] = now + CANCEL_GRACE_S
-            self.earliest = min(self.earliest, now + CANCEL_GRACE_S)
+        for task in self._desk.tasks_of(run_id) if run.in_work else ():
+            task.until = now + grace_s
+            self.earliest = min(self.earliest, task.until)
         self._assign(now)
 
     # -- workers
@@ -125,10 +125,8 @@ class DispatchCore:
         if task is None:
             return
         run = self._runs.get(task.run)
-        if run is None:
-            self._cancelled_task_over(task)
-        else:
-            run.in_work -= 1
+        if run is not None:
+            run.came_back(now)
             origin = task.owner.port.origin
             run.result(task, parcels, tuple(map(origin.ends, losses)) if origin.skips else ())
             if losses and not origin.skips:
@@ -151,9 +149,9 @@ class DispatchCore:
 
     def _note_begin(self, task: Task, now: float) -> None:
         """A worker begins a task, as far as this side can tell."""
-        limit = self._limit(task, now)
-        if limit is not None and now + limit < self.earliest:
-            self.earliest = now + limit
+        deadline = task.deadline(now)
+        if deadline < self.earliest:
+            self.earliest = deadline
 
     def worker_down(self, worker: Ref, running: int | None, exit_text: str, now: float) -> None:
         """A worker died. Only the batch it was running is suspect; those behind it go back to the front, unharmed.
@@ -168,13 +166,12 @@ class DispatchCore:
         running = tasks[0].number if running is None and tasks else running
         for task in reversed(tasks):
             if task.number == running:
-                timeout_s = self._timeout_of(task)
                 error: SlitherError = WorkerCrashed(worker.name, worker.pid, exit_text)
-                if task.kill_again and timeout_s is not None:
-                    error = BatchTimeout(timeout_s, worker.name)
+                if task.kill_again:
+                    error = BatchTimeout(task.timeout_s, worker.name)
                 self._task_failed(task, error, now)
             else:
-                self._send_again(task)
+                self._send_again(task, now)
         self._assign(now)
 
     def undelivered(self, worker: str, number: int, now: float) -> None:
@@ -182,31 +179,27 @@ class DispatchCore:
         did; other batches that it still had are that news's matter."""
         task = self._desk.take_back(worker, number)
         if task is not None:
-            self._send_again(task)
+            self._send_again(task, now)
             self._assign(now)
 
-    def _send_again(self, task: Task) -> None:
+    def _send_again(self, task: Task, now: float) -> None:
         """A batch that nobody began goes back to the front."""
         run = self._runs.get(task.run)
-        if run is None:
-            self._cancelled_task_over(task)
-        else:
-            run.in_work -= 1
+        if run is not None:
+            run.came_back(now)
             task.kill_again = 0.0
-            run.waiting.appendleft(task)
-
-    def _timeout_of(self, task: Task) -> float | None:
-        run = self._runs.get(task.run)
-        return run.options.timeout_s if run else None
+            run.put_first((task,), now)
 
     # -- time
 
     def expire(self, now: float) -> None:
-        """Kill what is over its time, begin further attempts, return leases that idle. To be called at `earliest`."""
+        """End what is over its time, begin further attempts, return leases that idle. To be called at `earliest`."""
+        for run in list(self._runs.values()):
+            self._end_late(run, now)
         for worker, task, since in self._desk.running():
-            if self._deadline(task, since) <= now and self._supervisor:
+            if task.deadline(since) <= now and self._supervisor:
                 task.kill_again = now + KILL_AGAIN_S
-                why = f"a batch took longer than {self._limit(task, since):g} s"
+                why = "its run is over" if task.until <= now else f"a batch took longer than {task.timeout_s:g} s"
                 self.outbox.append((self._supervisor, KillProcess(worker, why, task.number)))
         for run in self._runs.values():
             run.wake(now)
@@ -217,21 +210,26 @@ class DispatchCore:
             self._return_leases(recalled_only=False)
         self.earliest = self._next_deadline()
 
+    def _end_late(self, run: DispatchRun, now: float) -> None:
+        """The run's own deadline, and the patience with each batch that waits."""
+        if run.plan.deadline.at <= now:
+            self._halt(run, run.plan.deadline.error(), 0, now, None, grace_s=0.0)
+            return
+        given_up = run.give_up(now)
+        for task in given_up:
+            if not run.never_ran(task, self._stage):
+                error = QueueTimeout(run.patience_s, run.options.pool)
+                self._halt(run, error, task.index + 1, now, self._stage)
+                return
+        if given_up:
+            self._flush(run)
+
     def _next_deadline(self) -> float:
-        deadlines = [self._deadline(task, since) for _, task, since in self._desk.running()]
-        deadlines += [run.chances.due for run in self._runs.values()]
+        deadlines = [task.deadline(since) for _, task, since in self._desk.running()]
+        deadlines += [min(run.chances.due, run.plan.deadline.at, run.gives_up_at) for run in self._runs.values()]
         if self._idle_since is not None:
             deadlines.append(self._idle_since + IDLE_S)
         return min(deadlines, default=math.inf)
-
-    def _deadline(self, task: Task, since: float) -> float:
-        limit = self._limit(task, since)
-        return math.inf if limit is None else max(since + limit, task.kill_again)
-
-    def _limit(self, task: Task, since: float) -> float | None:
-        if task.run in self._cancelled:
-            return max(0.0, self._cancelled[task.run] - since)
-        return self._timeout_of(task)
 
     def refused(self, to: str, message: Any, error: TransportError, now: float) -> None:
         """The transport did not take a message, since too much waits for its receiver. The run that it belongs to is
@@ -246,13 +244,10 @@ class DispatchCore:
         if not isinstance(message, Batch | RunBatch | Ask | Complete):
             raise error
         run = self._runs.get(message.run)
-        if isinstance(message, RunBatch) and (task := self._desk.take_back(to, message.number)) is not None:
-            if run is None:
-                self._cancelled_task_over(task)
-            else:
-                run.in_work -= 1
-                if message.job is not None:  # so the worker never heard of the run
-                    run.workers.discard(to)
+        if isinstance(message, RunBatch) and self._desk.take_back(to, message.number) and run is not None:
+            run.came_back(now)
+            if message.job is not None:  # so the worker never heard of the run
+                run.workers.discard(to)
         if run is not None:
             self.outbox.append((run.sink.port.consumer, Failed(run.id, self._stage, error, 0, ())))
             self.close_run(run.id, now)
@@ -268,10 +263,12 @@ class DispatchCore:
             for run in list(self._runs.values()):
                 if not run.waiting or run.in_work >= run.options.max_in_flight:
                     continue
-                # while the pool may still send an idle worker, nothing is put behind what a busy one does
-                worker = self._desk.free_worker(idle_only=self._asked)
+                # while the pool may still send an idle worker, nothing is put behind what a busy one does; nor where
+                # there is a limit for that
+                worker = self._desk.free_worker(idle_only=self._asked or run.patience_s < math.inf)
                 if worker is None:
-                    break
+                    self.earliest = min(self.earliest, run.gives_up_at)
+                    continue
                 task = run.waiting.popleft()
                 run.in_work += 1
                 task.number = self._number = self._number + 1
@@ -315,24 +312,27 @@ class DispatchCore:
     def _task_failed(self, task: Task, error: SlitherError, now: float, *, fatal: bool = False) -> None:
         run = self._runs.get(task.run)
         if run is None:
-            self._cancelled_task_over(task)
             return
-        run.in_work -= 1
+        run.came_back(now)
         if not fatal and run.failed(task, error, self._stage, now, random.random()):
             self.earliest = min(self.earliest, run.chances.due)
             self._flush(run)
         else:
             self._halt(run, error, task.index + 1, now, self._stage)
 
-    def _cancelled_task_over(self, task: Task) -> None:
-        if not self._desk.has_tasks_of(task.run):
-            self._cancelled.pop(task.run, None)
-
-    def _halt(self, run: DispatchRun, error: SlitherError, batch_ref: int, now: float, stage: str | None) -> None:
+    def _halt(
+        self,
+        run: DispatchRun,
+        error: SlitherError,
+        batch_ref: int,
+        now: float,
+        stage: str | None,
+        grace_s: float = CANCEL_GRACE_S,
+    ) -> None:
         """End the run: everything that is finished goes out."""
         failed = Failed(run.id, stage, error, batch_ref, run.last_words())
         self.outbox.append((run.sink.port.consumer, failed))
-        self.close_run(run.id, now)
+        self.close_run(run.id, now, grace_s)
 
     def _flush(self, run: DispatchRun) -> None:
         """Send what credit allows, ask for what there is room for, and complete what is at its end. The run is over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import attrs
@@ -23,20 +24,30 @@ class Task:
         index: the place of the batch in the order of arrival within the run.
         parcels: its items.
         owner: the edge that the batch came in on.
+        timeout_s: how long it may run.
         offset: the place of its first item within the batch.
         attempts: how often it has failed.
         number: that of its execution, which is its own; 0 while there is none.
         kill_again: when its worker is to be killed once more, for a batch that is over its time.
+        waits_since: when it began to wait for a worker.
+        until: when it must be over, since its run is.
     """
 
     run: str
     index: int
     parcels: tuple[Parcel, ...]
     owner: InEdge
+    timeout_s: float = math.inf
     offset: int = 0
     attempts: int = 0
     number: int = 0
     kill_again: float = 0.0
+    waits_since: float = 0.0
+    until: float = math.inf
+
+    def deadline(self, since: float) -> float:
+        """When its worker is to be killed, if it began at `since`."""
+        return max(min(since + self.timeout_s, self.until), self.kill_again)
 
 
 @attrs.define(eq=False)
@@ -115,8 +126,8 @@ class Desk:
         for seat in self._seats.values():
             seat.leaving = self.someone_leaves = True
 
-    def has_tasks_of(self, run: str) -> bool:
-        return any(task.run == run for seat in self._seats.values() for task in seat.tasks)
+    def tasks_of(self, run: str) -> list[Task]:
+        return [task for seat in self._seats.values() for task in seat.tasks if task.run == run]
 
     def take_idle(self, *, recalled_only: bool) -> list[Ref]:
         """Workers without tasks, removed from the desk: those that were recalled, or all."""

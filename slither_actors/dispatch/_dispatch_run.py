@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 
 from slither_actors._record import record
+from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._desk import Task
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch._reorder import ReorderBuffer
 from slither_actors.dispatch._second_chances import SecondChances
 from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.errors import SlitherError
-from slither_actors.policy import Retry, Verdict, verdict
+from slither_actors.errors import QueueTimeout, SlitherError
+from slither_actors.policy import Retry, Verdict, skips, verdict
 from slither_actors.workers.messages import Job
 from slither_actors.workers.parcel import Parcel, count
 
@@ -27,6 +30,7 @@ class DispatchPlan:
     sink: OutPort
     job: Job
     options: DispatchOptions
+    deadline: Deadline = Deadline()
 
 
 Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge | None]
@@ -44,6 +48,8 @@ class DispatchRun:
         self.sink = self.output if plan.sink.edge == plan.output.edge else OutEdge(run, plan.sink)
         self.edges = (self.output,) if self.sink is self.output else (self.output, self.sink)
         self.waiting: deque[Task] = deque()
+        self.patience_s = plan.options.queue_timeout_s or math.inf
+        self.idle_since = 0.0  # when its last batch came back from a worker
         self.chances = SecondChances()
         self.in_work = 0
         self.fed = False  # whether nothing more comes in
@@ -67,6 +73,12 @@ class DispatchRun:
         if open_tasks >= limit or (open_tasks and not self.fed):
             return limit
         return open_tasks
+
+    def came_back(self, now: float) -> None:
+        """A batch is no longer with a worker."""
+        self.in_work -= 1
+        if not self.in_work:
+            self.idle_since = now
 
     def ask(self, edge: int | None, limit: int) -> None:
         """Whoever comes next on an edge raised its limit."""
@@ -97,7 +109,7 @@ class DispatchRun:
         if decision is Verdict.HALT:
             return False
         if decision is Verdict.SPLIT:
-            self.waiting.extendleft(reversed(self.chances.split(task)))
+            self.put_first(self.chances.split(task), now)
         elif decision is Verdict.RETRY:
             assert isinstance(policy, Retry)
             self.chances.retry(task, now + policy.pause_s(task.attempts, draw))
@@ -107,7 +119,38 @@ class DispatchRun:
 
     def wake(self, now: float) -> None:
         """Those whose pause is over are next."""
-        self.waiting.extendleft(reversed(self.chances.take_due(now)))
+        self.put_first(self.chances.take_due(now), now)
+
+    def put_first(self, tasks: Sequence[Task], now: float) -> None:
+        """They are next, in this order."""
+        for task in tasks:
+            task.waits_since = now
+        self.waiting.extendleft(reversed(tasks))
+
+    @property
+    def gives_up_at(self) -> float:
+        """When the patience with one that waits ends. While a batch is with a worker, others wait for that."""
+        if self.patience_s == math.inf or self.in_work or not self.waiting:
+            return math.inf
+        return max(self.idle_since, min(task.waits_since for task in self.waiting)) + self.patience_s
+
+    def give_up(self, now: float) -> list[Task]:
+        """Those that have waited too long, and wait no more."""
+        if self.gives_up_at > now:
+            return []
+        late = [task for task in self.waiting if task.waits_since + self.patience_s <= now]
+        for task in late:
+            self.waiting.remove(task)
+        return late
+
+    def never_ran(self, task: Task, stage: str | None) -> bool:
+        """A task found no worker in time: the last resort of the policy decides, since no attempt was made; false if
+        the run ends here."""
+        if skips(self.options.on_error):
+            error = QueueTimeout(self.patience_s, self.options.pool)
+            self.result(task, (), (Ends("skipped", task.parcels, error, stage, task.attempts),))
+            return True
+        return False
 
     def last_words(self) -> tuple[Batch, ...]:
         """At a halt: what is finished and on its way to the service, also what stood behind a slower batch, or beside

@@ -62,8 +62,8 @@ class SecondChances:
         left, right = halves(task.parcels)
         offset = task.offset + count(left)
         return (
-            Task(task.run, task.index, left, task.owner, task.offset),
-            Task(task.run, task.index, right, task.owner, offset),
+            Task(task.run, task.index, left, task.owner, task.timeout_s, task.offset),
+            Task(task.run, task.index, right, task.owner, task.timeout_s, offset),
         )
 
     def settle(self, task: Task, part: Part) -> Part | None:

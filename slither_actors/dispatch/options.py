@@ -27,6 +27,7 @@ class WorkerOptions(TypedDict, total=False):
     max_in_flight: int
     ordering: Ordering
     timeout_s: float
+    queue_timeout_s: float | None
     strategy: FixedBatch | None
 
 
@@ -53,6 +54,11 @@ class DispatchOptions:
         default=30.0,
         validator=positive_seconds,
         metadata={"doc": "Seconds a batch may run before its worker is killed."},
+    )
+    queue_timeout_s: float | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(positive_seconds),
+        metadata={"doc": "Seconds a batch may wait while its run has no worker; no limit by default."},
     )
     strategy: AnyStrategy | None = attrs.field(
         default=None,

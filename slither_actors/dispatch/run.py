@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from slither_actors import telemetry
 from slither_actors._record import record
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
+from slither_actors.dispatch._run_plan import RunPlan
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import (
     Ask,
@@ -24,9 +26,7 @@ from slither_actors.dispatch.messages import (
     CloseRun,
     Complete,
     Failed,
-    InPort,
     OpenRun,
-    OutPort,
     RunOpened,
     RunRefused,
 )
@@ -52,23 +52,8 @@ _log = logging.getLogger(__name__)
 # may take what it takes; this often a warning says who is waited for.
 _OPEN_LIMIT_S = 30.0
 
-
-@record
-class Node:
-    """A process that takes part in a run, and its plan."""
-
-    ref: Ref
-    plan: Any
-
-
-@record
-class RunPlan:
-    """All of one run: its nodes, the edge that the source feeds, and the edges that lead to the service."""
-
-    run: str
-    nodes: tuple[Node, ...]
-    source: OutPort
-    sinks: tuple[InPort, ...]
+# At a deadline dispatchers end the run by themselves, and send what is finished; this is how long that may take.
+_LAST_WORDS_S = 0.5
 
 
 class Halted(Exception):
@@ -129,6 +114,8 @@ class Run:
         self._began = time.perf_counter()
         self._items_out = 0
         self._outcome = "cancelled"
+        has_dispatchers = any(isinstance(node.plan, DispatchPlan) for node in plan.nodes)
+        self._late = plan.deadline.at + (_LAST_WORDS_S if has_dispatchers else 0.0)
 
     # -- begin and end
 
@@ -157,8 +144,10 @@ class Run:
         dispatchers = {node.ref.address for node in self._plan.nodes if isinstance(node.plan, DispatchPlan)}
         deadline = time.monotonic() + _OPEN_LIMIT_S
         while missing:
-            received = self._endpoint.receive(deadline - time.monotonic())
+            received = self._endpoint.receive(min(deadline, self._late) - time.monotonic())
             if received is None:
+                if time.monotonic() >= self._late:
+                    return  # for `batches` to say
                 silent = [name for address, name in missing.items() if address in dispatchers]
                 if silent:
                     raise CallTimeout(silent[0], _OPEN_LIMIT_S)
@@ -226,9 +215,12 @@ class Run:
         try:
             while not self._cancelled and not self._over and not all(edge.done for edge in self._sinks.values()):
                 feeding = not self._source.exhausted and self._out.credit > 0
-                received = self._endpoint.receive(0 if feeding else None)
+                received = self._endpoint.receive(0 if feeding else self._patience_s())
                 if received is not None:
                     yield from self._handle(*received)
+                if time.monotonic() >= self._late:
+                    failed = yield from self._arrived()
+                    raise _halted(failed) if failed else Halted(None, self._plan.deadline.error(), 0)
                 if feeding and not self._cancelled:
                     self._feed()
             if not self._cancelled and not self._over:
@@ -238,6 +230,9 @@ class Run:
             raise
         finally:
             self.close()
+
+    def _patience_s(self) -> float | None:
+        return None if self._late == math.inf else max(0.0, self._late - time.monotonic())
 
     def _handle(self, news: Any, sender: str) -> Iterator[list[Item]]:
         if getattr(news, "run", self._plan.run) != self._plan.run:
@@ -262,10 +257,9 @@ class Run:
         elif isinstance(news, Complete):
             self._sinks[news.edge].last_seq = news.last_seq
         elif isinstance(news, Failed):
-            for batch in news.finished:
-                yield from self._unpack(batch)
+            yield from self._unpack_all(news.finished)
             yield from self._arrived()
-            raise Halted(news.stage, news.error, news.batch_ref)
+            raise _halted(news)
         elif isinstance(news, Undecodable | Unread):
             raise Halted(None, NotDecodable("a message of the run", news.error), 0)
         elif isinstance(news, Ended) and not self._is_done_with(news.ref.address):
@@ -290,11 +284,21 @@ class Run:
             self._ends.note(origin.ends(loss))
         return None
 
-    def _arrived(self) -> Iterator[list[Item]]:
-        """What is finished and has come already."""
+    def _unpack_all(self, batches: Iterable[Batch]) -> Iterator[list[Item]]:
+        for batch in batches:
+            yield from self._unpack(batch)
+
+    def _arrived(self) -> Generator[list[Item], None, Failed | None]:
+        """What is finished and has come already; returns the last words of a node that halted the run."""
+        failed = None
         while not self._cancelled and (received := self._endpoint.receive(0)) is not None:
-            if isinstance(received[0], Batch) and received[0].run == self._plan.run:
-                yield from self._unpack(received[0])
+            news = received[0]
+            if isinstance(news, Batch) and news.run == self._plan.run:
+                yield from self._unpack(news)
+            elif isinstance(news, Failed) and news.run == self._plan.run:
+                failed = failed or news
+                yield from self._unpack_all(news.finished)
+        return failed
 
     def _is_done_with(self, address: str) -> bool:
         """Whether a node that died had done its part: everything it owed us has come."""
@@ -315,6 +319,10 @@ class Run:
             last = self._out.complete()
             if last is not None:
                 self._endpoint.post(self._plan.source.consumer, last)
+
+
+def _halted(failed: Failed) -> Halted:
+    return Halted(failed.stage, failed.error, failed.batch_ref)
 
 
 def _stage_of(name: str) -> str | None:

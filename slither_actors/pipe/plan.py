@@ -9,10 +9,11 @@ from slither_actors._code import Code
 from slither_actors._codec import encode_parts
 from slither_actors.config import DispatchConfig
 from slither_actors.context import SealedContext
+from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._dispatch_run import DispatchPlan
+from slither_actors.dispatch._run_plan import Node, RunPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.dispatch.messages import InPort, Origin, OutPort
-from slither_actors.dispatch.run import Node, RunPlan
 from slither_actors.otp.child import ChildSpec, Strategy, SupervisorOptions
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.supervisor import Supervisor
@@ -95,6 +96,7 @@ def run_plan(
     service: str,
     context: SealedContext,
     config: DispatchConfig,
+    deadline: Deadline,
 ) -> RunPlan:
     """The plan of one run.
 
@@ -105,6 +107,7 @@ def run_plan(
         service: address of the endpoint that feeds the run and takes the results.
         context: what user code is told.
         config: defaults of options.
+        deadline: when the run must be over.
     """
     edges = _Edges()
     shapes = {stage.name: _shape(definition, stage, config) for stage in definition.stages}
@@ -125,9 +128,9 @@ def run_plan(
     nodes = []
     for stage in definition.stages:
         inputs, own = tuple(edges.inputs[stage.name]), context.with_stage(stage.name)
-        plan = _node_plan(definition, stage, inputs, ways[stage.name], sinks[stage.name], own, config)
+        plan = _node_plan(definition, stage, inputs, ways[stage.name], sinks[stage.name], own, config, deadline)
         nodes.append(Node(refs[stage.name], plan))
-    return RunPlan(run, tuple(nodes), source, tuple(edges.inputs[_SERVICE]))
+    return RunPlan(run, tuple(nodes), source, tuple(edges.inputs[_SERVICE]), deadline)
 
 
 def _node_plan(
@@ -138,12 +141,13 @@ def _node_plan(
     sink: OutPort,
     context: SealedContext,
     config: DispatchConfig,
+    deadline: Deadline,
 ) -> DispatchPlan | StagePlan:
     """What one stage does in a run; `ways` are its edges to later stages."""
     if isinstance(stage.declaration, WorkerDeclaration):
         job = Job(stage.declaration.executor, context)
         options = definition.dispatch_options(stage, config)
-        return DispatchPlan(inputs, ways.get(stage.next, sink), sink, job, options)
+        return DispatchPlan(inputs, ways.get(stage.next, sink), sink, job, options, deadline)
     workers = frozenset(s.name for s in definition.stages if isinstance(s.declaration, WorkerDeclaration))
     policy = definition.policy(stage, config.default_on_error)
     return StagePlan(inputs, ways, sink, definition.outputs, stage.next, policy, context, workers)

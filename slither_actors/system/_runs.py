@@ -13,13 +13,23 @@ from slither_actors._code import Code
 from slither_actors._signature import accepts
 from slither_actors._validators import is_number
 from slither_actors.context import Context, SealedContext
+from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._dispatch_run import DispatchPlan
+from slither_actors.dispatch._run_plan import Node, RunPlan
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import Ends, InPort, Origin, OutPort
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.run import Halted, Node, RunPlan
+from slither_actors.dispatch.run import Halted
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import DispatchError, InvalidOption, ItemError, PipeError, TransportError, shorten
+from slither_actors.errors import (
+    DeadlineExceeded,
+    DispatchError,
+    InvalidOption,
+    ItemError,
+    PipeError,
+    TransportError,
+    shorten,
+)
 from slither_actors.item import DEFAULT_ROUTE, Item
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
@@ -32,9 +42,18 @@ from slither_actors.workers.parcel import pack_items
 # the consumer settles one, within the promise of `max_in_flight + 4`.
 _SLACK = 2
 
+# What befalls a run on its way; everything else cannot work at all.
+_HALTS = (ItemError, TransportError, DeadlineExceeded)
+
 
 def dispatch_plan(
-    run: str, dispatcher: Ref, service: str, options: DispatchOptions, executor: Code, context: SealedContext
+    run: str,
+    dispatcher: Ref,
+    service: str,
+    options: DispatchOptions,
+    executor: Code,
+    context: SealedContext,
+    deadline: Deadline,
 ) -> RunPlan:
     """The plan of a plain dispatch: service -> dispatcher -> service."""
     window = options.max_in_flight + _SLACK
@@ -42,8 +61,9 @@ def dispatch_plan(
     back = OutPort(2, service, window, options.size)
     given, made = Origin(None, options.on_error), Origin(None, options.on_error, executor.name)
     job = Job(executor, context)
-    plan = DispatchPlan((InPort(1, service, window, given, back=2),), back, back, job, options.without_strategy())
-    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),))
+    inputs = (InPort(1, service, window, given, back=2),)
+    plan = DispatchPlan(inputs, back, back, job, options.without_strategy(), deadline)
+    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),), deadline)
 
 
 def dispatch_source(items: Iterable[Any], where: str, options: DispatchOptions, ends: EndLog) -> Source:
@@ -64,14 +84,14 @@ def dispatch_source(items: Iterable[Any], where: str, options: DispatchOptions, 
 
 def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:
     """What a halted dispatch raises: what cannot work at all is raised as it is."""
-    if isinstance(halt.error, ItemError | TransportError):
+    if isinstance(halt.error, _HALTS):
         return DispatchError(halt.error, halt.batch_ref, items)
     return halt.error
 
 
 def pipe_failure(definition: PipeDefinition, halt: Halted, items: list[Item], order: Mapping[int, int]) -> Exception:
     """What a halted pipe raises."""
-    if isinstance(halt.error, ItemError | TransportError):
+    if isinstance(halt.error, _HALTS):
         partial = by_output(definition.outputs, items, order)
         return PipeError(definition.name, halt.stage or "", halt.error, partial)
     return halt.error
@@ -121,6 +141,7 @@ def given_options(
     ordering: Any,
     on_error: Any,
     timeout_s: Any,
+    queue_timeout_s: Any,
 ) -> dict[str, Any]:
     """The given options by name."""
     return {
@@ -131,6 +152,7 @@ def given_options(
         "ordering": ordering,
         "on_error": on_error,
         "timeout_s": timeout_s,
+        "queue_timeout_s": queue_timeout_s,
     }
 
 

@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from slither_actors import telemetry
+from slither_actors.dispatch._run_plan import RunPlan
 from slither_actors.dispatch.ends import EndLog
-from slither_actors.dispatch.run import Run, RunHooks, RunPlan
+from slither_actors.dispatch.run import Run, RunHooks
 from slither_actors.dispatch.source import Source
 from slither_actors.errors import CallTimeout, NoProcess, RunDirectoryError, SlitherError, SystemDown
 from slither_actors.otp._children import last_line

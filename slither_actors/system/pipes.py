@@ -10,8 +10,15 @@ from typing import Any
 
 import attrs
 
+from slither_actors import telemetry
 from slither_actors._code import Code
 from slither_actors.config import DispatchConfig
+from slither_actors.context import SealedContext
+from slither_actors.dispatch._deadline import Deadline
+from slither_actors.dispatch._run_plan import RunPlan
+from slither_actors.dispatch.ends import EndLog
+from slither_actors.dispatch.run import Run
+from slither_actors.dispatch.source import Source
 from slither_actors.errors import ChildRefused, InvalidOption, NoProcess, SlitherError, UnknownPool, shorten
 from slither_actors.otp.child import ChildSpec, SupervisorOptions
 from slither_actors.otp.messages import StartChild, TerminateChild
@@ -20,7 +27,7 @@ from slither_actors.otp.supervisor import Supervisor
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import Pipe, PipeType
-from slither_actors.pipe.plan import pipe_spec, start_limit_s
+from slither_actors.pipe.plan import pipe_spec, run_plan, start_limit_s
 from slither_actors.system._runs import checked_seconds
 from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
 from slither_actors.system.names import PIPES, ROOT
@@ -127,6 +134,26 @@ class Pipes:
             running.runs -= 1
             running.idle_since = time.monotonic()
             self._lock.notify_all()
+
+    def open(
+        self, run_id: str, pipe: Any, source: Source, ends: EndLog, context: SealedContext, deadline: Deadline
+    ) -> Run:
+        """Open a run of `pipe`."""
+        running = self.begin(pipe)
+        definition = running.definition
+
+        def plan(service: str) -> RunPlan:
+            stages = dict(zip((stage.name for stage in definition.stages), self.refs(running), strict=True))
+            return run_plan(run_id, definition, stages, service, context, self._config, deadline)
+
+        def over() -> None:
+            self.end(running)
+
+        try:
+            return self._client.open(plan, source, ends, telemetry.PIPE_RUN, over, pipe=definition.name)
+        except BaseException:
+            over()
+            raise
 
     def start(self, pipe: Any) -> None:
         """Start the processes of `pipe`, and keep them."""

@@ -13,9 +13,11 @@ from slither_actors._keywords import known_keywords
 from slither_actors._validators import check_bool
 from slither_actors.config import Config
 from slither_actors.context import Context, SealedContext
+from slither_actors.dispatch._deadline import Deadline
+from slither_actors.dispatch._run_plan import RunPlan
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
-from slither_actors.dispatch.run import Run, RunPlan
+from slither_actors.dispatch.run import Run
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import AnyStrategy
 from slither_actors.errors import UnknownPool
@@ -23,7 +25,6 @@ from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
-from slither_actors.pipe.plan import run_plan
 from slither_actors.policy import AnyPolicy
 from slither_actors.system._runs import (
     by_output,
@@ -42,7 +43,7 @@ from slither_actors.system.actors import ActorCalls
 from slither_actors.system.client import HURRIED_S, Client
 from slither_actors.system.each import call_each
 from slither_actors.system.names import DISPATCHER, POOLS
-from slither_actors.system.pipes import DrainReport, Pipes, RunningPipe, checked
+from slither_actors.system.pipes import DrainReport, Pipes, checked
 from slither_actors.system.results import Results, Stream, collect
 from slither_actors.transport.launch import Host
 from slither_actors.workers.executor import AnyExecutor, code_of
@@ -80,6 +81,8 @@ class System(ActorCalls):
         ordering: Ordering | None = None,
         on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
+        queue_timeout_s: float | None = None,
+        deadline_s: float | None = None,
         context: Context | None = None,
         on_end: OnEnd | None = None,
     ) -> Results:
@@ -95,6 +98,8 @@ class System(ActorCalls):
             ordering: `"preserve"` or `"as_completed"`.
             on_error: `"halt"`, `"skip"`, `Skip()` or `Retry()`.
             timeout_s: seconds a batch may run before its worker is killed.
+            queue_timeout_s: seconds a batch may wait while the pool has no worker for this call; no limit by default.
+            deadline_s: seconds the whole call may take; no limit by default.
             context: what user code is told of the run.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
 
@@ -102,13 +107,13 @@ class System(ActorCalls):
             The surviving items; `.skipped`, `.dropped` and `.dead` hold the others.
 
         Raises:
-            DispatchError: the error policy halted the run; `partial_results` holds what was finished.
+            DispatchError: the error policy or the deadline ended the run; `partial_results` holds what was finished.
             InvalidOption, UnknownPool, NotImportable, NotPicklable, NotDecodable: it cannot run at all.
             SystemDown: the system is stopped, or gave up.
         """
         ends = end_log("dispatch", on_end)
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s)
-        run = self._dispatch_run(items, executor, context, ends, given, "dispatch")
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
+        run = self._dispatch_run(items, executor, context, ends, given, "dispatch", deadline_s)
         return Results(collect(run, dispatch_failure), ends)
 
     @known_keywords
@@ -124,6 +129,8 @@ class System(ActorCalls):
         ordering: Ordering | None = None,
         on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
+        queue_timeout_s: float | None = None,
+        deadline_s: float | None = None,
         context: Context | None = None,
         on_end: OnEnd | None = None,
     ) -> Stream:
@@ -133,8 +140,9 @@ class System(ActorCalls):
         in the thread that takes the results.
         """
         ends = end_log("stream", on_end, STREAM_KEEPS)
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s)
-        return Stream(self._dispatch_run(items, executor, context, ends, given, "stream"), ends, dispatch_failure)
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
+        run = self._dispatch_run(items, executor, context, ends, given, "stream", deadline_s)
+        return Stream(run, ends, dispatch_failure)
 
     @known_keywords
     def call_batch(
@@ -186,7 +194,9 @@ class System(ActorCalls):
         ends: EndLog,
         given: Mapping[str, Any],
         where: str,
+        deadline_s: float | None = None,
     ) -> Run:
+        deadline = Deadline.of(where, deadline_s)
         options = self._options(given, where)
         code = code_of(executor, where)
         source = dispatch_source(items, where, options, ends)
@@ -194,7 +204,7 @@ class System(ActorCalls):
 
         def plan(service: str) -> RunPlan:
             (dispatcher,) = self._client.resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
-            return dispatch_plan(run_id, dispatcher, service, options, code, sealed)
+            return dispatch_plan(run_id, dispatcher, service, options, code, sealed, deadline)
 
         return self._client.open(plan, source, ends, telemetry.DISPATCH_RUN, pool=options.pool)
 
@@ -208,6 +218,7 @@ class System(ActorCalls):
         *,
         session_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        deadline_s: float | None = None,
         on_end: OnEnd | None = None,
     ) -> Outputs:
         """Run inputs through a pipe, and wait for all.
@@ -215,19 +226,20 @@ class System(ActorCalls):
         Args:
             session_id: what user code finds in `ctx.session_id`; it binds the run to no worker.
             metadata: what user code finds in `ctx.metadata`.
+            deadline_s: seconds the whole run may take; no limit by default.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
 
         Returns:
             The items by output, in input order, and the ends.
 
         Raises:
-            PipeError: an error policy halted the run; `partial_results` maps outputs to what had reached them.
+            PipeError: a policy or the deadline ended the run; `partial_results` maps outputs to what had reached them.
             InvalidOption, UnknownPool, NotPicklable, NotDecodable, StartError: it cannot run at all.
         """
         checked(pipe)
         source = Source(inputs, "run_pipe", keep_order=True)
         ends = end_log("run_pipe", on_end)
-        run = self._pipe_run(pipe, source, ends, session_id, metadata)
+        run = self._pipe_run(pipe, source, ends, session_id, metadata, deadline_s)
         outputs = pipe.definition.outputs
         items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
         return Outputs(by_output(outputs, items, source.order), ends)
@@ -240,12 +252,13 @@ class System(ActorCalls):
         *,
         session_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        deadline_s: float | None = None,
         on_end: OnEnd | None = None,
     ) -> Stream:
         """Like `run_pipe`, lazily: yields items whose `route` is the output's name; `inputs` may be endless."""
         checked(pipe)
         ends = end_log("stream_pipe", on_end, STREAM_KEEPS)
-        run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata)
+        run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata, deadline_s)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
     @known_keywords
@@ -280,28 +293,13 @@ class System(ActorCalls):
         ends: EndLog,
         session_id: str | None,
         metadata: Mapping[str, Any] | None,
+        deadline_s: float | None,
     ) -> Run:
+        deadline = Deadline.of("pipe run", deadline_s)
         check_session(session_id)
         run_id = self._run_id()
         context = SealedContext.of(Context(pipe.definition.name, None, session_id, run_id, metadata))
-        running = self._pipes.begin(pipe)
-        try:
-            return self._client.open(
-                lambda service: self._pipe_plan(run_id, running, service, context),
-                source,
-                ends,
-                telemetry.PIPE_RUN,
-                lambda: self._pipes.end(running),
-                pipe=pipe.definition.name,
-            )
-        except BaseException:
-            self._pipes.end(running)
-            raise
-
-    def _pipe_plan(self, run_id: str, running: RunningPipe, service: str, context: SealedContext) -> RunPlan:
-        refs = self._pipes.refs(running)
-        stages = {stage.name: ref for stage, ref in zip(running.definition.stages, refs, strict=True)}
-        return run_plan(run_id, running.definition, stages, service, context, self.config.dispatch)
+        return self._pipes.open(run_id, pipe, source, ends, context, deadline)
 
     # -- looking at it
 

@@ -108,7 +108,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         PeerInfo(OURS, "slither_actors stream", "slither:Stream"),
-        PeerInfo(PIPE, "slither_actors pipe", "slither:TextPipeStream", frozenset({"w2"})),
+        PeerInfo(PIPE, "slither_actors pipe", "slither_pipe:TextPipeStream", frozenset({"w2"})),
         PeerInfo("process_pool", "ProcessPoolExecutor, bounded loop", "executors:Bounded"),
         PeerInfo(
             "process_pool_map",

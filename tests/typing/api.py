@@ -255,6 +255,10 @@ def failures(system: slither.System) -> None:
         assert_type(error.exit, str)
     except slither.BatchTimeout as error:
         assert_type(error.timeout_s, float)
+    except slither.QueueTimeout as error:
+        assert_type(error.queue_timeout_s, float)
+    except slither.DeadlineExceeded as error:
+        assert_type(error.deadline_s, float)
     except slither.CallTimeout as error:
         assert_type(error.target, str)
     except slither.ResultCountMismatch as error:

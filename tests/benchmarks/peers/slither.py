@@ -1,4 +1,4 @@
-"""slither_actors: a stream over a pool, and the same work as a pipe of local, worker and router stages."""
+"""slither_actors: a stream over a pool."""
 
 from __future__ import annotations
 
@@ -43,29 +43,3 @@ def policy_of(how: How) -> Any:
     if how.retries and hasattr(slither, "Retry"):
         return slither.Retry(max_attempts=3, then="skip")
     return "skip" if how.tolerant else "halt"
-
-
-class TextPipe(slither.Pipe):
-    """Tidy a document, analyse it in a worker process, and sort it by its tone."""
-
-    @slither.local
-    def tidy(item: slither.Item) -> str:
-        return " ".join(item.payload.split())
-
-    analyse = slither.worker("tests.benchmarks.work.text:analyse_all", batch_size=50)
-    sort = slither.router(
-        (lambda item: item.payload["sentiment"] > 0, "praise"),
-        (lambda item: item.payload["sentiment"] < 0, "blame"),
-    )
-    outputs = ["praise", "blame"]
-
-
-class TextPipeStream(Stream):
-    """`system.stream_pipe(...)` of the pipe above, whatever the job."""
-
-    def start(self) -> None:
-        self.system = slither.start(pools={"default": self.workers}, pipes=[TextPipe])
-
-    def dispatch(self, job: Job, items: Iterable[Any], how: How) -> Iterator[Any]:
-        with self.system.stream_pipe(TextPipe, items) as stream:
-            yield from map(payload_of, stream)

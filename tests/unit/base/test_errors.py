@@ -53,6 +53,8 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "ResultCountMismatch": (errors.ResultCountMismatch("m:f", 3, 2), "m:f got 3 items and gave 2 results"),
     "WorkerCrashed": (errors.WorkerCrashed("w-1", 42, "SIGKILL"), "worker w-1 (pid 42) died with SIGKILL"),
     "BatchTimeout": (errors.BatchTimeout(30, "w-1"), "timeout_s=30 and worker w-1 was killed"),
+    "QueueTimeout": (errors.QueueTimeout(2.5, "gpu"), "longer than queue_timeout_s=2.5, and pool 'gpu' had no worker"),
+    "DeadlineExceeded": (errors.DeadlineExceeded(60), "the run took longer than deadline_s=60"),
     "StageDown": (errors.StageDown("prepare", "exit code 3"), "stage 'prepare' died with exit code 3"),
     "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "prepare gave an answer"),
     "DispatchError": (

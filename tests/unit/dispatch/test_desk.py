@@ -98,9 +98,10 @@ def test_a_task_that_did_not_arrive_is_taken_back_alone(desk):
     assert [one.number for one in desk.remove("w1")] == [1]
 
 
-def test_it_knows_whether_a_run_has_anything_out(desk):
-    desk.assign(worker(1), task(1, run="a"), 0.0)
-    assert desk.has_tasks_of("a")
-    assert not desk.has_tasks_of("b")
+def test_it_knows_what_a_run_has_out(desk):
+    first = task(1, run="a")
+    desk.assign(worker(1), first, 0.0)
+    assert desk.tasks_of("a") == [first]
+    assert desk.tasks_of("b") == []
     desk.finish("w1", 1, 1.0)
-    assert not desk.has_tasks_of("a")
+    assert desk.tasks_of("a") == []

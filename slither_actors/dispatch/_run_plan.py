@@ -1,0 +1,30 @@
+"""What the service opens a run with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slither_actors._record import record
+from slither_actors.dispatch._deadline import Deadline
+from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.otp.ref import Ref
+
+
+@record
+class Node:
+    """A process that takes part in a run, and its plan."""
+
+    ref: Ref
+    plan: Any
+
+
+@record
+class RunPlan:
+    """All of one run: its nodes, the edge that the source feeds, the edges that lead to the service, and when it must
+    be over."""
+
+    run: str
+    nodes: tuple[Node, ...]
+    source: OutPort
+    sinks: tuple[InPort, ...]
+    deadline: Deadline = Deadline()
