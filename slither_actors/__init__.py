@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from slither_actors.pipe.outputs import Outputs
     from slither_actors.pipe.pipe import Pipe
     from slither_actors.pipe.stage import Stage
-    from slither_actors.policy import Halt, Retry, Skip
+    from slither_actors.policy import Halt, Retry, Route, Skip
     from slither_actors.system.pipes import DrainReport
     from slither_actors.system.results import Results, Stream
     from slither_actors.system.start import start
@@ -89,6 +89,7 @@ __all__ = [
     "ResultCountMismatch",
     "Results",
     "Retry",
+    "Route",
     "RouteTo",
     "Skip",
     "SlitherError",
@@ -131,7 +132,7 @@ _NAMES = {
     "pipe.outputs": "Outputs",
     "pipe.pipe": "Pipe",
     "pipe.stage": "Stage",
-    "policy": "Halt Retry Skip",
+    "policy": "Halt Retry Route Skip",
     "system.pipes": "DrainReport",
     "system.results": "Results Stream",
     "system.start": "start",

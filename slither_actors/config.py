@@ -20,7 +20,7 @@ QUEUE_LIMIT_BYTES = 1 << 30
 
 
 def _error_policy(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    as_policy(value, type(instance).__name__, attribute.name)
+    as_policy(value, type(instance).__name__, attribute.name, places=False)
 
 
 @known_fields

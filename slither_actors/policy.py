@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
+from slither_actors._code import Code
 from slither_actors._describe import kinds_of
 from slither_actors._keywords import known_fields
+from slither_actors._signature import accepts, is_async
 from slither_actors._validators import boolean, non_negative_seconds, number_in, positive_int
 from slither_actors.errors import BatchTimeout, InvalidOption, ItemError, SlitherError, WorkerCrashed, shorten
 
@@ -35,6 +38,32 @@ class Skip:
     isolate: bool = attrs.field(default=False, validator=boolean)
 
 
+def _way_out(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    is_function = callable(value) and accepts(value, 2) and not is_async(value)
+    if not is_function and not isinstance(value, str | Code):
+        allowed = "a plain function of item and reason, or in pipes the name of a later stage or of an output"
+        raise InvalidOption("Route", "to", shorten(value), allowed)
+
+
+@known_fields
+@attrs.frozen
+class Route:
+    """Let failed items flow on: replaced by what a function makes of them, or to another place of the pipe.
+
+    Attributes:
+        to: a function, called as `to(item, reason)` for each item that failed, with the item as it came and the error.
+            It returns what goes on in its place, a payload or an `Item`. In a dispatch it runs in the service, in the
+            thread that takes the results. In a pipe it runs where the item is read next: in the process of the stage
+            that failed or of the one behind it, in a worker if that is a worker stage, or in the service. An item for
+            which it raises stands in `.dead`. In a pipe `to` may also be the name of a later stage or of an output.
+            Either way the item has `error`, `stage` and `attempts` in its meta.
+        isolate: as for `Skip`.
+    """
+
+    to: Callable[[Any, Any], Any] | str | Code = attrs.field(validator=_way_out)
+    isolate: bool = attrs.field(default=False, validator=boolean)
+
+
 def _names(classes: Any) -> tuple[str, ...]:
     """Exception classes by their names: a dispatcher decides by these, and never imports a user's module."""
     listed = classes if isinstance(classes, tuple | list) else (classes,)
@@ -53,9 +82,9 @@ def _is_full_name(one: Any) -> bool:
     return isinstance(one, str) and "." in one and all(part.isidentifier() for part in one.split("."))
 
 
-def _last_resort(value: Any) -> Halt | Skip:
+def _last_resort(value: Any) -> Halt | Skip | Route:
     policy = _BY_NAME.get(value) if isinstance(value, str) else value
-    if not isinstance(policy, Halt | Skip) or policy == Skip(isolate=True):  # that is for Retry itself to say
+    if not isinstance(policy, Halt | Skip | Route) or getattr(policy, "isolate", False):  # for Retry itself to say
         raise InvalidOption("Retry", "then", shorten(value), _LAST_RESORTS)
     return policy
 
@@ -76,9 +105,9 @@ class Retry:
         on: what is worth another attempt, as exception classes, and with them all that are derived from them; both
             that of what user code raised and the library's own count, such as `WorkerCrashed` and `BatchTimeout`. So
             `Exception` is everything. Kept by full names, which may be given too.
-        then: what happens when the attempts are used up, or when the error is none of `on`: `"halt"` or `"skip"`.
-            Under `"skip"` items whose attempts are used up, or that cost a worker its life, stand in `.dead`, others
-            in `.skipped`.
+        then: what happens when the attempts are used up, or when the error is none of `on`: `"halt"`, `"skip"` or
+            `Route(...)`. Under `"skip"` items whose attempts are used up, or that cost a worker its life, stand in
+            `.dead`, others in `.skipped`.
         isolate: as for `Skip`; the halves run at once, and a single item has `max_attempts` of its own.
     """
 
@@ -87,7 +116,7 @@ class Retry:
     factor: float = attrs.field(default=2.0, validator=number_in(1.0, 1000.0))
     jitter: float = attrs.field(default=0.1, validator=number_in(0.0, 1.0))
     on: tuple[str, ...] = attrs.field(default=("builtins.Exception",), converter=_names)
-    then: Halt | Skip = attrs.field(default=Halt(), converter=_last_resort)
+    then: Halt | Skip | Route = attrs.field(default=Halt(), converter=_last_resort)
     isolate: bool = attrs.field(default=False, validator=boolean)
 
     def covers(self, error: SlitherError) -> bool:
@@ -109,24 +138,29 @@ class Retry:
         return min(pause * (1 + self.jitter * (2 * draw - 1)), LONGEST_PAUSE_S)
 
 
-Policy = Halt | Skip | Retry
+Policy = Halt | Skip | Retry | Route
 AnyPolicy = Policy | str
 _BY_NAME: dict[str, Halt | Skip] = {"halt": Halt(), "skip": Skip()}
-_LAST_RESORTS = '"halt", "skip", Halt() or Skip()'
-_ALLOWED = '"halt", "skip", Halt(), Skip() or Retry()'
+_LAST_RESORTS = '"halt", "skip", Halt(), Skip() or Route(...)'
+_ALLOWED = '"halt", "skip", Halt(), Skip(), Retry() or Route(...)'
+_NO_PIPE = "Route(function); only a stage of a pipe has other places to send an item to"
 
 
-def as_policy(value: Any, where: str, option: str = "on_error") -> Policy:
+def as_policy(value: Any, where: str, option: str = "on_error", *, places: bool = True) -> Policy:
     """The policy that a user named.
 
+    Args:
+        places: whether there are other places to route an item to.
+
     Raises:
-        InvalidOption: there is no such policy.
+        InvalidOption: there is no such policy, or not here.
     """
-    if isinstance(value, Halt | Skip | Retry):
-        return value
-    if isinstance(value, str) and value in _BY_NAME:
-        return _BY_NAME[value]
-    raise InvalidOption(where, option, shorten(value), _ALLOWED)
+    policy = _BY_NAME.get(value) if isinstance(value, str) else value
+    if not isinstance(policy, Halt | Skip | Retry | Route):
+        raise InvalidOption(where, option, shorten(value), _ALLOWED)
+    if not places and isinstance(way_out(policy), str):
+        raise InvalidOption(where, option, shorten(value), _NO_PIPE)
+    return policy
 
 
 class Verdict(enum.Enum):
@@ -135,6 +169,7 @@ class Verdict(enum.Enum):
     HALT = "halt"
     SPLIT = "split"
     RETRY = "retry"
+    ROUTED = "routed"
     SKIPPED = "skipped"
     DEAD = "dead"
 
@@ -146,12 +181,14 @@ def verdict(policy: Policy, error: SlitherError, attempts: int, count: int, *, f
         final: whether another attempt would not help, or do harm.
     """
     tries_again = isinstance(policy, Retry) and not final and policy.covers(error)
-    if not final and count > 1 and isinstance(policy, Skip | Retry) and policy.isolate:
+    if not final and count > 1 and not isinstance(policy, Halt) and policy.isolate:
         return Verdict.SPLIT
     if isinstance(policy, Retry) and tries_again and attempts < policy.max_attempts:
         return Verdict.RETRY
     if not skips(policy):
         return Verdict.HALT
+    if way_out(policy) is not None:
+        return Verdict.ROUTED
     # also what is none of `on`, but cost a worker its life
     is_deadly = isinstance(policy, Retry) and isinstance(error, WorkerCrashed | BatchTimeout)
     return Verdict.DEAD if tries_again or is_deadly else Verdict.SKIPPED
@@ -159,4 +196,32 @@ def verdict(policy: Policy, error: SlitherError, attempts: int, count: int, *, f
 
 def skips(policy: Policy) -> bool:
     """Whether a run outlives what cannot be mended by another attempt."""
-    return isinstance(policy.then if isinstance(policy, Retry) else policy, Skip)
+    return not isinstance(policy.then if isinstance(policy, Retry) else policy, Halt)
+
+
+def way_out(policy: Policy) -> Callable[[Any, Any], Any] | str | Code | None:
+    """Where items go that are routed in the end; `None` under a policy that routes none."""
+    last = policy.then if isinstance(policy, Retry) else policy
+    return last.to if isinstance(last, Route) else None
+
+
+def for_travel(policy: Policy) -> Policy:
+    """The same policy, its function in a form that other processes can read.
+
+    Raises:
+        NotPicklable: there is no such form.
+    """
+    to = way_out(policy)
+    return _with_way_out(policy, Code.of(to)) if callable(to) else policy
+
+
+def without_function(policy: Policy) -> Policy:
+    """The same policy for those who never call its function, so that it need not travel."""
+    return _with_way_out(policy, "") if callable(way_out(policy)) else policy
+
+
+def _with_way_out(policy: Policy, to: Code | str) -> Policy:
+    if isinstance(policy, Retry):
+        return attrs.evolve(policy, then=Route(to))
+    assert isinstance(policy, Route)
+    return attrs.evolve(policy, to=to)

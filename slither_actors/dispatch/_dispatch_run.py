@@ -6,24 +6,26 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from slither_actors._code import Code
 from slither_actors._record import record
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._desk import Task
-from slither_actors.dispatch._edges import InEdge, OutEdge
+from slither_actors.dispatch._edges import InEdge, OutEdge, Share
 from slither_actors.dispatch._reorder import ReorderBuffer
 from slither_actors.dispatch._second_chances import SecondChances
 from slither_actors.dispatch.messages import Batch, Ends, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.errors import QueueTimeout, SlitherError
-from slither_actors.policy import Retry, Verdict, skips, verdict
+from slither_actors.policy import Retry, Verdict, skips, verdict, way_out
 from slither_actors.workers.messages import Job
-from slither_actors.workers.parcel import Parcel, count
+from slither_actors.workers.parcel import Note, Parcel, count, noted
 
 
 @record
 class DispatchPlan:
     """A dispatcher's part in a run. `output` is where results go; `sink` is the edge to the service, for ends, and the
-    same as `output` where nothing comes after."""
+    same as `output` where nothing comes after; `detour` is where failed items go that are routed, `output` by default.
+    """
 
     inputs: tuple[InPort, ...]
     output: OutPort
@@ -31,6 +33,7 @@ class DispatchPlan:
     job: Job
     options: DispatchOptions
     deadline: Deadline = Deadline()
+    detour: OutPort | None = None
 
 
 Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge | None]
@@ -46,7 +49,8 @@ class DispatchRun:
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
         self.output = OutEdge(run, plan.output)
         self.sink = self.output if plan.sink.edge == plan.output.edge else OutEdge(run, plan.sink)
-        self.edges = (self.output,) if self.sink is self.output else (self.output, self.sink)
+        self.detour = self._way(plan.detour or plan.output)
+        self.edges = tuple(dict.fromkeys((self.output, self.sink, self.detour)))
         self.waiting: deque[Task] = deque()
         self.patience_s = plan.options.queue_timeout_s or math.inf
         self.idle_since = 0.0  # when its last batch came back from a worker
@@ -57,6 +61,10 @@ class DispatchRun:
         # All that were told of it: they keep its state while others lease them, until they hear that it is over.
         self.workers: set[str] = set()
         self.reorder = ReorderBuffer[Result]() if plan.options.ordering == "preserve" else None
+
+    def _way(self, port: OutPort) -> OutEdge:
+        ways = (way for way in (self.output, self.sink) if way.port.edge == port.edge)
+        return next(ways, None) or OutEdge(self.id, port)
 
     @property
     def idle(self) -> bool:
@@ -108,7 +116,9 @@ class DispatchRun:
         decision = verdict(policy, error, task.attempts, count(task.parcels))
         if decision is Verdict.HALT:
             return False
-        if decision is Verdict.SPLIT:
+        if decision is Verdict.ROUTED:
+            self.route(task, error, stage)
+        elif decision is Verdict.SPLIT:
             self.put_first(self.chances.split(task), now)
         elif decision is Verdict.RETRY:
             assert isinstance(policy, Retry)
@@ -148,9 +158,19 @@ class DispatchRun:
         the run ends here."""
         if skips(self.options.on_error):
             error = QueueTimeout(self.patience_s, self.options.pool)
-            self.result(task, (), (Ends("skipped", task.parcels, error, stage, task.attempts),))
+            if way_out(self.options.on_error) is not None:
+                self.route(task, error, stage)
+            else:
+                self.result(task, (), (Ends("skipped", task.parcels, error, stage, task.attempts),))
             return True
         return False
+
+    def route(self, task: Task, error: SlitherError, stage: str | None) -> None:
+        """The items go on as they came, and whoever reads them next does what the policy says."""
+        to = way_out(self.options.on_error)
+        route = self.plan.detour.route if self.plan.detour is not None else None
+        note = Note(error, stage, task.attempts, route, to if isinstance(to, Code) else None)
+        self.result(task, noted(task.parcels, note), ())
 
     def last_words(self) -> tuple[Batch, ...]:
         """At a halt: what is finished and on its way to the service, also what stood behind a slower batch, or beside
@@ -165,7 +185,20 @@ class DispatchRun:
 
     def put(self, result: Result) -> None:
         parcels, ends, owner = result
-        if parcels and ends and self.sink is not self.output:
-            self.sink.put((), ends)
-            ends = ()
-        (self.sink if ends else self.output).put(parcels, ends, owner)
+        if len(self.edges) == 1 or not (ends or self._are_routed(parcels)):
+            self.output.put(parcels, ends, owner)
+            return
+        routed = tuple(parcel for parcel in parcels if parcel[4])
+        made = tuple(parcel for parcel in parcels if not parcel[4])
+        parts: dict[OutEdge, tuple[tuple[Parcel, ...], tuple[Ends, ...]]] = {}
+        for way, some, few in ((self.output, made, ()), (self.detour, routed, ()), (self.sink, (), ends)):
+            if some or few:
+                before = parts.get(way, ((), ()))
+                parts[way] = (before[0] + some, before[1] + few)
+        share = Share(owner, len(parts)) if owner is not None else None
+        for way, (some, few) in parts.items():
+            way.put(some, few, share)
+
+    def _are_routed(self, parcels: tuple[Parcel, ...]) -> bool:
+        """Whether some go another way. What a worker made has no notes."""
+        return self.detour is not self.output and any(parcel[4] for parcel in parcels)

@@ -52,6 +52,10 @@ class InEdge:
         self.received = seq
         self.held += 1
 
+    def settle(self) -> None:
+        """A batch was taken by whoever comes next."""
+        self.held -= 1
+
     def ask(self, run: str) -> Ask | None:
         """The next `Ask`, when it is time for one."""
         limit = self.settled + self.port.window
@@ -59,6 +63,24 @@ class InEdge:
             return None
         self._limit = limit
         return Ask(run, self.port.edge, limit)
+
+
+class Share:
+    """Part of a batch that came in on an edge, and goes out on several: it is settled there when all parts are."""
+
+    __slots__ = ("_owner", "_parts")
+
+    def __init__(self, owner: InEdge, parts: int) -> None:
+        self._owner = owner
+        self._parts = parts
+
+    def settle(self) -> None:
+        self._parts -= 1
+        if not self._parts:
+            self._owner.settle()
+
+
+Owner = InEdge | Share
 
 
 class OutEdge:
@@ -75,8 +97,8 @@ class OutEdge:
         self.sent = 0
         self._limit = port.window
         self._settled = 0
-        self._queue: deque[tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge | None]] = deque()
-        self._owners: deque[InEdge | None] = deque()
+        self._queue: deque[tuple[tuple[Parcel, ...], tuple[Ends, ...], Owner | None]] = deque()
+        self._owners: deque[Owner | None] = deque()
         self._completed = False
 
     @property
@@ -89,7 +111,7 @@ class OutEdge:
         """Batches that wait for credit."""
         return len(self._queue)
 
-    def put(self, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...] = (), owner: InEdge | None = None) -> None:
+    def put(self, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...] = (), owner: Owner | None = None) -> None:
         """Add a batch."""
         self._queue.append((parcels, ends, owner))
 
@@ -113,7 +135,7 @@ class OutEdge:
             self._settled += 1
             owner = self._owners.popleft()
             if owner is not None:
-                owner.held -= 1
+                owner.settle()
 
     def settle(self, count: int) -> None:
         """So many batches in all are settled: what an `Ask` would say, where there is a way back."""

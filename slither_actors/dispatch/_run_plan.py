@@ -8,6 +8,7 @@ from slither_actors._record import record
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.otp.ref import Ref
+from slither_actors.workers._reading import Reroute
 
 
 @record
@@ -20,11 +21,12 @@ class Node:
 
 @record
 class RunPlan:
-    """All of one run: its nodes, the edge that the source feeds, the edges that lead to the service, and when it must
-    be over."""
+    """All of one run: its nodes, the edge that the source feeds, the edges that lead to the service, when it must be
+    over, and the function of a `Route` that is called here."""
 
     run: str
     nodes: tuple[Node, ...]
     source: OutPort
     sinks: tuple[InPort, ...]
     deadline: Deadline = Deadline()
+    reroute: Reroute | None = None

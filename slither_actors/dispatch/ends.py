@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from slither_actors.dispatch.messages import Ends
 from slither_actors.item import Item
-from slither_actors.workers._salvage import read_items
+from slither_actors.workers._reading import read_items
 
 OnEnd = Callable[[Item, str], object]
 KINDS = ("skipped", "dropped", "dead")

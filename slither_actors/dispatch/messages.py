@@ -43,7 +43,9 @@ class Origin:
         return InvalidOutcome.unreadable(self.maker, reason)
 
     def ends(self, loss: Loss) -> Ends:
-        """Where the items stand if they are skipped."""
+        """Where the items stand if the run outlives them."""
+        if loss.routed:
+            return Ends("dead", (loss.parcel,), loss.error, self.stage, 1)
         return Ends("skipped", (loss.parcel,), self.error(loss.error), self.stage, 1)
 
 

@@ -10,7 +10,7 @@ from slither_actors._validators import check_known, name, one_of, positive_int, 
 from slither_actors.config import DispatchConfig
 from slither_actors.dispatch.strategy import AnyStrategy, FixedBatch, as_strategy
 from slither_actors.errors import InvalidOption
-from slither_actors.policy import Halt, Policy, as_policy
+from slither_actors.policy import Halt, Policy, as_policy, without_function
 
 Ordering = Literal["preserve", "as_completed"]
 
@@ -48,7 +48,7 @@ class DispatchOptions:
     on_error: Policy = attrs.field(
         default=Halt(),
         converter=_policy,
-        metadata={"doc": "What happens to the items of a failed batch: halt, skip or `Retry()`."},
+        metadata={"doc": "What happens to the items of a failed batch: halt, skip, `Retry()` or `Route()`."},
     )
     timeout_s: float = attrs.field(
         default=30.0,
@@ -71,9 +71,10 @@ class DispatchOptions:
         """Items that a batch may have, by the strategy where one is given."""
         return self.strategy.size_within(self.batch_size) if self.strategy else self.batch_size
 
-    def without_strategy(self) -> DispatchOptions:
-        """For those who get batches and form none: what a strategy refers to may not even be picklable."""
-        return attrs.evolve(self, strategy=None, batch_size=self.size)
+    def for_dispatcher(self) -> DispatchOptions:
+        """For those who form no batches and run no user code: what these refer to may not even be picklable."""
+        policy = without_function(self.on_error)
+        return attrs.evolve(self, strategy=None, batch_size=self.size, on_error=policy)
 
     @classmethod
     def of(cls, given: dict[str, Any], defaults: DispatchConfig, where: str) -> DispatchOptions:

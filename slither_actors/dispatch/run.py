@@ -44,7 +44,7 @@ from slither_actors.item import Item
 from slither_actors.otp.endpoint import Ended, Endpoint, HungUp
 from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
-from slither_actors.workers._salvage import read_items
+from slither_actors.workers._reading import read_items
 
 _log = logging.getLogger(__name__)
 
@@ -272,7 +272,7 @@ class Run:
             self._ends.note(ends)
         origin = self._sinks[batch.edge].port.origin
         try:
-            items, losses = read_items(batch.parcels, self._routes[batch.edge])
+            items, losses = read_items(batch.parcels, self._routes[batch.edge], self._plan.reroute)
         except RemoteError as error:
             return Halted(origin.stage, origin.error(error), batch.seq)
         if items:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from slither_actors._record import record
 from slither_actors.dispatch._edges import OutEdge
 from slither_actors.errors import NotPicklable
 from slither_actors.item import Item
-from slither_actors.workers.parcel import Parcel, pack_items
+from slither_actors.workers.parcel import Note, Parcel, pack_items
 
 
 class Emission:
@@ -28,8 +29,16 @@ class Emission:
             close()
 
 
+@record
+class Routed:
+    """An item that failed, and goes on by a policy, perhaps replaced."""
+
+    item: Item
+    note: Note
+
+
 # What an item on a lane was made of.
-Parent = Item | Emission
+Parent = Item | Emission | Routed
 
 
 class Lane:

@@ -14,17 +14,18 @@ from typing import Any
 
 import attrs
 
+from slither_actors._code import Code
 from slither_actors.dispatch._edges import InEdge, OutEdge
 from slither_actors.dispatch.messages import Batch, Ends
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, kinds_of, shorten
 from slither_actors.item import Item, take_ids
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
-from slither_actors.pipe._lanes import Emission, Lane, Parent
+from slither_actors.pipe._lanes import Emission, Lane, Parent, Routed
 from slither_actors.pipe._stage_plan import StagePlan
-from slither_actors.policy import Halt, Retry, Skip, Verdict, verdict
-from slither_actors.workers._salvage import read_items
+from slither_actors.policy import Halt, Retry, Route, Skip, Verdict, verdict, way_out
+from slither_actors.workers._reading import marks, read_items, replaced, unrouted
 from slither_actors.workers.executor import descendant, item_error
-from slither_actors.workers.parcel import Parcel, pack_items
+from slither_actors.workers.parcel import Note, Parcel, pack_items
 
 
 class RunHalted(Exception):
@@ -226,9 +227,31 @@ class StageRun:
         decision = verdict(self.plan.policy, error, attempts, len(items), final=final)
         if decision is Verdict.HALT:
             raise RunHalted(error)
-        if decision in (Verdict.SKIPPED, Verdict.DEAD):
+        if decision is Verdict.ROUTED:
+            for item in items:
+                self._route(item, Note(error, self.stage, attempts))
+        elif decision in (Verdict.SKIPPED, Verdict.DEAD):
             self._end(decision.value, items, error, attempts)
         return decision
+
+    def _route(self, item: Item, note: Note) -> None:
+        """Send a failed item on as the policy says."""
+        to = way_out(self.plan.policy)
+        item = marks(item, note)
+        if isinstance(to, str):
+            self._put(item, to, Routed(item, note))
+            return
+        try:
+            assert isinstance(to, Code)
+            made = replaced(item, note, to.load())
+        except BaseException as error:  # user code
+            self._unrouted(item, note, item_error(error))
+        else:
+            self._put(made, self.plan.next, Routed(item, note))
+
+    def _unrouted(self, item: Item, note: Note, error: BaseException) -> None:
+        loss = unrouted(item, note, error)
+        self._end("dead", loss.items(), loss.error, note.attempts)
 
     def pause_after(self, attempts: int) -> float:
         """Seconds to wait before another attempt."""
@@ -248,6 +271,8 @@ class StageRun:
             error = InvalidOutcome(self.stage, str(why))
             if isinstance(origin, Emission):
                 self._emission_failed(origin, error)
+            elif isinstance(origin, Routed):  # to route it once more would end here once more
+                self._unrouted(origin.item, origin.note, error)
             else:
                 self.failure([origin], error, final=True)
 
@@ -264,6 +289,10 @@ class StageRun:
         messages: list[tuple[str, Any]] = []
         for lane in lanes:
             self._pack(lane, everything=finished)
+        while finished and any(lane.items for lane in lanes):  # what failed on its way was routed to another one
+            for lane in lanes:
+                self._pack(lane, everything=True)
+        for lane in lanes:
             messages += [(lane.edge.port.consumer, batch) for batch in lane.edge.take()]
         for edge in self.inputs.values():
             ask = edge.ask(self.id)
@@ -288,7 +317,7 @@ class StageRun:
 def _means_nothing(answer: Any) -> bool:
     """Whether it means something elsewhere, or was not made."""
     kind = type(answer)
-    return kind in (Halt, Skip, Retry) or (kind is type and answer in (Drop, Emit, Fail, RouteTo))
+    return kind in (Halt, Skip, Retry, Route) or (kind is type and answer in (Drop, Emit, Fail, RouteTo))
 
 
 def _next_item(item: Item, answer: Any) -> Item:

@@ -18,7 +18,7 @@ from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
 from slither_actors.pipe.declarations import FLOW_OPTIONS, RouterDeclaration, StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.outputs import Outputs
-from slither_actors.policy import Policy, as_policy
+from slither_actors.policy import Policy, as_policy, way_out
 
 _STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -96,6 +96,7 @@ def define(
     for position, (stage_name, declaration) in enumerate(declared.items()):
         reachable = [*names[position + 1 :], *output_names]
         _check_stage(name, stage_name, declaration, reachable)
+        _check_way_out(name, stage_name, declaration, policies, reachable)
         following = names[position + 1] if position + 1 < len(names) else DEFAULT_ROUTE
         stages.append(StageSpec(stage_name, declaration, declaration.then or following))
     return PipeDefinition(name, tuple(stages), output_names, policies)
@@ -166,6 +167,20 @@ def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable:
                 raise InvalidOption(where, "strategy", shorten(strategy), allowed)
     except InvalidOption as error:
         raise DefinitionError(where, f"option {error.option} is {error.got}", error.allowed) from None
+
+
+def _check_way_out(
+    pipe: str, stage: str, declaration: StageDeclaration, policies: Mapping[str, Policy], reachable: list[str]
+) -> None:
+    """Where the policy that holds for a stage routes items to."""
+    own = declaration.on_error
+    policy = as_policy(own, stage) if own is not None else policies.get(stage) or policies.get("*")
+    to = way_out(policy) if policy is not None else None
+    if isinstance(to, str) and to not in reachable:
+        problem = f"its error policy routes to {shorten(to)}, which it cannot reach{_nearest(to, reachable)}"
+        raise DefinitionError(
+            f"pipe {pipe}, stage {stage}", problem, f"a later stage or an output: {_listed(reachable)}"
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

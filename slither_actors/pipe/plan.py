@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+import attrs
+
 from slither_actors._code import Code
 from slither_actors._codec import encode_parts
 from slither_actors.config import DispatchConfig
@@ -21,6 +23,7 @@ from slither_actors.pipe._stage_plan import StagePlan, StageSetting
 from slither_actors.pipe.builtin import LocalStage, RouterStage
 from slither_actors.pipe.declarations import CustomDeclaration, LocalDeclaration, WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition, StageSpec
+from slither_actors.policy import Policy, for_travel, way_out
 from slither_actors.workers.messages import Job
 
 # Items per batch of stages that handle them one by one, and of the service at the end.
@@ -111,7 +114,9 @@ def run_plan(
     """
     edges = _Edges()
     shapes = {stage.name: _shape(definition, stage, config) for stage in definition.stages}
-    policies = {stage.name: definition.policy(stage, config.default_on_error) for stage in definition.stages}
+    policies = {
+        stage.name: for_travel(definition.policy(stage, config.default_on_error)) for stage in definition.stages
+    }
     entry = definition.stages[0].name
     source = edges.lead(service, Origin(entry, policies[entry]), refs[entry].address, entry, *shapes[entry])
     ways: dict[str, dict[str, OutPort]] = {}
@@ -119,16 +124,18 @@ def run_plan(
     for stage in definition.stages:
         address, origin = refs[stage.name].address, Origin(stage.name, policies[stage.name], stage.name)
         is_worker = isinstance(stage.declaration, WorkerDeclaration)
-        later = [s.name for s in definition.later_stages(stage.name) if not is_worker or s.name == stage.next]
+        wanted = (stage.next, way_out(policies[stage.name]))
+        later = [s.name for s in definition.later_stages(stage.name) if not is_worker or s.name in wanted]
         ways[stage.name] = {
             name: edges.lead(address, origin, refs[name].address, name, *shapes[name]) for name in later
         }
-        route = stage.next if is_worker and not later else None
+        route = stage.next if is_worker and stage.next not in later else None
         sinks[stage.name] = edges.lead(address, origin, service, _SERVICE, WINDOW, STAGE_BATCH, route)
     nodes = []
     for stage in definition.stages:
         inputs, own = tuple(edges.inputs[stage.name]), context.with_stage(stage.name)
-        plan = _node_plan(definition, stage, inputs, ways[stage.name], sinks[stage.name], own, config, deadline)
+        policy = policies[stage.name]
+        plan = _node_plan(definition, stage, inputs, ways[stage.name], sinks[stage.name], own, config, policy, deadline)
         nodes.append(Node(refs[stage.name], plan))
     return RunPlan(run, tuple(nodes), source, tuple(edges.inputs[_SERVICE]), deadline)
 
@@ -141,16 +148,23 @@ def _node_plan(
     sink: OutPort,
     context: SealedContext,
     config: DispatchConfig,
+    policy: Policy,
     deadline: Deadline,
 ) -> DispatchPlan | StagePlan:
     """What one stage does in a run; `ways` are its edges to later stages."""
     if isinstance(stage.declaration, WorkerDeclaration):
         job = Job(stage.declaration.executor, context)
-        options = definition.dispatch_options(stage, config)
-        return DispatchPlan(inputs, ways.get(stage.next, sink), sink, job, options, deadline)
+        options = attrs.evolve(definition.dispatch_options(stage, config), on_error=policy)
+        to = way_out(policy)
+        detour = ways.get(to) or _as_output(sink, to) if isinstance(to, str) else None
+        return DispatchPlan(inputs, ways.get(stage.next, sink), sink, job, options, deadline, detour)
     workers = frozenset(s.name for s in definition.stages if isinstance(s.declaration, WorkerDeclaration))
-    policy = definition.policy(stage, config.default_on_error)
     return StagePlan(inputs, ways, sink, definition.outputs, stage.next, policy, context, workers)
+
+
+def _as_output(sink: OutPort, output: str) -> OutPort:
+    """The same edge, for what goes to an output of its own."""
+    return OutPort(sink.edge, sink.consumer, sink.window, sink.batch_size, output)
 
 
 def _shape(definition: PipeDefinition, stage: StageSpec, config: DispatchConfig) -> tuple[int, int]:

@@ -33,7 +33,7 @@ from slither_actors.errors import (
 from slither_actors.item import DEFAULT_ROUTE, Item
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.pipe.definition import PipeDefinition
-from slither_actors.policy import skips
+from slither_actors.policy import skips, way_out, without_function
 from slither_actors.system.names import ROOT
 from slither_actors.workers.messages import Job
 from slither_actors.workers.parcel import pack_items
@@ -59,11 +59,14 @@ def dispatch_plan(
     window = options.max_in_flight + _SLACK
     there = OutPort(1, dispatcher.address, window, options.size, back=2)
     back = OutPort(2, service, window, options.size)
-    given, made = Origin(None, options.on_error), Origin(None, options.on_error, executor.name)
+    policy = without_function(options.on_error)
+    given, made = Origin(None, policy), Origin(None, policy, executor.name)
     job = Job(executor, context)
     inputs = (InPort(1, service, window, given, back=2),)
-    plan = DispatchPlan(inputs, back, back, job, options.without_strategy(), deadline)
-    return RunPlan(run, (Node(dispatcher, plan),), there, (InPort(2, dispatcher.address, window, made),), deadline)
+    plan = DispatchPlan(inputs, back, back, job, options.for_dispatcher(), deadline)
+    sinks = (InPort(2, dispatcher.address, window, made),)
+    to = way_out(options.on_error)
+    return RunPlan(run, (Node(dispatcher, plan),), there, sinks, deadline, to if callable(to) else None)
 
 
 def dispatch_source(items: Iterable[Any], where: str, options: DispatchOptions, ends: EndLog) -> Source:

@@ -25,7 +25,7 @@ from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
-from slither_actors.policy import AnyPolicy
+from slither_actors.policy import AnyPolicy, as_policy
 from slither_actors.system._runs import (
     by_output,
     check_session,
@@ -96,7 +96,7 @@ class System(ActorCalls):
             batch_size: items per batch (64, unless configured otherwise).
             max_in_flight: batches that may be with workers at once (8, unless configured otherwise).
             ordering: `"preserve"` or `"as_completed"`.
-            on_error: `"halt"`, `"skip"`, `Skip()` or `Retry()`.
+            on_error: `"halt"`, `"skip"`, `Skip()`, `Retry()` or `Route(function)`.
             timeout_s: seconds a batch may run before its worker is killed.
             queue_timeout_s: seconds a batch may wait while the pool has no worker for this call; no limit by default.
             deadline_s: seconds the whole call may take; no limit by default.
@@ -340,6 +340,7 @@ class System(ActorCalls):
 
     def _options(self, given: Mapping[str, Any], where: str) -> DispatchOptions:
         options = DispatchOptions.of(dict(given), self.config.dispatch, where)
+        as_policy(options.on_error, where, places=False)
         if options.pool not in self._pools:
             raise UnknownPool(options.pool, tuple(self._pools))
         return options

@@ -15,23 +15,25 @@ from typing import Any
 from slither_actors._codec import is_of_a_signal
 from slither_actors._record import record
 from slither_actors.errors import RemoteError
-from slither_actors.item import Item, build_items
+from slither_actors.item import Item
 from slither_actors.workers.parcel import Columns, Parcel, pack, plain_buffers, unpack, unpack_items
 
 
 @record
 class Loss:
-    """Items that could not be read: without their payloads and notes, and what was raised."""
+    """Items that could not be read: without their payloads and notes, and what was raised; or an item that could not
+    be `routed`, as it came."""
 
     parcel: Parcel
     error: RemoteError
+    routed: bool = False
 
     def items(self) -> list[Item]:
         return unpack_items([self.parcel])
 
 
 def read(parcel: Parcel) -> tuple[Columns, Loss | None]:
-    """Decode a parcel as far as that is possible here.
+    """Decode a parcel as far as that is possible here, without regard to its notes.
 
     Raises:
         RemoteError: not even its ids can be read.
@@ -42,7 +44,7 @@ def read(parcel: Parcel) -> tuple[Columns, Loss | None]:
         if is_of_a_signal(error):
             raise
         reason = RemoteError.of(error).with_traceback(None)
-    _, _, lo, hi = parcel
+    _, _, lo, hi, _ = parcel
     found = _salvage(parcel)
     if found is None:  # a fresh error, since one that the frame holds makes a cycle, which no buffer may be part of
         raise RemoteError(*reason.args)
@@ -53,21 +55,6 @@ def read(parcel: Parcel) -> tuple[Columns, Loss | None]:
     return _pick(rows, good), Loss(pack((ids, [None] * len(ids), None, routes, parents)), reason) if bad else None
 
 
-def read_items(parcels: Sequence[Parcel], route: str | None = None) -> tuple[list[Item], list[Loss]]:
-    """Decode parcels to items, as far as that is possible here; where `route` is given it becomes the route of all.
-
-    Raises:
-        RemoteError: not even the ids of a parcel can be read.
-    """
-    made: list[Item] = []
-    losses: list[Loss] = []
-    for parcel in parcels:
-        (ids, payloads, metas, routes, parents), loss = read(parcel)
-        made += build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), parents)
-        losses += [loss] if loss is not None else []
-    return made, losses
-
-
 def _pick(rows: Columns, numbers: Sequence[int]) -> Columns:
     picked: list[Any] = [None if column is None else [column[number] for number in numbers] for column in rows]
     return (picked[0], picked[1], picked[2], picked[3], picked[4])
@@ -75,7 +62,7 @@ def _pick(rows: Columns, numbers: Sequence[int]) -> Columns:
 
 def _salvage(parcel: Parcel) -> tuple[Columns, set[int]] | None:
     """All rows that a parcel refers to, and the numbers of those that are lost; `None` if there is no telling."""
-    data, buffers, _, _ = parcel
+    data, buffers, _, _, _ = parcel
     reader = _Reader(io.BytesIO(memoryview(data)), buffers=plain_buffers(buffers))
     try:
         rows: Columns = reader.load()

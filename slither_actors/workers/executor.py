@@ -25,12 +25,12 @@ from slither_actors.errors import (
 )
 from slither_actors.item import Item, build_items, columns
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
-from slither_actors.policy import Halt, Retry, Skip
+from slither_actors.policy import Halt, Retry, Route, Skip
 from slither_actors.workers.parcel import Columns
 
 # What is allowed instead of an async function.
 NO_ASYNC = "a plain function, which may call asyncio.run() itself"
-_ANSWERS = (Item, Emit, RouteTo, Drop, Fail, Halt, Skip, Retry)
+_ANSWERS = (Item, Emit, RouteTo, Drop, Fail, Halt, Skip, Retry, Route)
 _FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
 _ONCE_SHAPE = "no parameter, or one named ctx"
 _EXECUTOR_SHAPE = "a class with execute_batch(self, items, ctx), made without arguments"

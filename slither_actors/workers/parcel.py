@@ -1,8 +1,8 @@
 """The form in which items travel: columns, encoded once where they leave and decoded once where they are used.
 
-A parcel is a plain tuple `(data, buffers, lo, hi)`: the items `lo` to `hi` (excluded) of the columns that are pickled
-in `data`, with large buffers beside it. A plain tuple, since parcels cross a process border four times, and an object
-would cost more each time than all the rest of the message.
+A parcel is a plain tuple `(data, buffers, lo, hi, notes)`: the items `lo` to `hi` (excluded) of the columns that are
+pickled in `data`, with large buffers beside it, and what befell them since, oldest first. A plain tuple, since parcels
+cross a process border four times, and an object would cost more each time than all the rest of the message.
 """
 
 from __future__ import annotations
@@ -11,11 +11,32 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
+from slither_actors._code import Code
 from slither_actors._codec import LARGE, Frame, encode
+from slither_actors._record import record
+from slither_actors.errors import SlitherError
 from slither_actors.item import Columns as Columns
 from slither_actors.item import Item, build_items, columns
 
-Parcel = tuple[Any, tuple[Any, ...], int, int]
+
+@record
+class Note:
+    """All items of a parcel failed and were routed: what whoever reads them has to do about it.
+
+    Attributes:
+        error: why. stage: where. attempts: how often they ran there.
+        route: name of the output that they are bound for now.
+        function: what takes their place, as `Route` says; `None` if they go on as they are, or the reader knows it.
+    """
+
+    error: SlitherError
+    stage: str | None
+    attempts: int
+    route: str | None = None
+    function: Code | None = None
+
+
+Parcel = tuple[Any, tuple[Any, ...], int, int, tuple[Note, ...]]
 
 
 def pack(rows: Columns) -> Parcel:
@@ -26,7 +47,7 @@ def pack(rows: Columns) -> Parcel:
     """
     frame = encode(rows)
     data = frame.data if len(frame.data) < LARGE else pickle.PickleBuffer(frame.data)
-    return data, frame.buffers, 0, len(rows[0])
+    return data, frame.buffers, 0, len(rows[0]), ()
 
 
 def pack_items(items: Sequence[Item]) -> Parcel:
@@ -40,13 +61,18 @@ def pack_items(items: Sequence[Item]) -> Parcel:
 
 def count(parcels: Sequence[Parcel]) -> int:
     """How many items there are."""
-    return sum(hi - lo for _, _, lo, hi in parcels)
+    return sum(hi - lo for _, _, lo, hi, _ in parcels)
 
 
 def cut(parcel: Parcel, lo: int, hi: int) -> Parcel:
     """The items `lo` to `hi` of a parcel, without decoding it."""
-    data, buffers, start, _ = parcel
-    return data, buffers, start + lo, start + hi
+    data, buffers, start, _, notes = parcel
+    return data, buffers, start + lo, start + hi, notes
+
+
+def noted(parcels: Sequence[Parcel], note: Note) -> tuple[Parcel, ...]:
+    """The same items with a note more, without decoding them."""
+    return tuple((data, buffers, lo, hi, (*notes, note)) for data, buffers, lo, hi, notes in parcels)
 
 
 def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel, ...]]:
@@ -63,8 +89,8 @@ def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel,
 
 
 def unpack(parcel: Parcel) -> Columns:
-    """Decode a parcel to columns."""
-    data, buffers, lo, hi = parcel
+    """Decode a parcel to columns, without regard to its notes."""
+    data, buffers, lo, hi, _ = parcel
     rows: Columns = Frame(data, plain_buffers(buffers)).decode()
     if lo == 0 and hi == len(rows[0]):
         return rows
@@ -80,7 +106,7 @@ def unpack(parcel: Parcel) -> Columns:
 
 
 def unpack_items(parcels: Sequence[Parcel], route: str | None = None) -> list[Item]:
-    """Decode parcels to items; where `route` is given it becomes the route of all."""
+    """Decode parcels without notes to items; where `route` is given it becomes the route of all."""
     made: list[Item] = []
     for parcel in parcels:
         ids, payloads, metas, routes, parents = unpack(parcel)

@@ -12,7 +12,8 @@ from slither_actors.context import Context
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
 from slither_actors.otp.server import Server, handles
 from slither_actors.workers._page import Page
-from slither_actors.workers._salvage import Loss, read
+from slither_actors.workers._reading import read_columns
+from slither_actors.workers._salvage import Loss
 from slither_actors.workers.executor import batch_runner, item_error, once_runner, sendable
 from slither_actors.workers.messages import (
     BatchDone,
@@ -39,14 +40,14 @@ class _Work:
     execute: Callable[[Columns, Context], Columns]
     context: Context
 
-    def run(self, parcel: Parcel) -> tuple[Parcel | None, Loss | None]:
-        """The results, and what cannot be read here; `None` for what there is not."""
-        given, loss = read(parcel)
+    def run(self, parcel: Parcel) -> tuple[Parcel | None, list[Loss]]:
+        """The results, `None` if there are none, and what cannot be read here."""
+        given, losses = read_columns(parcel)
         if not given[0]:
-            return None, loss
+            return None, losses
         rows = self.execute(given, self.context)
         try:
-            return pack(rows), loss
+            return pack(rows), losses
         except NotPicklable as error:
             raise _culprit(self.name, rows, error) from None
 
@@ -75,7 +76,7 @@ class Worker(Server):
             work = self._work(message.run, message.job, sender)
             done = [work.run(parcel) for parcel in message.parcels]
             parcels = tuple([parcel for parcel, _ in done if parcel is not None])
-            losses = tuple([loss for _, loss in done if loss is not None])
+            losses = tuple([loss for _, lost in done for loss in lost])
             try:
                 self.post(sender, BatchDone(message.number, parcels, time.perf_counter() - began, losses))
             except TransportError as error:

@@ -183,6 +183,9 @@ def dispatch(system: slither.System) -> None:
         range(3), "my_model:predict_batch", on_error=slither.Retry(max_attempts=5, on=(KeyError, OSError), then="skip")
     )
     system.dispatch(
+        range(3), "my_model:predict_batch", on_error=slither.Route(lambda item, reason: item.payload, isolate=True)
+    )
+    system.dispatch(
         range(3), "my_model:predict_batch", on_error=slither.Retry(on=KeyError, then=slither.Halt(), isolate=True)
     )
     assert_type(system.call_batch([1, 2], slither.Call("my_model:predict_batch")), list[slither.Item])

@@ -47,7 +47,10 @@ LATE = BatchTimeout(1.0, "worker-1")
         (lambda: Retry(on="ValueError"), "Retry: on is 'ValueError'; allowed: .*\"builtins.OSError\""),
         (lambda: Retry(on=("builtins.OSError", "")), "Retry: on is ''"),
         (lambda: Retry(on=()), r"Retry: on is \(\); allowed: exception classes, .*at least one"),
-        (lambda: Retry(then="retry"), 'Retry: then is \'retry\'; allowed: "halt", "skip", Halt\\(\\) or Skip\\(\\)'),
+        (
+            lambda: Retry(then="retry"),
+            'Retry: then is \'retry\'; allowed: "halt", "skip", Halt\\(\\), Skip\\(\\) or Route',
+        ),
         (lambda: Retry(then=Retry()), "Retry: then is Retry"),
         (lambda: Retry(then=Skip(isolate=True)), r"Retry: then is Skip\(isolate=True\)"),
         (lambda: Retry(isolate="yes"), "Retry: isolate is 'yes'; allowed: True or False"),

@@ -4,8 +4,19 @@ import pickle
 
 import pytest
 
-from slither_actors import DispatchConfig, DispatchOptions, FixedBatch, Halt, InvalidOption, Skip, WeightedBatch
-from slither_actors.policy import as_policy
+from slither_actors import (
+    BatchTimeout,
+    DispatchConfig,
+    DispatchOptions,
+    FixedBatch,
+    Halt,
+    InvalidOption,
+    Retry,
+    Route,
+    Skip,
+    WeightedBatch,
+)
+from slither_actors.policy import Verdict, as_policy, verdict, way_out
 
 DEFAULTS = DispatchConfig()
 
@@ -35,7 +46,10 @@ def test_none_means_the_configured_default_and_a_given_value_wins():
         ({"max_in_flight": -1}, "dispatch: max_in_flight is -1; allowed: a whole number of at least 1"),
         ({"max_in_flight": 2.0}, "dispatch: max_in_flight is 2.0; allowed: a whole number of at least 1"),
         ({"ordering": "asap"}, "dispatch: ordering is 'asap'; allowed: 'preserve', 'as_completed'"),
-        ({"on_error": "skp"}, 'dispatch: on_error is \'skp\'; allowed: "halt", "skip", Halt(), Skip() or Retry()'),
+        (
+            {"on_error": "skp"},
+            'dispatch: on_error is \'skp\'; allowed: "halt", "skip", Halt(), Skip(), Retry() or Route(...)',
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(given, text):
@@ -124,6 +138,9 @@ def test_a_weighted_batch_has_as_many_items_as_it_says_or_as_the_dispatch_does()
 
 
 def test_what_goes_to_the_dispatcher_names_no_function():
-    sent = options(strategy=WeightedBatch(5, lambda item: 1, 4), batch_size=9).without_strategy()
+    policy = Retry(then=Route(lambda item, reason: 1))
+    sent = options(strategy=WeightedBatch(5, lambda item: 1, 4), batch_size=9, on_error=policy).for_dispatcher()
     assert (sent.strategy, sent.batch_size) == (None, 4)
+    assert not callable(way_out(sent.on_error))
+    assert verdict(sent.on_error, BatchTimeout(1.0, "w"), 3, 1) is Verdict.ROUTED
     assert pickle.loads(pickle.dumps(sent)) == sent

@@ -69,7 +69,7 @@ A_COUNT = "a whole number of at least 1"
                 ("batch_size", A_COUNT),
                 ("max_in_flight", A_COUNT),
                 ("ordering", "'preserve', 'as_completed'"),
-                ("on_error", '"halt", "skip", Halt(), Skip() or Retry()'),
+                ("on_error", '"halt", "skip", Halt(), Skip(), Retry() or Route(...)'),
             )
             for wrong in (0, True, "8", -1, NAN, None)
         ],

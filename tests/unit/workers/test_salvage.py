@@ -11,7 +11,8 @@ import pytest
 
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
-from slither_actors.workers._salvage import read, read_items
+from slither_actors.workers._reading import read_items
+from slither_actors.workers._salvage import read
 from slither_actors.workers.parcel import cut, pack_items
 
 
@@ -161,9 +162,9 @@ def test_what_holds_itself_is_no_trap():
 
 
 def test_without_ids_there_is_only_the_error():
-    data, buffers, lo, hi = pack_items([Item.wrap(1)])
+    data, *rest = pack_items([Item.wrap(1)])
     with pytest.raises(RemoteError, match=r"UnpicklingError|EOFError"):
-        read((data[:-3], buffers, lo, hi))
+        read((data[:-3], *rest))
 
 
 def test_the_error_does_not_keep_the_parcel_alive():
@@ -172,7 +173,7 @@ def test_the_error_does_not_keep_the_parcel_alive():
     gc.disable()
     try:
         with contextlib.suppress(RemoteError):
-            read((data, (), 0, 1))
+            read((data, (), 0, 1, ()))
         del data
         assert watched() is None
     finally:

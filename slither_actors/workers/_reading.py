@@ -1,0 +1,109 @@
+"""Parcels as their readers want them: decoded as far as possible, and what is noted on them done.
+
+A note is written where nothing is decoded and no user code may run, and is followed where the items are used next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from slither_actors._codec import is_of_a_signal
+from slither_actors.errors import InvalidOutcome, NotPicklable, RemoteError, shorten
+from slither_actors.item import Item, build_items, columns
+from slither_actors.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.policy import Halt, Retry, Route, Skip
+from slither_actors.workers._salvage import Loss, read
+from slither_actors.workers.executor import descendant
+from slither_actors.workers.parcel import Columns, Note, Parcel, pack_items
+
+Reroute = Callable[[Item, Any], Any]
+
+# What means something where a stage answers, or as a policy, and nothing here.
+_NO_REPLACEMENT = (Drop, Emit, Fail, RouteTo, Halt, Skip, Retry, Route)
+
+
+def read_columns(parcel: Parcel) -> tuple[Columns, list[Loss]]:
+    """The columns of a parcel, and what could not be read or routed.
+
+    Raises:
+        RemoteError: not even its ids can be read.
+    """
+    rows, loss = read(parcel)
+    losses = [loss] if loss is not None else []
+    if parcel[4]:
+        rows = columns(_follow(parcel[4], build_items(*rows), None, losses))
+    return rows, losses
+
+
+def read_items(
+    parcels: Sequence[Parcel], route: str | None = None, reroute: Reroute | None = None
+) -> tuple[list[Item], list[Loss]]:
+    """The items of parcels, and what could not be read or routed.
+
+    Args:
+        route: becomes the route of all that are not routed elsewhere.
+        reroute: the function of a `Route` that did not travel.
+
+    Raises:
+        RemoteError: not even the ids of a parcel can be read.
+    """
+    made: list[Item] = []
+    losses: list[Loss] = []
+    for parcel in parcels:
+        (ids, payloads, metas, routes, parents), loss = read(parcel)
+        losses += [loss] if loss is not None else []
+        items = build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), parents)
+        made += _follow(parcel[4], items, reroute, losses) if parcel[4] else items
+    return made, losses
+
+
+def _follow(notes: Sequence[Note], items: list[Item], reroute: Reroute | None, losses: list[Loss]) -> list[Item]:
+    """The items after all that is noted; those that got lost on the way join `losses`."""
+    for note in notes:
+        marked = [marks(item, note) for item in items]
+        items = []
+        for item in marked:
+            try:
+                items.append(replaced(item, note, reroute))
+            except (Exception, SystemExit) as error:  # user code
+                if is_of_a_signal(error):
+                    raise
+                losses.append(unrouted(item, note, error))
+    return items
+
+
+def marks(item: Item, note: Note) -> Item:
+    """The item with what befell it in its meta, on its new way."""
+    item = item.with_meta(error=note.error, stage=note.stage, attempts=note.attempts)
+    return item if note.route is None else item.with_route(note.route)
+
+
+def replaced(item: Item, note: Note, reroute: Reroute | None) -> Item:
+    """What goes on in the place of an item.
+
+    Raises:
+        Exception: what the function raises, or `InvalidOutcome` for what it must not give.
+    """
+    function = note.function.load() if note.function is not None else reroute
+    if function is None:
+        return item
+    answer = function(item, note.error)
+    if isinstance(answer, Item):
+        return descendant(answer, item)
+    if isinstance(answer, _NO_REPLACEMENT):
+        raise InvalidOutcome("the function of Route", f"{shorten(answer)} cannot take the place of an item")
+    return item.with_payload(answer)
+
+
+def unrouted(item: Item, note: Note, error: BaseException) -> Loss:
+    """An item that stays behind, since what should have taken its place could not be made."""
+    raised = RemoteError.of(error)
+    told = f"{raised.message} (in the function of Route, for an item that failed with {note.error!r})"
+    try:
+        parcel = pack_items([item])
+    except NotPicklable:  # the function changed it in place
+        parcel = pack_items([attrs.evolve(item, payload=None, meta={})])
+    return Loss(parcel, RemoteError(raised.type_name, told, raised.traceback, raised.kinds), routed=True)
