@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 from slither_actors.dispatch._core import DispatchCore
@@ -42,12 +41,12 @@ class Dispatcher(Server):
 
     @handles(Batch)
     def _on_batch(self, message: Batch, sender: str) -> None:
-        self._core.batch(message.run, message.edge, message.seq, message.parcels, time.monotonic(), message.limit)
+        self._core.batch(message.run, message.edge, message.seq, message.parcels, self._clock(), message.limit)
         self._carry_out()
 
     @handles(BatchDone)
     def _on_done(self, message: BatchDone, sender: str) -> None:
-        self._core.done(sender, message.number, message.parcels, time.monotonic(), message.losses)
+        self._core.done(sender, message.number, message.parcels, self._clock(), message.losses)
         self._carry_out()
 
     @handles(Ask)
@@ -57,7 +56,7 @@ class Dispatcher(Server):
 
     @handles(BatchFailed)
     def _on_failed(self, message: BatchFailed, sender: str) -> None:
-        self._core.failed(sender, message.number, message.error, message.fatal, time.monotonic())
+        self._core.failed(sender, message.number, message.error, message.fatal, self._clock())
         self._carry_out()
 
     @handles(Complete)
@@ -72,7 +71,7 @@ class Dispatcher(Server):
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:
-        self._core.close_run(message.run, time.monotonic())
+        self._core.close_run(message.run, self._clock())
         self._carry_out()
         self.rest()
 
@@ -80,12 +79,12 @@ class Dispatcher(Server):
 
     @handles(LeaseGranted)
     def _on_granted(self, message: LeaseGranted, sender: str) -> None:
-        self._core.granted(message.worker, time.monotonic())
+        self._core.granted(message.worker, self._clock())
         self._carry_out()
 
     @handles(LeaseAnswer)
     def _on_answer(self, message: LeaseAnswer, sender: str) -> None:
-        self._core.answered(message.want, time.monotonic())
+        self._core.answered(message.want, self._clock())
         self._carry_out()
 
     @handles(LeaseRecalled)
@@ -108,15 +107,15 @@ class Dispatcher(Server):
             self.life.after_arrivals(message.ref.address, lambda: self._worker_down(message))
 
     def _worker_down(self, message: Down) -> None:
-        self._core.worker_down(message.ref, message.finding, message.reason.text, time.monotonic())
+        self._core.worker_down(message.ref, message.finding, message.reason.text, self._clock())
         self._carry_out()
 
     def handle_undelivered(self, message: Any, to: str) -> None:
         if isinstance(message, RunBatch):
-            self._core.undelivered(to, message.number, time.monotonic())
+            self._core.undelivered(to, message.number, self._clock())
             self._carry_out()
         elif isinstance(message, Batch | Ask | Complete):  # whoever takes part in the run has left it without a word
-            self._core.close_run(message.run, time.monotonic())
+            self._core.close_run(message.run, self._clock())
             self._carry_out()
 
     # -- carrying out
@@ -128,12 +127,12 @@ class Dispatcher(Server):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = self._core.earliest
-            self._timer = self.start_timer(max(0.0, self._timer_at - time.monotonic()), self._on_timer)
+            self._timer = self.start_timer(max(0.0, self._timer_at - self._clock()), self._on_timer)
 
     def _refused(self, to: str, message: Any, error: TransportError) -> None:
-        self._core.refused(to, message, error, time.monotonic())
+        self._core.refused(to, message, error, self._clock())
 
     def _on_timer(self) -> None:
         self._timer_at, self._timer = math.inf, None
-        self._core.expire(time.monotonic())
+        self._core.expire(self._clock())
         self._carry_out()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -79,6 +80,8 @@ class Server(Actor):
 
     # Hold back what is sent until all that has arrived is handled. For actors that pass on much and wait for nothing.
     corks: ClassVar[bool] = False
+    # What the time is, in seconds. A simulated process has a clock of its own.
+    _clock: Callable[[], float] = time.monotonic
     _handlers: ClassVar[dict[type, str]] = {}
     _life: Life | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -165,11 +164,11 @@ class Stage(Server):
 
     def _work(self, run: StageRun) -> None:
         """Work for a turn. What is left then comes after whatever has arrived meanwhile."""
-        end = time.monotonic() + _TURN_S
+        end = self._clock() + _TURN_S
         try:
             self._send_all(run.flush())
             while run.ready:
-                if time.monotonic() > end:
+                if self._clock() > end:
                     if run.id not in self._going_on:
                         self._going_on.add(run.id)
                         self.post(self.address, _GoOn(run.id))
@@ -177,7 +176,7 @@ class Stage(Server):
                 items = run.next_batch()
                 if items is not None:
                     run.begin(self._handle(run, items))
-                while run.step() and time.monotonic() <= end:
+                while run.step() and self._clock() <= end:
                     pass
                 if run.pause_s:
                     self._pauses[run.id] = self.start_timer(run.pause_s, functools.partial(self._resume, run.id))

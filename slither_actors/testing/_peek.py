@@ -1,0 +1,58 @@
+"""The one place where a simulation looks into the library's cores: to see that nothing is held, wanted or left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from slither_actors.dispatch._desk import SLOTS as SLOTS
+from slither_actors.dispatch.dispatcher import Dispatcher
+from slither_actors.otp.server import Server
+from slither_actors.pipe.stage import Stage
+from slither_actors.workers.pool import Pool
+from slither_actors.workers.process import Worker
+
+
+def held(server: Server, run: str) -> Iterator[tuple[int, int, int]]:
+    """For each edge into a dispatcher or a stage: its number, the batches that it holds, and how many it may hold."""
+    runs: dict[str, Any] = {}
+    if isinstance(server, Dispatcher):
+        runs = server._core._runs
+    elif isinstance(server, Stage):
+        runs = server._runs
+    if run in runs:
+        for number, edge in runs[run].inputs.items():
+            yield number, edge.held, edge.port.window
+
+
+def hungry(dispatcher: Dispatcher) -> list[str]:
+    """Runs with a batch that waits for a worker and for nothing else."""
+    core = dispatcher._core
+    if core._pool is None:
+        return []
+    return [run.id for run in core._runs.values() if run.waiting and run.in_work < run.options.max_in_flight]
+
+
+def free_workers(pool: Pool) -> list[str]:
+    """Names of workers that nobody has leased, and could."""
+    return [worker.name for worker in pool._book._free]
+
+
+def idle_seats(dispatcher: Dispatcher) -> list[str]:
+    """Names of leased workers that have nothing to do."""
+    return [seat.worker.name for seat in dispatcher._core._desk._seats.values() if not seat.tasks and not seat.leaving]
+
+
+def leftovers(server: Server) -> list[str]:
+    """What a process has not let go of, where no run is open."""
+    found: list[tuple[str, Any]] = []
+    if isinstance(server, Dispatcher):
+        core = server._core
+        found = [("runs", core._runs), ("cancelled runs", core._cancelled), ("leases", core._desk)]
+    elif isinstance(server, Pool):
+        found = [("leases", server._book._held), ("workers to be vacated", server._book._leaving)]
+    elif isinstance(server, Worker):
+        found = [("states of runs", server._works)]
+    elif isinstance(server, Stage):
+        found = [("runs", server._runs), ("pauses", server._pauses)]
+    return [f"{len(what)} {name}" for name, what in found if len(what)]

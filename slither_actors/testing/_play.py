@@ -1,0 +1,260 @@
+"""One simulation from its seed to its end: the tree grows, runs are opened, things happen, and all rules look at it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from slither_actors import telemetry
+from slither_actors._code import Code
+from slither_actors.config import Config
+from slither_actors.context import Context, SealedContext
+from slither_actors.dispatch.dispatcher import Dispatcher
+from slither_actors.dispatch.ends import EndLog, OnEnd
+from slither_actors.dispatch.options import DispatchOptions
+from slither_actors.dispatch.run import Halted, Run, RunHooks, RunPlan
+from slither_actors.dispatch.source import Source
+from slither_actors.errors import NoProcess
+from slither_actors.item import Item
+from slither_actors.otp.child import ChildSpec
+from slither_actors.otp.ref import Ref
+from slither_actors.pipe.declarations import WorkerDeclaration
+from slither_actors.pipe.definition import PipeDefinition
+from slither_actors.pipe.pipe import PipeType
+from slither_actors.pipe.plan import STAGE_BATCH, pipe_spec, run_plan
+from slither_actors.system._runs import dispatch_plan, dispatch_source, sealed_context
+from slither_actors.system.names import DISPATCHER, PIPES, POOLS
+from slither_actors.testing import _edge_rules, _work_rules
+from slither_actors.testing._faults import Faults
+from slither_actors.testing._outcome_rules import RunLog, SourceWithinCeiling, outcome_rules
+from slither_actors.testing._service import Party, SimulatedEndpoint, attended
+from slither_actors.testing._tree import Tree
+from slither_actors.testing._world import World
+from slither_actors.testing.report import Execution, SimulationReport
+from slither_actors.workers.pool import pool_spec
+
+_RULES = (
+    _edge_rules.UnitsWithinCredit,
+    _edge_rules.CreditNeverShrinks,
+    _edge_rules.HeldWithinCeiling,
+    _edge_rules.NumbersWithoutGaps,
+    _edge_rules.NothingAfterTheEnd,
+    _edge_rules.FewUnacknowledged,
+    _work_rules.OneLeaseAtATime,
+    _work_rules.TwoBatchesPerWorker,
+    _work_rules.ReturnedGoFirst,
+    _work_rules.AttemptsWithinPolicy,
+    _work_rules.OnlyTheRunningIsCharged,
+    _work_rules.OnlyCulpritsAreGivenUp,
+    _work_rules.NobodyIdlesBesideWork,
+)
+
+Plan = Callable[[tuple[Ref, ...], str], RunPlan]
+
+
+@contextlib.contextmanager
+def playing(seed: int, faults: Faults, config: Config) -> Iterator[Play]:
+    """A simulation. Chance is the seed's alone, that of user code too."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        with tempfile.TemporaryDirectory(prefix="slither-simulation-") as directory:
+            yield Play(seed, faults, config, directory)
+    finally:
+        random.setstate(before)
+
+
+class Play:
+    """Any number of runs in one simulated system."""
+
+    def __init__(self, seed: int, faults: Faults, config: Config, directory: str) -> None:
+        self.world = World(seed, faults)
+        self.tree = Tree(self.world, directory)
+        self.logs: list[RunLog] = []
+        self._config = config.dispatch
+        self._parties: list[Party] = []
+        self._pools: list[str] = []
+        self._stages: dict[str, str] = {}  # by the name of a dispatcher
+        book = self.world.book
+        self._ahead = SourceWithinCeiling(book, self.logs)
+        for rule in (*(kind(book) for kind in _RULES), *outcome_rules(book, self.logs)):
+            book.add(rule)
+
+    # -- runs
+
+    def dispatch(
+        self,
+        items: Iterable[Any],
+        executor: Code,
+        options: DispatchOptions,
+        *,
+        context: Context | None = None,
+        leave_after: int | None = None,
+        on_end: OnEnd | None = None,
+    ) -> RunLog:
+        """Add a plain dispatch."""
+        self._need_pool(options.pool)
+        ceiling = (options.max_in_flight + 4) * options.size
+        log = self._log(ceiling, options.ordering == "preserve" and options.strategy is None, keeps_ids=True)
+        ends = self._noting(log, on_end)
+        source = dispatch_source(self._pulled(items, log), "dispatch", options, ends)
+        sealed = sealed_context(context, log.name, "dispatch")
+
+        def plan(refs: tuple[Ref, ...], service: str) -> RunPlan:
+            return dispatch_plan(log.name, refs[0], service, options, executor, sealed)
+
+        names = (f"{POOLS}/{options.pool}/{DISPATCHER}",)
+        self._serve(log, names, plan, source, ends, telemetry.DISPATCH_RUN, leave_after)
+        return log
+
+    def pipe(
+        self,
+        pipe: PipeType,
+        items: Iterable[Any],
+        context: Context,
+        *,
+        leave_after: int | None = None,
+        on_end: OnEnd | None = None,
+    ) -> RunLog:
+        """Add a run of a pipe, with processes of its own."""
+        definition = pipe.definition
+        for stage in definition.stages:
+            if isinstance(stage.declaration, WorkerDeclaration):
+                self._need_pool(definition.dispatch_options(stage, self._config).pool)
+        child = f"{definition.name[:40]}-{len(self.logs) + 1}"
+        self.tree.grow(PIPES, pipe_spec(child, definition, Code.by_path(pipe), self._config))
+        log = self._log(self._ceiling(definition), in_order=False, keeps_ids=False)
+        ends = self._noting(log, on_end)
+        source = Source(self._pulled(items, log), "run_pipe", keep_order=True)
+        sealed = SealedContext.of(Context(definition.name, None, context.session_id, log.name, context.metadata))
+        names = tuple(f"{PIPES}/{child}/{stage.name}" for stage in definition.stages)
+        self._stages |= {f"{PIPES}/{child}/{stage.name}": stage.name for stage in definition.stages}
+
+        def plan(refs: tuple[Ref, ...], service: str) -> RunPlan:
+            stages = {stage.name: ref for stage, ref in zip(definition.stages, refs, strict=True)}
+            return run_plan(log.name, definition, stages, service, sealed, self._config)
+
+        self._serve(log, names, plan, source, ends, telemetry.PIPE_RUN, leave_after)
+        return log
+
+    def _need_pool(self, pool: str) -> None:
+        if pool not in self._pools:
+            self._pools.append(pool)
+            dispatcher = ChildSpec(DISPATCHER, Code.of(Dispatcher), (pool,))
+            self.tree.grow(POOLS, pool_spec(pool, self.world.faults.workers, dispatcher))
+
+    def _log(self, ceiling: int, in_order: bool, keeps_ids: bool) -> RunLog:
+        log = RunLog(f"run-{len(self.logs) + 1}", ceiling, in_order, keeps_ids)
+        self.logs.append(log)
+        return log
+
+    def _noting(self, log: RunLog, on_end: OnEnd | None) -> EndLog:
+        def note(item: Item, end: str) -> None:
+            log.ended.append((item, end))
+            if on_end is not None:
+                on_end(item, end)
+
+        return EndLog(None, note)
+
+    def _pulled(self, items: Iterable[Any], log: RunLog) -> Iterator[Item]:
+        for value in items:
+            item = Item.wrap(value)
+            log.pulled.append(item.id)
+            self._ahead.pulls(log)
+            yield item
+
+    def _ceiling(self, definition: PipeDefinition) -> int:
+        return STAGE_BATCH * len(definition.stages)
+
+    # -- the service
+
+    def _serve(
+        self,
+        log: RunLog,
+        names: tuple[str, ...],
+        plan: Plan,
+        source: Source,
+        ends: EndLog,
+        event: telemetry.Name,
+        leave_after: int | None,
+    ) -> None:
+        def live(party: Party) -> None:
+            run = self._opened(party, log, names, plan, source, ends, event)
+            batches = run.batches()
+            try:
+                for batch in batches:
+                    log.got += batch
+                    party.wait()
+                    if leave_after is not None and len(log.got) >= leave_after:
+                        log.how = "left"
+                        break
+                log.how = log.how or "done"
+            except Halted as halt:
+                log.how, log.halt = "halted", halt
+            finally:
+                batches.close()
+
+        self._parties.append(Party(self.world, f"service of {log.name}", live))
+
+    def _opened(
+        self,
+        party: Party,
+        log: RunLog,
+        names: tuple[str, ...],
+        plan: Plan,
+        source: Source,
+        ends: EndLog,
+        event: telemetry.Name,
+    ) -> Run:
+        """As `Client.open` does it: whoever is being restarted is waited for."""
+        hooks = RunHooks(lambda endpoint: None, lambda: None, self.tree.last_exit, event, {"system": "simulation"})
+        number = 0
+        while True:
+            number += 1
+            party.wait(lambda: all(self.tree.find(name) for name in names))
+            endpoint: Any = SimulatedEndpoint(party, self.tree, f"service of {log.name}, address {number}")
+            refs = tuple(ref for name in names if (ref := self.tree.find(name)) is not None)
+            run = Run(endpoint, plan(refs, endpoint.address), source, ends, hooks)
+            try:
+                run.open()
+            except NoProcess:
+                endpoint.close()
+            else:
+                return run
+
+    # -- playing
+
+    def go(self) -> None:
+        """Let everything happen, and look at the end of it.
+
+        Raises:
+            InvariantBroken: something is not as it must be. Exception: what the source of a run raises.
+        """
+        with attended(self._parties):
+            self.world.play()
+            for party in self._parties:
+                if party.error is not None:
+                    raise party.error
+            self.world.book.over()
+
+    def report(self) -> SimulationReport:
+        world = self.world
+        executions = [
+            Execution(worker, run, self._stages.get(dispatcher.rpartition("#")[0]), ids, began, outcome)
+            for worker, run, dispatcher, ids, began, outcome in world.book.executions
+        ]
+        return SimulationReport(
+            seed=world.seed,
+            virtual_s=world.now,
+            steps=world.steps,
+            messages=world.trace.messages,
+            executions=tuple(executions),
+            deaths=tuple(self.tree.deaths),
+            repeated=world.repeated,
+            trace=world.trace.lines(),
+        )
+
+

@@ -1,0 +1,187 @@
+"""The supervision tree of a simulation: it starts the library's own child specs, and starts again what has died."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from slither_actors.dispatch.dispatcher import Dispatcher
+from slither_actors.otp.child import ChildSpec, ExitReason, Strategy, SupervisorOptions
+from slither_actors.otp.messages import Down, KillProcess, Surroundings, Up
+from slither_actors.otp.ref import Ref
+from slither_actors.otp.registry import Registry
+from slither_actors.otp.server import Server
+from slither_actors.pipe.stage import Stage
+from slither_actors.testing._process import SimulatedProcess
+from slither_actors.testing._worker import SimulatedWorker
+from slither_actors.workers.pool import Pool
+from slither_actors.workers.process import Worker
+
+if TYPE_CHECKING:
+    from slither_actors.testing._world import Action, World
+
+REGISTRY = "registry"
+
+# Longer than any batch is waited for; how often something is restarted is another matter than what a restart does.
+_RESTART_S = 0.02
+
+
+@attrs.define(eq=False)
+class _Supervisor:
+    """Stands in for one supervisor. It has an address and kills whom it is told to; it never dies."""
+
+    address: str
+    tree: Tree
+    strategy: Strategy
+    children: list[tuple[str, ChildSpec]]
+    busy: bool = False
+
+    def receive(self, message: Any, sender: str) -> None:
+        if isinstance(message, KillProcess):
+            process = self.tree.processes.get(message.ref.address)
+            if process is not None and message.only in (None, process.finding):
+                self.tree.death(message.ref.address, message.why, "is killed")
+
+    def actions(self) -> list[Action]:
+        return []
+
+    def wakes_at(self) -> float | None:
+        return None
+
+
+class Tree:
+    """Names, incarnations, deaths and restarts.
+
+    Args:
+        world: where it lives.
+        directory: a folder that processes may write to.
+    """
+
+    def __init__(self, world: World, directory: str) -> None:
+        self.world = world
+        self.processes: dict[str, SimulatedProcess] = {}
+        self.deaths: list[str] = []
+        self.failure: Exception | None = None
+        self._up: dict[str, Ref] = {}
+        self._incarnations: dict[str, int] = {}
+        self._exits: dict[str, ExitReason] = {}
+        self._supervisors: dict[str, _Supervisor] = {}  # by the names of their children
+        self._watches: list[tuple[str, Any]] = []
+        self._surroundings = Surroundings(directory, REGISTRY, None, 0)
+        ref = Ref(REGISTRY, 1, REGISTRY, 1)
+        self.registry = SimulatedProcess(world, Registry(), ref, "", self._surroundings)
+
+    # -- growing
+
+    def grow(self, prefix: str, spec: ChildSpec) -> None:
+        """Start a child and all below it.
+
+        Raises:
+            StartError: something does not start.
+        """
+        name = f"{prefix}/{spec.id}"
+        if spec.type != "supervisor":
+            self._start(name, spec)
+            return
+        options, children = _arguments(spec)
+        assert isinstance(options, SupervisorOptions)
+        named = [(f"{name}/{child.id}", child) for child in children]
+        supervisor = _Supervisor(name, self, options.strategy, named)
+        self.world.nodes[name] = supervisor
+        self._supervisors |= {child: supervisor for child, _ in named}
+        self._report(name, Up(Ref(name, 1, name, 0), spec.type))
+        for _, child in named:
+            self.grow(name, child)
+
+    def _start(self, name: str, spec: ChildSpec) -> None:
+        number = self._incarnations[name] = self._incarnations.get(name, 0) + 1
+        supervisor = self._supervisors[name]
+        ref = Ref(name, number, f"{name}#{number}", 1000 + sum(self._incarnations.values()))
+        server: Server = spec.sealed().start.load()(*_arguments(spec))
+        if isinstance(server, Worker):
+            process: SimulatedProcess = SimulatedWorker(
+                self.world, server, ref, supervisor.address, self._surroundings, self
+            )
+        else:
+            process = _Mortal(self.world, server, ref, supervisor.address, self._surroundings, self)
+        self.processes[ref.address] = process
+        self._up[name] = ref
+        self._report(supervisor.address, Up(ref, spec.type))
+
+    def _report(self, supervisor: str, news: Up | Down) -> None:
+        self.world.send(supervisor, REGISTRY, news)
+
+    # -- dying
+
+    def death(self, address: str, text: str, what: str) -> None:
+        """A process dies, and those that cannot live without it."""
+        name = self.processes[address].ref.name
+        supervisor = self._supervisors[name]
+        self.world.trace.note(self.world.now, address, what)
+        fallen = [(name, text)]
+        if supervisor.strategy is Strategy.REST_FOR_ONE:
+            names = [child for child, _ in supervisor.children]
+            later = names[names.index(name) + 1 :]
+            fallen += [(other, f"{name} died") for other in later if other in self._up]
+        for other, why in fallen:
+            self._end(other, why, supervisor)
+        gone = {other for other, _ in fallen}
+        specs = [child for child in supervisor.children if child[0] in gone]
+        self.world.after(self.world.rng.random() * _RESTART_S, lambda: self._restart(specs))
+
+    def _restart(self, specs: list[tuple[str, ChildSpec]]) -> None:
+        for name, spec in specs:
+            if name not in self._up:
+                self._start(name, spec)
+
+    def _end(self, name: str, why: str, supervisor: _Supervisor) -> None:
+        ref = self._up.pop(name)
+        process = self.processes.pop(ref.address)
+        self.deaths.append(name)
+        reason = self._exits[ref.address] = ExitReason("killed", why)
+        self.world.book.died(process)
+        self.world.leave(ref.address)
+        self._report(supervisor.address, Down(ref, reason, process.finding))
+        for address, note in [watch for watch in self._watches if watch[0] == ref.address]:
+            self._watches.remove((address, note))
+            note()
+
+    # -- looking
+
+    def find(self, name: str) -> Ref | None:
+        """Who runs under a name now."""
+        return self._up.get(name)
+
+    def last_exit(self, ref: Ref) -> str:
+        reason = self._exits.get(ref.address)
+        return str(reason) if reason else "unknown"
+
+    def watch(self, ref: Ref, note: Action) -> Action:
+        """Have `note` called when the process is dead; returns what ends the watch."""
+        entry = (ref.address, note)
+        self._watches.append(entry)
+        return lambda: self._watches.remove(entry) if entry in self._watches else None
+
+
+class _Mortal(SimulatedProcess):
+    """An actor that may crash behind any message it has handled."""
+
+    def __init__(
+        self, world: World, server: Server, ref: Ref, parent: str, surroundings: Surroundings, tree: Tree
+    ) -> None:
+        self._tree = tree
+        faults = world.faults
+        kinds = ((Pool, faults.pool_crashes), ((Dispatcher, Stage), faults.node_crashes))
+        self._crashes = next((chance for kind, chance in kinds if isinstance(server, kind)), 0.0)
+        super().__init__(world, server, ref, parent, surroundings)
+
+    def receive(self, message: Any, sender: str) -> None:
+        super().receive(message, sender)
+        if self.world.chance(self._crashes) and self.address in self._tree.processes:
+            self._tree.death(self.address, "SIGKILL", "crashes")
+
+
+def _arguments(spec: ChildSpec) -> tuple[Any, ...]:
+    args: tuple[Any, ...] = spec.sealed().args.open(f"arguments of {spec.id}")  # as another process would find them
+    return args
