@@ -1,6 +1,6 @@
 """Plays one seed of a scenario again, and shows what happens.
 
-    python -m slither_actors.testing package.module:scenario --seed 17 --crashes 0.02
+python -m slither_actors.testing package.module:scenario --seed 17 --crashes 0.02
 """
 
 from __future__ import annotations
@@ -35,16 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         scenario(simulation)
     except (DispatchError, PipeError) as error:
-        print(f"ends with {type(error).__name__}: {error}")
+        _say(f"ends with {type(error).__name__}: {error}")
     except Exception as error:
         failure = error
     if simulation.report is not None and not quiet:
-        print(simulation.report.trace)
+        _say(simulation.report.trace)
     if failure is not None:
-        print(f"{type(failure).__name__}: {failure}")
+        _say(f"{type(failure).__name__}: {failure}")
         return 1
-    print(f"seed {seed}: nothing is wrong")
+    _say(f"seed {seed}: nothing is wrong")
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class SourceWithinCeiling(OutcomeRule):
 
     def pulls(self, log: RunLog) -> None:
         ahead = len(log.pulled) - len(log.got) - len(log.ended)
-        self.check(ahead <= log.ceiling or not log.keeps_ids, f"{log.name} is {ahead} items ahead, {log.ceiling} may be")
+        self.check(ahead <= log.ceiling, f"{log.name} is {ahead} items ahead, {log.ceiling} may be")
 
 
 class NothingIsLostOrDoubled(OutcomeRule):

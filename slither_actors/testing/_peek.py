@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from slither_actors.dispatch._desk import SLOTS as SLOTS
 from slither_actors.dispatch.dispatcher import Dispatcher
+from slither_actors.dispatch.source import Source
 from slither_actors.otp.server import Server
 from slither_actors.pipe.stage import Stage
 from slither_actors.workers.pool import Pool
@@ -23,6 +24,12 @@ def held(server: Server, run: str) -> Iterator[tuple[int, int, int]]:
     if run in runs:
         for number, edge in runs[run].inputs.items():
             yield number, edge.held, edge.port.window
+
+
+def give_clock(source: Source, clock: Callable[[], float]) -> None:
+    """Let a strategy that waits go by this clock."""
+    if source._cutter is not None:
+        source._cutter._clock = clock
 
 
 def hungry(dispatcher: Dispatcher) -> list[str]:

@@ -24,10 +24,10 @@ from slither_actors.otp.ref import Ref
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import PipeType
-from slither_actors.pipe.plan import STAGE_BATCH, pipe_spec, run_plan
+from slither_actors.pipe.plan import STAGE_BATCH, WINDOW, pipe_spec, run_plan
 from slither_actors.system._runs import dispatch_plan, dispatch_source, sealed_context
 from slither_actors.system.names import DISPATCHER, PIPES, POOLS
-from slither_actors.testing import _edge_rules, _work_rules
+from slither_actors.testing import _edge_rules, _peek, _work_rules
 from slither_actors.testing._faults import Faults
 from slither_actors.testing._outcome_rules import RunLog, SourceWithinCeiling, outcome_rules
 from slither_actors.testing._service import Party, SimulatedEndpoint, attended
@@ -44,6 +44,7 @@ _RULES = (
     _edge_rules.NothingAfterTheEnd,
     _edge_rules.FewUnacknowledged,
     _work_rules.OneLeaseAtATime,
+    _work_rules.LeasesOfThePool,
     _work_rules.TwoBatchesPerWorker,
     _work_rules.ReturnedGoFirst,
     _work_rules.AttemptsWithinPolicy,
@@ -101,6 +102,7 @@ class Play:
         log = self._log(ceiling, options.ordering == "preserve" and options.strategy is None, keeps_ids=True)
         ends = self._noting(log, on_end)
         source = dispatch_source(self._pulled(items, log), "dispatch", options, ends)
+        _peek.give_clock(source, self.world.clock)
         sealed = sealed_context(context, log.name, "dispatch")
 
         def plan(refs: tuple[Ref, ...], service: str) -> RunPlan:
@@ -167,7 +169,16 @@ class Play:
             yield item
 
     def _ceiling(self, definition: PipeDefinition) -> int:
-        return STAGE_BATCH * len(definition.stages)
+        """What all edges may hold together, and what waits within stages for a batch to be full."""
+        total = 0
+        for number, stage in enumerate(definition.stages, 1):
+            window, items = WINDOW, STAGE_BATCH
+            if isinstance(stage.declaration, WorkerDeclaration):
+                options = definition.dispatch_options(stage, self._config)
+                window, items = options.max_in_flight + WINDOW, options.size
+            # an edge from every earlier stage, and one to the service
+            total += number * (window + 1) * items + (WINDOW + 1) * STAGE_BATCH
+        return total
 
     # -- the service
 
@@ -225,6 +236,11 @@ class Play:
             else:
                 return run
 
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass for the service whose thread this is."""
+        me = next(party for party in self._parties if party.is_me)
+        me.wait(lambda: False, self.world.now + seconds)
+
     # -- playing
 
     def go(self) -> None:
@@ -256,5 +272,3 @@ class Play:
             repeated=world.repeated,
             trace=world.trace.lines(),
         )
-
-

@@ -109,5 +109,3 @@ class SimulatedProcess:
     def finding(self) -> Any:
         """What a supervisor finds when it is dead."""
         return None
-
-

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from slither_actors.testing._world import World
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
+_MARKS = _SENT, _DELIVERED = "_on_sent", "_on_delivered"
 
 
 class InvariantBroken(AssertionError):
@@ -48,12 +49,12 @@ class InvariantBroken(AssertionError):
 
 def on_sent(*classes: type) -> Callable[[_Method], _Method]:
     """Mark a method `(sender, to, message)` of a rule: called when such a message is sent."""
-    return _mark("_on_sent", classes)
+    return _mark(_SENT, classes)
 
 
 def on_delivered(*classes: type) -> Callable[[_Method], _Method]:
     """The same for when it arrives, before it is handled."""
-    return _mark("_on_delivered", classes)
+    return _mark(_DELIVERED, classes)
 
 
 def _mark(name: str, classes: tuple[type, ...]) -> Callable[[_Method], _Method]:
@@ -68,6 +69,11 @@ class Rule:
     """One invariant. `id` is what it is called in the protocol's definition."""
 
     id: ClassVar[str]
+    _hooks: ClassVar[list[tuple[str, type, str]]] = []  # of which table, for which messages, and the method
+
+    def __init_subclass__(cls) -> None:
+        marked = [(mark, getattr(getattr(cls, name), mark, ()), name) for name in dir(cls) for mark in _MARKS]
+        cls._hooks = [(mark, kind, name) for mark, kinds, name in marked for kind in kinds]
 
     def __init__(self, book: Book) -> None:
         self.book = book
@@ -97,17 +103,13 @@ class Book:
         self.rules: list[Rule] = []
         self.executions: list[list[Any]] = []  # worker, run, dispatcher, ids, when, outcome
         self._running: dict[str, list[Any]] = {}
-        self._sent: dict[type, list[Callable[..., None]]] = {}
-        self._delivered: dict[type, list[Callable[..., None]]] = {}
+        self._heard: dict[tuple[str, type], list[Callable[..., None]]] = {}
         self._ids: dict[int, tuple[Any, tuple[int, ...]]] = {}
 
     def add(self, rule: Rule) -> None:
         self.rules.append(rule)
-        for name in dir(rule):
-            method = getattr(rule, name)
-            for table, mark in ((self._sent, "_on_sent"), (self._delivered, "_on_delivered")):
-                for kind in getattr(method, mark, ()):
-                    table.setdefault(kind, []).append(method)
+        for mark, kind, name in rule._hooks:
+            self._heard.setdefault((mark, kind), []).append(getattr(rule, name))
 
     def ids(self, parcels: Sequence[Parcel]) -> tuple[int, ...]:
         """The ids of the items in parcels, each of which is read once."""
@@ -129,11 +131,11 @@ class Book:
     # -- what happens
 
     def sent(self, sender: str, to: str, message: Any) -> None:
-        for method in self._sent.get(type(message), ()):
+        for method in self._heard.get((_SENT, type(message)), ()):
             method(sender, to, message)
 
     def delivered(self, sender: str, to: str, message: Any) -> None:
-        for method in self._delivered.get(type(message), ()):
+        for method in self._heard.get((_DELIVERED, type(message)), ()):
             method(sender, to, message)
 
     def begun(self, worker: SimulatedWorker, dispatcher: str, message: RunBatch) -> None:

@@ -39,8 +39,9 @@ class Party:
         self._body = body
         self._may_go: Callable[[], bool] = lambda: True
         self._deadline: float | None = None
-        self._go = threading.Semaphore(0)
-        self._back = threading.Semaphore(0)
+        self._go, self._back = threading.Lock(), threading.Lock()  # held by whoever must wait
+        self._go.acquire()
+        self._back.acquire()
         self._abandoned = False
         self._thread = threading.Thread(target=self._live, name="simulated service", daemon=True)
         self._thread.start()
@@ -67,6 +68,10 @@ class Party:
             self.error = error
         self.over = True
         self._back.release()
+
+    @property
+    def is_me(self) -> bool:
+        return threading.current_thread() is self._thread
 
     # -- in the thread of the scheduler
 

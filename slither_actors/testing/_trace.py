@@ -64,13 +64,17 @@ class Trace:
             case Batch():
                 ends = sum(count(one.parcels) for one in message.ends)
                 ended = f", {ends} ended" if ends else ""
-                return f"{name} {message.seq} of {message.run}, edge {message.edge}, {count(message.parcels)} items{ended}"
+                return (
+                    f"{name} {message.seq} of {message.run}, edge {message.edge}, {count(message.parcels)} items{ended}"
+                )
             case Ask():
                 return f"{name} up to {message.limit} of {message.run}, edge {message.edge}"
             case Complete():
                 return f"{name} after {message.last_seq} of {message.run}, edge {message.edge}"
             case Failed():
-                return f"{name} of {message.run}: {type(message.error).__name__}, {len(message.finished)} batches finished"
+                return (
+                    f"{name} of {message.run}: {type(message.error).__name__}, {len(message.finished)} batches finished"
+                )
             case RunBatch():
                 return f"{name} {self._number(message.number)} of {message.run}, {count(message.parcels)} items"
             case BatchDone():

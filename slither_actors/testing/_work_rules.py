@@ -11,14 +11,14 @@ import attrs
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.dispatch.messages import Batch, Ends, Failed, OpenRun
 from slither_actors.errors import BatchTimeout, WorkerCrashed
-from slither_actors.otp.messages import Down
+from slither_actors.otp.messages import Down, Up
 from slither_actors.testing import _peek
 from slither_actors.testing._process import SimulatedProcess
 from slither_actors.testing._rules import Rule, on_delivered, on_sent
 from slither_actors.testing._worker import SimulatedWorker
 from slither_actors.transport.hub import Undelivered
-from slither_actors.workers.messages import BatchDone, BatchFailed, RunBatch
-from slither_actors.workers.pool import Pool
+from slither_actors.workers.messages import BatchDone, BatchFailed, LeaseGranted, LeaseReturned, RunBatch
+from slither_actors.workers.pool import LEASES, Pool
 
 
 @attrs.define(eq=False)
@@ -71,13 +71,43 @@ class OneLeaseAtATime(_LeaseRule):
                 self.check(False, f"a batch goes to {lease.worker} that {other.worker} has")
 
 
+class LeasesOfThePool(Rule):
+    """I10: batches go only to workers that the pool has leased and nobody has given back, and a new pool knows of no
+    lease of the old one."""
+
+    id = "I10"
+
+    def __init__(self, book: Any) -> None:
+        super().__init__(book)
+        self._leased: dict[str, set[str]] = defaultdict(set)
+
+    @on_delivered(LeaseGranted)
+    def _note_grant(self, sender: str, to: str, message: LeaseGranted) -> None:
+        self._leased[to].add(message.worker.address)
+
+    @on_sent(LeaseReturned)
+    def _note_return(self, sender: str, to: str, message: LeaseReturned) -> None:
+        self._leased[sender].discard(message.worker.address)
+
+    @on_delivered(Up)
+    def _note_pool(self, sender: str, to: str, message: Up) -> None:
+        if message.ref.name.endswith(f"/{LEASES}"):
+            self._leased[to].clear()
+
+    @on_sent(RunBatch)
+    def _look(self, sender: str, to: str, message: RunBatch) -> None:
+        self.check(to in self._leased[sender], f"{sender} gives a batch to {to}, which it has not leased")
+
+
 class TwoBatchesPerWorker(_LeaseRule):
     """I19: no more than two batches of a dispatcher are with a worker: one in work, one waiting."""
 
     id = "I19"
 
     def look(self, lease: Lease) -> None:
-        there = [one for one in self.leases.values() if (one.dispatcher, one.worker) == (lease.dispatcher, lease.worker)]
+        there = [
+            one for one in self.leases.values() if (one.dispatcher, one.worker) == (lease.dispatcher, lease.worker)
+        ]
         self.check(len(there) < _peek.SLOTS, f"{lease.dispatcher} gives {lease.worker} a batch beyond {len(there)}")
 
 
@@ -114,7 +144,10 @@ class ReturnedGoFirst(_LeaseRule):
             if one.number == running or not set(one.ids).isdisjoint(lease.ids):
                 del self.leases[key]
             else:
-                self.check(not is_fresh, f"{lease.dispatcher} sends a newer batch of {lease.run} before one that {one.worker} had")
+                self.check(
+                    not is_fresh,
+                    f"{lease.dispatcher} sends a newer batch of {lease.run} before one that {one.worker} had",
+                )
 
 
 class AttemptsWithinPolicy(Rule):
@@ -139,7 +172,9 @@ class AttemptsWithinPolicy(Rule):
         for one in ids:
             self._times[message.run, dispatcher, one] += 1
             times = self._times[message.run, dispatcher, one]
-            self.check(times <= limit, f"an item of {message.run} is executed for the {times}th time, {limit} are allowed")
+            self.check(
+                times <= limit, f"an item of {message.run} is executed for the {times}th time, {limit} are allowed"
+            )
 
 
 class OnlyTheRunningIsCharged(Rule):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from slither_actors.testing._faults import REFUSABLE, REPEATABLE, Faults
@@ -168,16 +169,14 @@ class World:
         for channel in self.channels:
             node = self.nodes.get(channel[1])
             if node is None or not node.busy:
-                can.append(lambda channel=channel: self.deliver(channel))  # type: ignore[misc]
+                can.append(partial(self.deliver, channel))
         for node in self.nodes.values():
             can += node.actions()
         if self._later:
             due = [entry for entry in self._later if entry[0] <= self.now]
-            can += [lambda entry=entry: self._do(entry) for entry in due]  # type: ignore[misc]
+            can += [partial(self._do, entry) for entry in due]
         return can
 
     def _do(self, entry: tuple[float, Action]) -> None:
         self._later.remove(entry)
         entry[1]()
-
-
