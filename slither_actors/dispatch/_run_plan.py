@@ -30,3 +30,9 @@ class RunPlan:
     sinks: tuple[InPort, ...]
     deadline: Deadline = Deadline()
     reroute: Reroute | None = None
+
+    def again(self, attempt: int) -> RunPlan:
+        """The same plan for a further attempt to open it. A name of its own keeps it apart from what is still said
+        about the one before, on another way."""
+        name = f"{self.run}.{attempt}"
+        return RunPlan(name, self.nodes, self.source, self.sinks, self.deadline, self.reroute)

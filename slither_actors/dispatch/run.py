@@ -140,13 +140,14 @@ class Run:
         telemetry.emit((*self._hooks.event, "start"), {}, self._about())
 
     def _await_opened(self) -> None:
-        missing = {node.ref.address: node.ref.name for node in self._plan.nodes}
+        names = {node.ref.address: node.ref.name for node in self._plan.nodes}
+        missing = dict(names)
         dispatchers = {node.ref.address for node in self._plan.nodes if isinstance(node.plan, DispatchPlan)}
-        deadline = time.monotonic() + _OPEN_LIMIT_S
+        deadline = self._endpoint.clock() + _OPEN_LIMIT_S
         while missing:
-            received = self._endpoint.receive(min(deadline, self._late) - time.monotonic())
+            received = self._endpoint.receive(min(deadline, self._late) - self._endpoint.clock())
             if received is None:
-                if time.monotonic() >= self._late:
+                if self._endpoint.clock() >= self._late:
                     return  # for `batches` to say
                 silent = [name for address, name in missing.items() if address in dispatchers]
                 if silent:
@@ -162,8 +163,8 @@ class Run:
                 raise news.error
             elif isinstance(news, Unread) and news.head == ("OpenRun", self._plan.run) and sender in missing:
                 raise NotDecodable(f"the plan of {missing[sender]}", news.error)
-            elif isinstance(news, Ended | HungUp | Undelivered) and sender in missing:
-                raise NoProcess(missing[sender])
+            elif isinstance(news, Ended | HungUp | Undelivered) and sender in names:  # also one that was ready already
+                raise NoProcess(names[sender])
 
     def cancel(self) -> None:
         """Make `batches` end the run, in whichever thread it waits for results. Safe to call from any thread."""
@@ -218,7 +219,7 @@ class Run:
                 received = self._endpoint.receive(0 if feeding else self._patience_s())
                 if received is not None:
                     yield from self._handle(*received)
-                if time.monotonic() >= self._late:
+                if self._endpoint.clock() >= self._late:
                     failed = yield from self._arrived()
                     raise _halted(failed) if failed else Halted(None, self._plan.deadline.error(), 0)
                 if feeding and not self._cancelled:
@@ -232,7 +233,7 @@ class Run:
             self.close()
 
     def _patience_s(self) -> float | None:
-        return None if self._late == math.inf else max(0.0, self._late - time.monotonic())
+        return None if self._late == math.inf else max(0.0, self._late - self._endpoint.clock())
 
     def _handle(self, news: Any, sender: str) -> Iterator[list[Item]]:
         if getattr(news, "run", self._plan.run) != self._plan.run:

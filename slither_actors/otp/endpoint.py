@@ -68,6 +68,9 @@ class Line:
     What else arrives meanwhile stays in the inbox, in its order.
     """
 
+    # What the time is, in seconds. A simulated one has a clock of its own.
+    clock: Callable[[], float] = time.monotonic
+
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._numbers = itertools.count(1)

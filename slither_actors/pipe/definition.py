@@ -99,7 +99,20 @@ def define(
         _check_way_out(name, stage_name, declaration, policies, reachable)
         following = names[position + 1] if position + 1 < len(names) else DEFAULT_ROUTE
         stages.append(StageSpec(stage_name, declaration, declaration.then or following))
+    _check_reached(name, stages)
     return PipeDefinition(name, tuple(stages), output_names, policies)
+
+
+def _check_reached(name: str, stages: list[StageSpec]) -> None:
+    """Behind a worker stage an item goes one way only; what that way leaves out may be reached by none."""
+    reached = {stages[0].name}
+    for number, stage in enumerate(stages):
+        if stage.name not in reached:
+            before = stages[number - 1].name
+            problem = f"no item can reach it, since the worker stage {before} leads to {stages[number - 1].next!r}"
+            raise DefinitionError(f"pipe {name}, stage {stage.name}", problem, "a stage that another one leads to")
+        later = [one.name for one in stages[number + 1 :]]
+        reached |= {stage.next} if isinstance(stage.declaration, WorkerDeclaration) else set(later)
 
 
 def _check_outputs(name: str, outputs: Any, declared: Mapping[str, Any]) -> tuple[str, ...]:

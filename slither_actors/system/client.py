@@ -179,14 +179,16 @@ class Client:
         """
         hooks = RunHooks(self._endpoints.give_back, over, self.last_exit, event, {"system": self._name, **about})
         deadline = time.monotonic() + RESTART_LIMIT_S
+        attempt = 0
         while True:
+            attempt += 1
             endpoint = self._endpoints.borrow()
             try:
                 made = plan(endpoint.address)
             except BaseException:
                 self._endpoints.give_back(endpoint)
                 raise
-            run = Run(endpoint, made, source, ends, hooks)
+            run = Run(endpoint, made if attempt == 1 else made.again(attempt), source, ends, hooks)
             try:
                 run.open()
             except NoProcess:

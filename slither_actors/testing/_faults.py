@@ -18,7 +18,6 @@ from slither_actors.workers.messages import (
     BatchFailed,
     EndRun,
     LeaseRecalled,
-    LeaseRequest,
     RunBatch,
     Vacate,
     Vacated,
@@ -26,10 +25,11 @@ from slither_actors.workers.messages import (
 
 Seconds = float | tuple[float, float] | Callable[[Sequence[Any]], float]
 
-# What may come twice, the second time late, without a difference. An `Ask` and a `LeaseRequest` say how much in all.
+# What may come twice, the second time late, without a difference. An `Ask` says how much in all, which only grows.
 # `Complete`, `CloseRun`, `EndRun`, `Vacate` and `Vacated` name what is over, and it stays over. A `Down` names an
 # incarnation, a result the number of an execution, a `KillProcess` both. A lease that is recalled is given back once.
-# All others count: a batch that came twice would be two batches, and a lease granted again would be a second lease.
+# All others count, or are true only for a while: a batch that came twice would be two batches, a lease granted again a
+# second lease, and a `LeaseRequest` may want less than the one before it.
 REPEATABLE = (
     Ask,
     Complete,
@@ -41,7 +41,6 @@ REPEATABLE = (
     BatchDone,
     BatchFailed,
     KillProcess,
-    LeaseRequest,
     LeaseRecalled,
 )
 

@@ -50,16 +50,17 @@ def idle_seats(dispatcher: Dispatcher) -> list[str]:
     return [seat.worker.name for seat in dispatcher._core._desk._seats.values() if not seat.tasks and not seat.leaving]
 
 
-def leftovers(server: Server) -> list[str]:
-    """What a process has not let go of, where no run is open."""
+def leftovers(server: Server, knows: Callable[[str], bool]) -> list[str]:
+    """What a process has not let go of, where no run is open. `knows` says whether a worker is told of the end of this
+    dispatcher."""
     found: list[tuple[str, Any]] = []
     if isinstance(server, Dispatcher):
         core = server._core
-        found = [("runs", core._runs), ("cancelled runs", core._cancelled), ("leases", core._desk)]
+        found = [("runs", core._runs), ("leases", core._desk)]
     elif isinstance(server, Pool):
         found = [("leases", server._book._held), ("workers to be vacated", server._book._leaving)]
     elif isinstance(server, Worker):
-        found = [("states of runs", server._works)]
+        found = [("states of runs", [key for key in server._works if knows(key[0])])]
     elif isinstance(server, Stage):
         found = [("runs", server._runs), ("pauses", server._pauses)]
     return [f"{len(what)} {name}" for name, what in found if len(what)]

@@ -12,10 +12,12 @@ from slither_actors import telemetry
 from slither_actors._code import Code
 from slither_actors.config import Config
 from slither_actors.context import Context, SealedContext
+from slither_actors.dispatch._deadline import Deadline
+from slither_actors.dispatch._run_plan import RunPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.dispatch.ends import EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions
-from slither_actors.dispatch.run import Halted, Run, RunHooks, RunPlan
+from slither_actors.dispatch.run import Halted, Run, RunHooks
 from slither_actors.dispatch.source import Source
 from slither_actors.errors import NoProcess
 from slither_actors.item import Item
@@ -52,6 +54,8 @@ _RULES = (
     _work_rules.OnlyCulpritsAreGivenUp,
     _work_rules.NobodyIdlesBesideWork,
 )
+
+_NEVER = Deadline()
 
 Plan = Callable[[tuple[Ref, ...], str], RunPlan]
 
@@ -93,6 +97,7 @@ class Play:
         options: DispatchOptions,
         *,
         context: Context | None = None,
+        deadline: Deadline = _NEVER,
         leave_after: int | None = None,
         on_end: OnEnd | None = None,
     ) -> RunLog:
@@ -106,7 +111,7 @@ class Play:
         sealed = sealed_context(context, log.name, "dispatch")
 
         def plan(refs: tuple[Ref, ...], service: str) -> RunPlan:
-            return dispatch_plan(log.name, refs[0], service, options, executor, sealed)
+            return dispatch_plan(log.name, refs[0], service, options, executor, sealed, deadline)
 
         names = (f"{POOLS}/{options.pool}/{DISPATCHER}",)
         self._serve(log, names, plan, source, ends, telemetry.DISPATCH_RUN, leave_after)
@@ -118,6 +123,7 @@ class Play:
         items: Iterable[Any],
         context: Context,
         *,
+        deadline: Deadline = _NEVER,
         leave_after: int | None = None,
         on_end: OnEnd | None = None,
     ) -> RunLog:
@@ -137,7 +143,7 @@ class Play:
 
         def plan(refs: tuple[Ref, ...], service: str) -> RunPlan:
             stages = {stage.name: ref for stage, ref in zip(definition.stages, refs, strict=True)}
-            return run_plan(log.name, definition, stages, service, sealed, self._config)
+            return run_plan(log.name, definition, stages, service, sealed, self._config, deadline)
 
         self._serve(log, names, plan, source, ends, telemetry.PIPE_RUN, leave_after)
         return log
@@ -228,7 +234,8 @@ class Play:
             party.wait(lambda: all(self.tree.find(name) for name in names))
             endpoint: Any = SimulatedEndpoint(party, self.tree, f"service of {log.name}, address {number}")
             refs = tuple(ref for name in names if (ref := self.tree.find(name)) is not None)
-            run = Run(endpoint, plan(refs, endpoint.address), source, ends, hooks)
+            made = plan(refs, endpoint.address)
+            run = Run(endpoint, made if number == 1 else made.again(number), source, ends, hooks)
             try:
                 run.open()
             except NoProcess:

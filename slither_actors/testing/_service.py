@@ -131,6 +131,7 @@ class SimulatedEndpoint:
         self._party = party
         self._tree = tree
         self._world = party.world
+        self.clock = party.world.clock
         self._mailbox = _Mailbox(address)
         self._woken = False
         self._world.nodes[address] = self._mailbox

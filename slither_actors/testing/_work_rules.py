@@ -157,21 +157,24 @@ class AttemptsWithinPolicy(Rule):
 
     def __init__(self, book: Any) -> None:
         super().__init__(book)
-        self._limits: dict[tuple[str, str], int] = {}
+        self._policies: dict[tuple[str, str], Any] = {}
         self._times: Counter[tuple[str, str, int]] = Counter()
+        self._whole: dict[tuple[str, str, int], int] = {}  # the size of the batch that an item was first in
 
     @on_sent(OpenRun)
     def _learn(self, sender: str, to: str, message: OpenRun) -> None:
         options = getattr(message.plan, "options", None)
         if options is not None:
-            halvings = math.ceil(math.log2(options.batch_size)) if getattr(options.on_error, "isolate", False) else 0
-            self._limits[message.run, to] = getattr(options.on_error, "max_attempts", 1) + halvings
+            self._policies[message.run, to] = options.on_error
 
     def begun(self, worker: SimulatedWorker, dispatcher: str, message: RunBatch, ids: tuple[int, ...]) -> None:
-        limit = self._limits[message.run, dispatcher]
+        policy = self._policies[message.run, dispatcher]
         for one in ids:
-            self._times[message.run, dispatcher, one] += 1
-            times = self._times[message.run, dispatcher, one]
+            key = message.run, dispatcher, one
+            self._times[key] += 1
+            times, whole = self._times[key], self._whole.setdefault(key, len(ids))
+            halvings = math.ceil(math.log2(whole)) if getattr(policy, "isolate", False) else 0
+            limit = getattr(policy, "max_attempts", 1) + halvings
             self.check(
                 times <= limit, f"an item of {message.run} is executed for the {times}th time, {limit} are allowed"
             )

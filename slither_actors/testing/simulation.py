@@ -13,6 +13,7 @@ from slither_actors._keywords import known_keywords
 from slither_actors._validators import check_known
 from slither_actors.config import Config
 from slither_actors.context import Context
+from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch.ends import EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.source import Source
@@ -128,6 +129,8 @@ class Simulation:
         ordering: Ordering | None = None,
         on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
+        queue_timeout_s: float | None = None,
+        deadline_s: float | None = None,
         context: Context | None = None,
         on_end: OnEnd | None = None,
         leave_after: int | None = None,
@@ -142,15 +145,17 @@ class Simulation:
             DispatchError, InvalidOption, NotImportable, NotPicklable, NotDecodable: as `System.dispatch`; what the
                 iterable raises comes through.
         """
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s)
+        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
         options = DispatchOptions.of(given, self._config.dispatch, "dispatch")
         code = code_of(executor, "dispatch")
         source = Source(items, "dispatch")
+        deadline = _virtual("dispatch", deadline_s)
         _check_count("dispatch", leave_after)
         end_log("dispatch", on_end)
 
         def add(play: Play) -> RunLog:
-            return play.dispatch(source, code, options, context=context, leave_after=leave_after, on_end=on_end)
+            more: Any = {"context": context, "deadline": deadline, "leave_after": leave_after, "on_end": on_end}
+            return play.dispatch(source, code, options, **more)
 
         log = self._play(add)
         if log.halt is not None:
@@ -166,6 +171,7 @@ class Simulation:
         *,
         session_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        deadline_s: float | None = None,
         on_end: OnEnd | None = None,
         leave_after: int | None = None,
     ) -> Outputs:
@@ -182,9 +188,11 @@ class Simulation:
         check_session(session_id)
         context = Context(session_id=session_id, metadata=metadata)
         source = Source(inputs, "run_pipe")
+        deadline = _virtual("pipe run", deadline_s)
         _check_count("run_pipe", leave_after)
         end_log("run_pipe", on_end)
-        log = self._play(lambda play: play.pipe(kind, source, context, leave_after=leave_after, on_end=on_end))
+        more: Any = {"deadline": deadline, "leave_after": leave_after, "on_end": on_end}
+        log = self._play(lambda play: play.pipe(kind, source, context, **more))
         order = {one: place for place, one in enumerate(log.pulled)}
         if log.halt is not None:
             error = pipe_failure(kind.definition, log.halt, log.got, order)
@@ -303,6 +311,12 @@ def _ends_of(log: RunLog) -> EndLog:
     for item, end in log.ended:
         getattr(ends, end).note(item)
     return ends
+
+
+def _virtual(where: str, deadline_s: Any) -> Deadline:
+    """A deadline on the simulated clock, which begins at 0."""
+    given_s = Deadline.of(where, deadline_s).given_s
+    return Deadline(given_s, given_s)
 
 
 def _check_count(where: str, value: Any) -> None:
