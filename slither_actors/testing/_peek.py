@@ -58,7 +58,8 @@ def leftovers(server: Server, knows: Callable[[str], bool]) -> list[str]:
         core = server._core
         found = [("runs", core._runs), ("leases", core._desk)]
     elif isinstance(server, Pool):
-        found = [("leases", server._book._held), ("workers to be vacated", server._book._leaving)]
+        leaving = [one for one, holder in server._book._leaving.items() if knows(holder)]
+        found = [("leases", server._book._held), ("workers to be vacated", leaving)]
     elif isinstance(server, Worker):
         found = [("states of runs", [key for key in server._works if knows(key[0])])]
     elif isinstance(server, Stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +40,16 @@ class SimulatedWorker(SimulatedProcess):
         self._done_at: float | None = None
         self._held: list[tuple[str, Any]] | None = None
         self._dies = ""
+        # what was read ahead of its turn: messages with their senders, and what is to be done behind them
+        self._inbox: deque[tuple[Any, str]] = deque()
         super().__init__(world, server, ref, parent, surroundings)
+        self.life.after_arrivals = self._after_arrivals  # type: ignore[method-assign]
         server._page = self  # type: ignore[assignment]
         self._post, self.life.post = self.life.post, self._post_later  # type: ignore[method-assign]
 
     @property
     def busy(self) -> bool:  # type: ignore[override]
-        return self._done_at is not None
+        return self._done_at is not None or bool(self._inbox)
 
     @property
     def finding(self) -> int:
@@ -88,8 +92,24 @@ class SimulatedWorker(SimulatedProcess):
         hangs = _HANG in raised or self.world.chance(faults.hangs)
         self._done_at = inf if hangs else self.world.now + seconds
 
+    def _after_arrivals(self, address: str, action: Action) -> None:
+        """A worker handles one message at a time, so what has arrived has to wait for its turn."""
+        arrived = self.world.channels.pop((address, self.address), ())
+        self._inbox += [(message, address) for message in arrived]
+        self._inbox.append((action, ""))
+
+    def _take(self) -> None:
+        message, sender = self._inbox.popleft()
+        if not sender:
+            message()
+        else:
+            self.world.book.delivered(sender, self.address, message)
+            self.receive(message, sender)
+
     def actions(self) -> list[Action]:
-        return [self._finish] if self._done_at is not None and self._done_at <= self.world.now else []
+        if self._done_at is None:
+            return [self._take] if self._inbox else []
+        return [self._finish] if self._done_at <= self.world.now else []
 
     def wakes_at(self) -> float | None:
         return None if self._done_at == inf else self._done_at

@@ -116,9 +116,15 @@ class Worker(Server):
 
     @handles(Vacate)
     def _on_vacate(self, message: Vacate, sender: str) -> None:
-        for key in [key for key in self._works if key[0] == message.holder]:
+        if message.holder:  # a batch that it had sent before it died comes first, or it would be run after all
+            self.life.after_arrivals(message.holder, lambda: self._vacate(message.holder, sender))
+        else:
+            self._vacate(message.holder, sender)
+
+    def _vacate(self, holder: str, pool: str) -> None:
+        for key in [key for key in self._works if key[0] == holder]:
             del self._works[key]
-        self.post(sender, Vacated(message.holder))
+        self.post(pool, Vacated(holder))
 
 
 def _prepare(job: Job) -> _Work:

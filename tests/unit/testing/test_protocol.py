@@ -55,8 +55,8 @@ FAULTS = {
     "repeats": {"repeats": 0.3},
     "workers": {"crashes": 0.1, "hangs": 0.02, "repeats": 0.05},
     "pools": {"pool_crashes": 0.05, "crashes": 0.03, "repeats": 0.05},
-    "nodes": {"node_crashes": 0.002, "crashes": 0.03, "repeats": 0.05},
-    "all": {"node_crashes": 0.001, "pool_crashes": 0.02, "crashes": 0.03, "hangs": 0.01, "refusals": 0.001},
+    "nodes": {"node_crashes": 0.002, "crashes": 0.03, "hangs": 0.01, "repeats": 0.05},
+    "all": {"node_crashes": 0.001, "pool_crashes": 0.02, "crashes": 0.03, "refusals": 0.001},
 }
 
 
