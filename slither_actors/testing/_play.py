@@ -32,6 +32,7 @@ from slither_actors.system.names import DISPATCHER, PIPES, POOLS
 from slither_actors.testing import _edge_rules, _peek, _work_rules
 from slither_actors.testing._faults import Faults
 from slither_actors.testing._outcome_rules import RunLog, SourceWithinCeiling, outcome_rules
+from slither_actors.testing._rules import Book
 from slither_actors.testing._service import Party, SimulatedEndpoint, attended
 from slither_actors.testing._tree import Tree
 from slither_actors.testing._world import World
@@ -77,13 +78,13 @@ class Play:
 
     def __init__(self, seed: int, faults: Faults, config: Config, directory: str) -> None:
         self.world = World(seed, faults)
+        book = self._book = self.world.watcher = Book(self.world)
         self.tree = Tree(self.world, directory)
         self.logs: list[RunLog] = []
         self._config = config.dispatch
         self._parties: list[Party] = []
         self._pools: list[str] = []
         self._stages: dict[str, str] = {}  # by the name of a dispatcher
-        book = self.world.book
         self._ahead = SourceWithinCeiling(book, self.logs)
         for rule in (*(kind(book) for kind in _RULES), *outcome_rules(book, self.logs)):
             book.add(rule)
@@ -261,13 +262,13 @@ class Play:
             for party in self._parties:
                 if party.error is not None:
                     raise party.error
-            self.world.book.over()
+            self._book.over()
 
     def report(self) -> SimulationReport:
         world = self.world
         executions = [
             Execution(worker, run, self._stages.get(dispatcher.rpartition("#")[0]), ids, began, outcome)
-            for worker, run, dispatcher, ids, began, outcome in world.book.executions
+            for worker, run, dispatcher, ids, began, outcome in self._book.executions
         ]
         return SimulationReport(
             seed=world.seed,

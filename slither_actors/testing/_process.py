@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slither_actors.errors import SendQueueFull, StartError
 from slither_actors.otp._timers import Timer, Timers
 from slither_actors.otp.messages import Surroundings
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Server
+from slither_actors.testing._world import Action, World
 from slither_actors.transport.hub import Undelivered
-
-if TYPE_CHECKING:
-    from slither_actors.testing._world import Action, World
 
 
 class NotSimulated(Exception):

@@ -7,17 +7,15 @@ Rules of what goes over edges stand in `_edge_rules.py`, of what workers do in `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from slither_actors._codec import Frame
+from slither_actors.testing._process import SimulatedProcess
+from slither_actors.testing._worker import SimulatedWorker
+from slither_actors.testing._world import World
 from slither_actors.workers._salvage import read_items
 from slither_actors.workers.messages import RunBatch
 from slither_actors.workers.parcel import Parcel, plain_buffers
-
-if TYPE_CHECKING:
-    from slither_actors.testing._process import SimulatedProcess
-    from slither_actors.testing._worker import SimulatedWorker
-    from slither_actors.testing._world import World
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
 _MARKS = _SENT, _DELIVERED = "_on_sent", "_on_delivered"
@@ -92,7 +90,7 @@ class Rule:
 
     def check(self, holds: bool, problem: str) -> None:
         if not holds:
-            raise self.book.world.broken(self.id, problem)
+            raise self.book.broken(self.id, problem)
 
 
 class Book:
@@ -128,6 +126,10 @@ class Book:
             found += known[1][lo:hi]
         return tuple(found)
 
+    def broken(self, invariant: str, problem: str) -> InvariantBroken:
+        world = self.world
+        return InvariantBroken(invariant, problem, world.seed, world.now, world.trace.tail())
+
     # -- what happens
 
     def sent(self, sender: str, to: str, message: Any) -> None:
@@ -158,6 +160,9 @@ class Book:
     def silent(self) -> None:
         for rule in self.rules:
             rule.silent()
+
+    def endless(self) -> None:
+        raise self.broken("I12", f"something goes on for ever: {self.world.steps} steps")
 
     def over(self) -> None:
         for rule in self.rules:

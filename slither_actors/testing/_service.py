@@ -6,15 +6,13 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slither_actors.errors import NoProcess, SendQueueFull
 from slither_actors.otp.endpoint import Ended
 from slither_actors.otp.ref import Ref
-
-if TYPE_CHECKING:
-    from slither_actors.testing._tree import Tree
-    from slither_actors.testing._world import Action, World
+from slither_actors.testing._tree import Tree
+from slither_actors.testing._world import Action, World
 
 
 class _Abandoned(BaseException):

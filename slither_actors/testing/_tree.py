@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -15,11 +15,9 @@ from slither_actors.otp.server import Server
 from slither_actors.pipe.stage import Stage
 from slither_actors.testing._process import SimulatedProcess
 from slither_actors.testing._worker import SimulatedWorker
+from slither_actors.testing._world import Action, World
 from slither_actors.workers.pool import Pool
 from slither_actors.workers.process import Worker
-
-if TYPE_CHECKING:
-    from slither_actors.testing._world import Action, World
 
 REGISTRY = "registry"
 
@@ -101,7 +99,7 @@ class Tree:
         server: Server = spec.sealed().start.load()(*_arguments(spec))
         if isinstance(server, Worker):
             process: SimulatedProcess = SimulatedWorker(
-                self.world, server, ref, supervisor.address, self._surroundings, self
+                self.world, server, ref, supervisor.address, self._surroundings, self.death
             )
         else:
             process = _Mortal(self.world, server, ref, supervisor.address, self._surroundings, self)
@@ -140,7 +138,7 @@ class Tree:
         process = self.processes.pop(ref.address)
         self.deaths.append(name)
         reason = self._exits[ref.address] = ExitReason("killed", why)
-        self.world.book.died(process)
+        self.world.watcher.died(process)
         self.world.leave(ref.address)
         self._report(supervisor.address, Down(ref, reason, process.finding))
         for address, note in [watch for watch in self._watches if watch[0] == ref.address]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slither_actors.errors import kinds_of
 from slither_actors.otp.messages import Surroundings
 from slither_actors.otp.ref import Ref
 from slither_actors.testing._faults import Crash, Hang
 from slither_actors.testing._process import SimulatedProcess
+from slither_actors.testing._world import Action, World
 from slither_actors.workers._salvage import read_items
 from slither_actors.workers.messages import BatchFailed, RunBatch
 from slither_actors.workers.process import Worker
 
-if TYPE_CHECKING:
-    from slither_actors.testing._tree import Tree
-    from slither_actors.testing._world import Action, World
-
 _CRASH, _HANG = (kinds_of(kind)[0] for kind in (Crash, Hang))
+
+# The end of the process at an address: how errors call it, and what the trace says.
+Death = Callable[[str, str, str], None]
 
 # How much seldomer a worker dies over what is no batch: one that always does would never come to one.
 _IN_PASSING = 0.2
@@ -33,9 +34,9 @@ class SimulatedWorker(SimulatedProcess):
     """
 
     def __init__(
-        self, world: World, server: Worker, ref: Ref, parent: str, surroundings: Surroundings, tree: Tree
+        self, world: World, server: Worker, ref: Ref, parent: str, surroundings: Surroundings, death: Death
     ) -> None:
-        self._tree = tree
+        self._end = death
         self._number = 0
         self._done_at: float | None = None
         self._held: list[tuple[str, Any]] | None = None
@@ -78,7 +79,7 @@ class SimulatedWorker(SimulatedProcess):
         items = [*read_items(message.parcels)[0]]
         faults, rng = self.world.faults, self.world.rng
         self._number = message.number
-        self.world.book.begun(self, sender, message)
+        self.world.watcher.begun(self, sender, message)
         self._dies = rng.choice(("before", "amid", "after")) if self.world.chance(faults.crashes) else ""
         if self._dies == "before":
             self._die("crashes over a batch")
@@ -103,7 +104,7 @@ class SimulatedWorker(SimulatedProcess):
         if not sender:
             message()
         else:
-            self.world.book.delivered(sender, self.address, message)
+            self.world.watcher.delivered(sender, self.address, message)
             self.receive(message, sender)
 
     def actions(self) -> list[Action]:
@@ -124,11 +125,11 @@ class SimulatedWorker(SimulatedProcess):
         if self._dies:
             self._die("crashes behind a batch")
             return
-        self.world.book.ended(self.address, "failed" if any(isinstance(n, BatchFailed) for _, n in held) else "done")
+        self.world.watcher.ended(self.address, "failed" if any(isinstance(n, BatchFailed) for _, n in held) else "done")
         self._number, self._done_at = 0, None
 
     def _die(self, why: str) -> None:
-        self._tree.death(self.address, "SIGSEGV", why)
+        self._end(self.address, "SIGSEGV", why)
 
 
 def _kinds(failed: BatchFailed) -> tuple[str, ...]:
