@@ -11,6 +11,7 @@ import attrs
 import slither_actors as slither
 from slither_actors import errors, telemetry
 from slither_actors.otp import LATER, Caller, ChildInfo, ChildSpec, ExitReason, Ref, Restart, Server, handles
+from slither_actors.testing import Execution, Simulation, check_many
 
 # -- what runs in workers
 
@@ -304,6 +305,16 @@ def mistakes(system: slither.System) -> None:
     slither.router((lambda item: True, 8))  # type: ignore[arg-type]
     slither.stage(int)  # type: ignore[arg-type]
     slither.start(pipes=[int])  # type: ignore[list-item]
+
+
+def simulations() -> None:
+    simulation = Simulation(seed=1, workers=2, seconds=lambda payloads: 0.1, crashes=0.1)
+    assert_type(simulation.dispatch([1], count_words, batch_size=3, leave_after=2), slither.Results)
+    assert_type(simulation.run_pipe(Review, ["a"]), slither.Outputs)
+    if simulation.report is not None:
+        assert_type(simulation.report.attempts(1), int)
+        assert_type(simulation.report.executions, tuple[Execution, ...])
+    assert_type(check_many(lambda simulation: simulation.sleep(1), seeds=3, crashes=0.1).deaths, int)
 
 
 def main() -> None:

@@ -505,3 +505,16 @@ def test_a_misspelt_option_of_all_stages_is_told_for_a_worker_too():
 def test_a_stage_of_a_pipe_takes_batches_as_the_one_before_forms_them(strategy):
     with pytest.raises(DefinitionError, match=r"option strategy is .*; allowed: None or FixedBatch\(size\)"):
         declared(step=slither.worker(same, strategy=strategy))
+
+
+def test_a_stage_that_no_item_can_reach_is_refused():
+    """Behind a worker there is one way only; what goes on behind other stages may be routed anywhere."""
+    text = refusal(first=slither.worker("m:f", then="default"), second=slither.local(keep))
+    assert text == (
+        "pipe P, stage second: no item can reach it, since the worker stage first leads to 'default'; "
+        "allowed: a stage that another one leads to"
+    )
+    declared(first=slither.local(then="default")(keep), second=slither.local(keep))
+    declared(
+        route=slither.router((keep, "last")), skips=slither.worker("m:f", then="default"), last=slither.local(keep)
+    )
