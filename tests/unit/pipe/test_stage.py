@@ -23,7 +23,6 @@ from slither_actors.dispatch.messages import (
 )
 from slither_actors.errors import SendQueueFull
 from slither_actors.otp.child import ExitReason
-from slither_actors.pipe import stage as module
 from slither_actors.pipe.stage import _GoOn
 from slither_actors.policy import Halt, Skip
 from slither_actors.workers.parcel import pack_items, unpack_items
@@ -552,10 +551,9 @@ def test_the_timer_of_a_run_that_is_over_is_cancelled():
 
 
 @pytest.mark.parametrize("cls", [MoodyItems, MoodyBatches])
-def test_each_failure_ends_a_turn_that_has_lasted_long_enough(cls, monkeypatch):
+def test_each_failure_ends_a_turn_that_has_lasted_long_enough(cls):
     bench = Bench(cls, slither.Skip(isolate=True))
-    clock = types.SimpleNamespace(monotonic=lambda: float(len(bench.stage.calls)))  # each call takes a second
-    monkeypatch.setattr(module, "time", clock)
+    bench.stage._clock = lambda: float(len(bench.stage.calls))  # each call takes a second
     bench.go_on_to_the_end = lambda: None
     bench.feed("never", "never", "never", "never")
     turns = 0

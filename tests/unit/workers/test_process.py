@@ -36,7 +36,8 @@ class Bench(Worker):
         self.answers = []
         self._page = Notes()
         self._works = {}
-        self._life = SimpleNamespace(transport=SimpleNamespace(hub=SimpleNamespace(pending=0)))
+        transport = SimpleNamespace(hub=SimpleNamespace(pending=0))
+        self._life = SimpleNamespace(transport=transport, after_arrivals=lambda address, action: action())
 
     def post(self, to, message):
         self.answers.append(pickle.loads(pickle.dumps(message)))
