@@ -99,12 +99,12 @@ def define(
         _check_way_out(name, stage_name, declaration, policies, reachable)
         following = names[position + 1] if position + 1 < len(names) else DEFAULT_ROUTE
         stages.append(StageSpec(stage_name, declaration, declaration.then or following))
-    _check_reached(name, stages)
+    _check_reached(name, stages, policies)
     return PipeDefinition(name, tuple(stages), output_names, policies)
 
 
-def _check_reached(name: str, stages: list[StageSpec]) -> None:
-    """Behind a worker stage an item goes one way only; what that way leaves out may be reached by none."""
+def _check_reached(name: str, stages: list[StageSpec], policies: Mapping[str, Policy]) -> None:
+    """Behind a worker stage an item goes one way, or where a policy routes it; others may be reached by none."""
     reached = {stages[0].name}
     for number, stage in enumerate(stages):
         if stage.name not in reached:
@@ -112,7 +112,9 @@ def _check_reached(name: str, stages: list[StageSpec]) -> None:
             problem = f"no item can reach it, since the worker stage {before} leads to {stages[number - 1].next!r}"
             raise DefinitionError(f"pipe {name}, stage {stage.name}", problem, "a stage that another one leads to")
         later = [one.name for one in stages[number + 1 :]]
-        reached |= {stage.next} if isinstance(stage.declaration, WorkerDeclaration) else set(later)
+        routed = _way_out(stage.name, stage.declaration, policies)
+        ways = {stage.next, routed} if isinstance(stage.declaration, WorkerDeclaration) else later
+        reached |= {way for way in ways if isinstance(way, str)}
 
 
 def _check_outputs(name: str, outputs: Any, declared: Mapping[str, Any]) -> tuple[str, ...]:
@@ -186,14 +188,18 @@ def _check_way_out(
     pipe: str, stage: str, declaration: StageDeclaration, policies: Mapping[str, Policy], reachable: list[str]
 ) -> None:
     """Where the policy that holds for a stage routes items to."""
-    own = declaration.on_error
-    policy = as_policy(own, stage) if own is not None else policies.get(stage) or policies.get("*")
-    to = way_out(policy) if policy is not None else None
+    to = _way_out(stage, declaration, policies)
     if isinstance(to, str) and to not in reachable:
         problem = f"its error policy routes to {shorten(to)}, which it cannot reach{_nearest(to, reachable)}"
         raise DefinitionError(
             f"pipe {pipe}, stage {stage}", problem, f"a later stage or an output: {_listed(reachable)}"
         )
+
+
+def _way_out(stage: str, declaration: StageDeclaration, policies: Mapping[str, Policy]) -> object:
+    own = declaration.on_error
+    policy = as_policy(own, stage) if own is not None else policies.get(stage) or policies.get("*")
+    return way_out(policy) if policy is not None else None
 
 
 def _listed(names: Iterable[str]) -> str:

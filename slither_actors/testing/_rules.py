@@ -13,7 +13,7 @@ from slither_actors._codec import Frame
 from slither_actors.testing._process import SimulatedProcess
 from slither_actors.testing._worker import SimulatedWorker
 from slither_actors.testing._world import World
-from slither_actors.workers._salvage import read_items
+from slither_actors.workers._reading import read_items
 from slither_actors.workers.messages import RunBatch
 from slither_actors.workers.parcel import Parcel, plain_buffers
 
@@ -113,13 +113,13 @@ class Book:
         """The ids of the items in parcels, each of which is read once."""
         found: list[int] = []
         for parcel in parcels:
-            data, buffers, lo, hi = parcel
+            data, buffers, lo, hi, _ = parcel
             known = self._ids.get(id(data))
             if known is None or known[0] is not data:
                 try:
                     rows = Frame(data, plain_buffers(buffers)).decode()
                 except (Exception, SystemExit):  # what cannot be read as a whole has no order to speak of
-                    items, losses = read_items([parcel])
+                    items, losses = read_items([(data, buffers, lo, hi, ())])
                     found += sorted([*(i.id for i in items), *(i.id for loss in losses for i in loss.items())])
                     continue
                 known = self._ids[id(data)] = data, tuple(rows[0])

@@ -13,7 +13,7 @@ from slither_actors.otp.ref import Ref
 from slither_actors.testing._faults import Crash, Hang
 from slither_actors.testing._process import SimulatedProcess
 from slither_actors.testing._world import Action, World
-from slither_actors.workers._salvage import read_items
+from slither_actors.workers._reading import read_items
 from slither_actors.workers.messages import BatchFailed, RunBatch
 from slither_actors.workers.process import Worker
 

@@ -141,18 +141,15 @@ def double(payloads):
     return [payload * 2 for payload in payloads]
 
 
+def note_between(payloads):
+    return [("between", payload) for payload in payloads]
+
+
 class Detour(slither.Pipe):
     """To a later stage, past the one in between."""
 
     first = slither.worker(tenfold, batch_size=1, on_error=Route("mend"))
-
-    @slither.local
-    def between(item, ctx):
-        return ("between", item.payload)
-
-    @slither.local(then="again")
-    def skipped_by_nobody(item, ctx):
-        return item.payload
+    between = slither.worker(note_between, batch_size=1, then="again")
 
     @slither.local
     def mend(item, ctx):

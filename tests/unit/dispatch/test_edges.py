@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from slither_actors.dispatch._edges import InEdge, OutEdge, ProtocolError
+from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
+from slither_actors.dispatch._edges import InEdge, OutEdge, ProtocolError, Share
 from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, InPort, OutPort
+from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
 from slither_actors.workers.parcel import pack_items
@@ -205,3 +207,36 @@ def test_last_words_ignore_credit_and_keep_the_order():
     complete = out.complete()
     assert isinstance(complete, Complete)
     assert complete.last_seq == 3
+
+
+def test_a_batch_that_goes_out_on_several_edges_is_settled_when_all_its_parts_are():
+    came = InEdge(InPort(1, "before", 4))
+    came.receive(1)
+    output, sink = (OutEdge("r", OutPort(edge, "behind", 4, 1)) for edge in (2, 3))
+    share = Share(came, 2)
+    for edge in (output, sink):
+        edge.put((), (), share)
+        edge.take()
+    output.settle(1)
+    assert came.held == 1
+    sink.settle(1)
+    assert came.held == 0
+
+
+def test_results_and_ends_of_one_batch_on_different_edges_hold_it_together():
+    output, sink = OutPort(2, "stage", 4, 1), OutPort(3, "service", 4, 1)
+    run = DispatchRun("r", DispatchPlan((InPort(1, "before", 4),), output, sink, None, DispatchOptions()))
+    came = run.inputs[1]
+    came.receive(1)
+    run.put(
+        (
+            (pack_items([Item.wrap(1)]),),
+            (Ends("skipped", (), RemoteError("ValueError", "boom", "", ()), None, 1),),
+            came,
+        )
+    )
+    assert [len(edge.take()) for edge in run.edges] == [1, 1]
+    run.ask(2, 5)
+    assert came.held == 1
+    run.ask(3, 5)
+    assert came.held == 0

@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from slither_actors import Drop, Emit, Fail, InvalidOutcome, Item, RouteTo
-from slither_actors.dispatch.messages import Origin
+from slither_actors.dispatch.messages import Batch, Complete, Origin
 from slither_actors.errors import RemoteError
-from slither_actors.pipe._stage_run import RunHalted
-from slither_actors.policy import Halt, Skip
+from slither_actors.pipe._stage_run import RunHalted, StageRun
+from slither_actors.policy import Halt, Route, Skip
 from slither_actors.workers.parcel import count as parcel_count
 from slither_actors.workers.parcel import pack_items
 from tests.unit.pipe.playing_edges import SINK, WAYS, Neighbours, one_way_plan, payloads, play
@@ -358,3 +358,21 @@ def test_every_edge_is_completed_once_and_after_its_last_batch():
     around = play(routed, range(50), seed=3)
     assert all(edge.done for edge in around.consumers.values())
     assert around.run.flush() == []
+
+
+class TestRoutes:
+    def test_what_is_routed_while_it_is_packed_at_the_end_goes_out_before_the_end_does(self):
+        """The answer cannot travel, and the way that its item is routed to comes before the one it was on."""
+        plan = one_way_plan(
+            Route("next"), stages={"next": (4, 3), "later": (4, 3)}, then="later", holds={"next", "later"}
+        )
+        run = StageRun("r", "middle", plan)
+        run.batch(1, 1, (pack_items([Item.wrap("x")]),))
+        run.complete(1, 1)
+        (item,) = run.next_batch()
+        run.outcome(item, threading.Lock())
+        run.begin(iter(()))
+        run.step()
+        to_next = [message for to, message in run.flush() if to == "stage-next"]
+        assert [type(message) for message in to_next] == [Batch, Complete]
+        assert to_next[1].last_seq == 1

@@ -5,7 +5,7 @@ import random
 
 from slither_actors import Drop, Emit, Fail, Pipe, RouteTo, Stage, local, router, stage, worker
 from slither_actors.pipe.pipe import PipeType
-from slither_actors.policy import Retry, Skip
+from slither_actors.policy import Retry, Route, Skip
 
 OUTPUTS = ("kept", "other")
 
@@ -64,7 +64,14 @@ class Batches(Stage):
 
 def random_policy(rng):
     retry = Retry(max_attempts=rng.randrange(1, 4), backoff_s=0.01, then=rng.choice(["skip", "skip", "halt"]))
-    return rng.choice(["skip", "skip", Skip(isolate=True), retry, "halt"])
+    way_out = rng.choice([Route("kept", isolate=rng.random() < 0.5), Route(excused), Retry(then=Route(excused))])
+    return rng.choice(["skip", "skip", Skip(isolate=True), retry, way_out, "halt"])
+
+
+def excused(item, reason):
+    if draw(11, item.payload, 10) == 0:
+        raise LookupError("no excuse")
+    return item.payload + 1
 
 
 def random_pipe(rng):
