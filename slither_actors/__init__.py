@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slither_actors import errors, telemetry
-    from slither_actors.config import BridgeConfig, Config, DispatchConfig
+    from slither_actors.config import BridgeConfig, Config, DispatchConfig, SessionConfig
     from slither_actors.context import Context
     from slither_actors.dispatch.options import DispatchOptions
+    from slither_actors.dispatch.session_options import SessionOptions
     from slither_actors.dispatch.strategy import FixedBatch, WeightedBatch
     from slither_actors.errors import (
         BatchTimeout,
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
         QueueTimeout,
         RemoteError,
         ResultCountMismatch,
+        SessionLimit,
+        SessionLost,
         SlitherError,
         StageDown,
         StartError,
         StreamBusy,
         SystemDown,
         UnknownPool,
+        WorkerBusy,
         WorkerCrashed,
     )
     from slither_actors.item import Item
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from slither_actors.policy import Halt, Retry, Route, Skip
     from slither_actors.system.pipes import DrainReport
     from slither_actors.system.results import Results, Stream
+    from slither_actors.system.session import Session
     from slither_actors.system.start import start
     from slither_actors.system.system import System
     from slither_actors.workers.executor import Call, Executor
@@ -91,6 +96,11 @@ __all__ = [
     "Retry",
     "Route",
     "RouteTo",
+    "Session",
+    "SessionConfig",
+    "SessionLimit",
+    "SessionLost",
+    "SessionOptions",
     "Skip",
     "SlitherError",
     "Stage",
@@ -102,6 +112,7 @@ __all__ = [
     "SystemDown",
     "UnknownPool",
     "WeightedBatch",
+    "WorkerBusy",
     "WorkerCrashed",
     "__version__",
     "errors",
@@ -116,15 +127,16 @@ __all__ = [
 # Where the names are. A module is imported when one of its names is first used: what a program does not use costs it
 # nothing, and `start` lets the host begin before the rest is imported here.
 _NAMES = {
-    "config": "BridgeConfig Config DispatchConfig",
+    "config": "BridgeConfig Config DispatchConfig SessionConfig",
     "context": "Context",
     "dispatch.options": "DispatchOptions",
+    "dispatch.session_options": "SessionOptions",
     "dispatch.strategy": "FixedBatch WeightedBatch",
     "errors": (
         "BatchTimeout CallTimeout ChildRefused DeadlineExceeded DefinitionError DispatchError InvalidOption "
         "InvalidOutcome ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError QueueTimeout RemoteError "
-        "ResultCountMismatch SlitherError StageDown StartError StreamBusy SystemDown UnknownPool "
-        "WorkerCrashed"
+        "ResultCountMismatch SessionLimit SessionLost SlitherError StageDown StartError StreamBusy SystemDown "
+        "UnknownPool WorkerBusy WorkerCrashed"
     ),
     "item": "Item",
     "outcome": "Drop Emit Fail RouteTo",
@@ -135,6 +147,7 @@ _NAMES = {
     "policy": "Halt Retry Route Skip",
     "system.pipes": "DrainReport",
     "system.results": "Results Stream",
+    "system.session": "Session",
     "system.start": "start",
     "system.system": "System",
     "workers.executor": "Call Executor",

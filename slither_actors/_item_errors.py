@@ -85,6 +85,25 @@ class QueueTimeout(ItemError):
     pool: str
 
 
+@error("session {session!r} is lost in its epoch {epoch}, with what it had in worker {worker}: {why}")
+class SessionLost(ItemError):
+    """A session's state is gone: its worker died, or the session was ended or idled too long. ``epoch`` is the one that
+    ended. Nothing of it was tried again elsewhere."""
+
+    session: str
+    worker: str
+    epoch: int
+    why: str = "its worker died"
+
+
+@error("worker {worker} is busy, and session {session!r} does not wait for it")
+class WorkerBusy(ItemError):
+    """The worker of a session with ``mode="fail_fast"`` was at work for others. The batch did not run."""
+
+    session: str
+    worker: str
+
+
 @error("stage {name!r} died with {exit} while it held the item")
 class StageDown(ItemError):
     """A stage process died while it held the item."""

@@ -60,6 +60,12 @@ def record(cls: type[_C]) -> type[_C]:
     return cast(type[_C], remake(cls, Record))
 
 
+def replaced(value: _C, **fields: Any) -> _C:
+    """A record with some of its fields replaced."""
+    old = cast(Record, value)
+    return type(value)(**dict(zip(old.__match_args__, old, strict=True)) | fields)
+
+
 def remake(cls: type[Any], base: type[Record]) -> type[Any]:
     """The class again, with `base` below it and its annotations as fields."""
     if cls.__bases__ != (object,):

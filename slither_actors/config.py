@@ -58,6 +58,19 @@ class BridgeConfig:
     )
 
 
+@known_fields
+@attrs.frozen(kw_only=True)
+class SessionConfig:
+    """What a session may take where it says nothing."""
+
+    default_ttl_s: float = attrs.field(
+        default=3600.0, validator=check.positive_seconds, metadata={"doc": "Seconds that a session may idle."}
+    )
+    max_sessions: int = attrs.field(
+        default=10_000, validator=check.positive_int, metadata={"doc": "Sessions that a pool may have open."}
+    )
+
+
 def names_stores(value: Any) -> bool:
     """Whether a user named stores, or something that is no list of them."""
     return isinstance(value, str) or not isinstance(value, Iterable) or bool(list(value))
@@ -77,6 +90,10 @@ def _bridge(value: BridgeConfig | Mapping[str, Any]) -> BridgeConfig:
     return _section(BridgeConfig, value)
 
 
+def _sessions(value: SessionConfig | Mapping[str, Any]) -> SessionConfig:
+    return _section(SessionConfig, value)
+
+
 @known_fields
 @attrs.frozen(kw_only=True)
 class Config:
@@ -89,6 +106,7 @@ class Config:
     )
     dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
     bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)
+    sessions: SessionConfig = attrs.field(factory=SessionConfig, converter=_sessions)
     queue_limit_bytes: int = attrs.field(
         default=QUEUE_LIMIT_BYTES,
         validator=check.positive_int,

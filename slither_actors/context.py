@@ -26,7 +26,8 @@ class Context:
     Attributes:
         pipe: Name of the pipe.
         stage: Name of the stage.
-        session_id: What the caller gave as `session_id`. It is passed on, and binds the run to no worker.
+        session_id: The session. One that the caller gave binds the run to the session's worker; otherwise it is a fresh
+            one, which binds it to nothing.
         run_id: The run.
         metadata: What the caller attached to the run.
 
@@ -43,7 +44,7 @@ class Context:
 
     @property
     def state(self) -> dict[str, Any]:
-        """A dict of this process that lives as long as the run.
+        """A dict of this process that lives as long as the session, or the run where none was given.
 
         It stays behind when the context travels. A context that no process has bound has an empty one of its own.
         """

@@ -9,6 +9,7 @@
     - NotPicklable                      an object cannot travel to another process
     - NotDecodable                      an object cannot be rebuilt in the process that received it
     - UnknownPool (LookupError)         no worker pool has this name
+    - SessionLimit                      a pool has as many sessions as it may have
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
     - StreamBusy                        another thread is waiting for results of the same stream
@@ -26,6 +27,8 @@
       - WorkerCrashed                   the worker died under the batch
       - BatchTimeout                    the batch took longer than ``timeout_s``
       - QueueTimeout                    the batch waited for a worker longer than ``queue_timeout_s``
+      - SessionLost                     the session's worker died, or the session ended
+      - WorkerBusy                      the session's worker is busy, and the session does not wait
       - StageDown                       the stage died while it held the item
       - InvalidOutcome                  a stage answered something that means nothing
     - DispatchError                     a dispatch was halted; carries what was finished
@@ -42,7 +45,9 @@ from slither_actors._item_errors import (
     QueueTimeout,
     RemoteError,
     ResultCountMismatch,
+    SessionLost,
     StageDown,
+    WorkerBusy,
     WorkerCrashed,
 )
 from slither_actors.item import Item
@@ -52,8 +57,8 @@ __all__ = [
     "BatchTimeout", "CallTimeout", "ChildRefused", "DeadlineExceeded", "DefinitionError", "DispatchError",
     "InvalidOption", "InvalidOutcome", "ItemError", "NoProcess", "NotDecodable", "NotImportable", "NotPicklable",
     "PipeError", "QueueTimeout", "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull",
-    "SlitherError", "StageDown", "StartError", "StreamBusy", "SystemDown", "TransportError", "UnknownPool",
-    "UnsupportedPlatform", "WorkerCrashed"
+    "SessionLimit", "SessionLost", "SlitherError", "StageDown", "StartError", "StreamBusy", "SystemDown",
+    "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerBusy", "WorkerCrashed"
 ]
 # fmt: on
 
@@ -113,6 +118,14 @@ class UnknownPool(SlitherError, LookupError):
 
     def __str__(self) -> str:
         return f"no pool is called {self.pool!r}; this system has: {', '.join(self.known) or 'none'}"
+
+
+@error("pool {pool!r} has {limit} sessions open, as many as it may have (sessions.max_sessions)")
+class SessionLimit(SlitherError):
+    """A pool has as many open sessions as it may have."""
+
+    pool: str
+    limit: int
 
 
 @error("no process is registered as {name!r}; it has ended, or is being restarted: call again")

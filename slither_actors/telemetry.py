@@ -9,11 +9,14 @@ The library reports its runs, in the service, in the thread that consumes the re
     ("slither", "dispatch", "run", "stop")     it is over
     ("slither", "pipe", "run", "start")        a run_pipe() or stream_pipe() begins
     ("slither", "pipe", "run", "stop")         it is over
+    ("slither", "session", "start")            a block of session() begins
+    ("slither", "session", "stop")             it is over
 
 Metadata are ``system``, ``run`` (its id) and ``pool`` or ``pipe``; of a stop also ``outcome``: "ok", "error" or
-"cancelled". Measurements of a stop are ``duration_s``, ``items_in`` (pulled from the source), ``items_out``,
-``skipped``, ``dropped`` and ``dead``. There is one stop for each start, whatever the outcome. Nothing is reported from
-the processes of the tree: batches, stages, workers and supervisors have no events.
+"cancelled". Those of a session are ``system`` and ``session`` (its id). Measurements of a run's stop are
+``duration_s``, ``items_in`` (pulled from the source), ``items_out``, ``skipped``, ``dropped`` and ``dead``. There is
+one stop for each start, whatever the outcome. Nothing is reported from the processes of the tree: batches, stages,
+workers and supervisors have no events.
 
 ``span`` reports the start and the end of a block of your own on the same bus.
 """
@@ -39,6 +42,7 @@ Handler = Callable[[Name, dict[str, Any], dict[str, Any]], object]
 # Each is followed by "start" or "stop".
 DISPATCH_RUN = ("slither", "dispatch", "run")
 PIPE_RUN = ("slither", "pipe", "run")
+SESSION = ("slither", "session")
 
 _LOG = logging.getLogger(__name__)
 

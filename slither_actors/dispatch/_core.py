@@ -51,7 +51,7 @@ class DispatchCore:
     # -- runs
 
     def open_run(self, run: str, plan: DispatchPlan) -> None:
-        self._runs[run] = DispatchRun(run, plan)
+        self._runs[run] = DispatchRun(run, plan, self._stage)
         self.earliest = min(self.earliest, plan.deadline.at)
 
     def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float, limit: int = 0) -> None:
@@ -84,7 +84,7 @@ class DispatchCore:
         run = self._runs.pop(run_id, None)
         if run is None:
             return
-        self.outbox.extend((address, EndRun(run.id)) for address in sorted(run.workers))
+        self.outbox.extend((address, EndRun(run.key)) for address in sorted(run.workers))
         for task in self._desk.tasks_of(run_id) if run.in_work else ():
             task.until = now + grace_s
             self.earliest = min(self.earliest, task.until)
@@ -144,14 +144,8 @@ class DispatchCore:
     def _finish(self, worker: str, number: int, now: float) -> Task | None:
         task, begun = self._desk.finish(worker, number, now)
         if begun is not None:
-            self._note_begin(begun, now)
+            self.earliest = min(self.earliest, begun.deadline(now))
         return task
-
-    def _note_begin(self, task: Task, now: float) -> None:
-        """A worker begins a task, as far as this side can tell."""
-        deadline = task.deadline(now)
-        if deadline < self.earliest:
-            self.earliest = deadline
 
     def worker_down(self, worker: Ref, running: int | None, exit_text: str, now: float) -> None:
         """A worker died. Only the batch it was running is suspect; those behind it go back to the front, unharmed.
@@ -217,9 +211,9 @@ class DispatchCore:
             return
         given_up = run.give_up(now)
         for task in given_up:
-            if not run.never_ran(task, self._stage):
+            if not run.never_ran(task, run.stage):
                 error = QueueTimeout(run.patience_s, run.options.pool)
-                self._halt(run, error, task.index + 1, now, self._stage)
+                self._halt(run, error, task.index + 1, now, run.stage)
                 return
         if given_up:
             self._flush(run)
@@ -243,15 +237,18 @@ class DispatchCore:
             return
         if not isinstance(message, Batch | RunBatch | Ask | Complete):
             raise error
-        run = self._runs.get(message.run)
+        run = self._run_of(message)
         if isinstance(message, RunBatch) and self._desk.take_back(to, message.number) and run is not None:
             run.came_back(now)
             if message.job is not None:  # so the worker never heard of the run
                 run.workers.discard(to)
         if run is not None:
-            self.outbox.append((run.sink.port.consumer, Failed(run.id, self._stage, error, 0, ())))
-            self.close_run(run.id, now)
+            self.outbox.append((run.sink.port.consumer, Failed(run.id, run.stage, error, 0, ())))
+            self.close_run(run.key, now)
         self._assign(now)
+
+    def _run_of(self, message: Any) -> DispatchRun | None:
+        return self._runs.get(message.run)
 
     # -- inside
 
@@ -269,20 +266,24 @@ class DispatchCore:
                 if worker is None:
                     self.earliest = min(self.earliest, run.gives_up_at)
                     continue
-                task = run.waiting.popleft()
-                run.in_work += 1
-                task.number = self._number = self._number + 1
-                if self._desk.assign(worker, task, now):
-                    self._note_begin(task, now)
-                job = None if worker.address in run.workers else run.plan.job
-                run.workers.add(worker.address)
-                self.outbox.append((worker.address, RunBatch(task.number, task.run, job, task.parcels)))
+                self._send(run, worker, now)
                 progress = True
                 if len(self._runs) > 1:  # to the end of the line
                     self._runs[run.id] = self._runs.pop(run.id)
         if self._desk.someone_leaves:
             self._return_leases(recalled_only=True)
         self._watch_idleness(now)
+
+    def _send(self, run: DispatchRun, worker: Ref, now: float) -> Task:
+        task = run.waiting.popleft()
+        run.in_work += 1
+        task.number = self._number = self._number + 1
+        if self._desk.assign(worker, task, now):
+            self.earliest = min(self.earliest, task.deadline(now))
+        job = None if worker.address in run.workers else run.plan.job
+        run.workers.add(worker.address)
+        self.outbox.append((worker.address, RunBatch(task.number, task.run, job, task.parcels)))
+        return task
 
     def _watch_idleness(self, now: float) -> None:
         wanted = 0
@@ -314,11 +315,11 @@ class DispatchCore:
         if run is None:
             return
         run.came_back(now)
-        if not fatal and run.failed(task, error, self._stage, now, random.random()):
+        if not fatal and run.failed(task, error, run.stage, now, random.random()):
             self.earliest = min(self.earliest, run.chances.due)
             self._flush(run)
         else:
-            self._halt(run, error, task.index + 1, now, self._stage)
+            self._halt(run, error, task.index + 1, now, run.stage)
 
     def _halt(
         self,
@@ -332,7 +333,7 @@ class DispatchCore:
         """End the run: everything that is finished goes out."""
         failed = Failed(run.id, stage, error, batch_ref, run.last_words())
         self.outbox.append((run.sink.port.consumer, failed))
-        self.close_run(run.id, now, grace_s)
+        self.close_run(run.key, now, grace_s)
 
     def _flush(self, run: DispatchRun) -> None:
         """Send what credit allows, ask for what there is room for, and complete what is at its end. The run is over

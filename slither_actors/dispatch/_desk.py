@@ -82,6 +82,14 @@ class Desk:
                 best = seat
         return best.worker if best and not idle_only else None
 
+    def load(self, address: str) -> int | None:
+        """How many tasks a worker has that may take more; `None` if it may not, or is not leased."""
+        seat = self._seats.get(address)
+        return len(seat.tasks) if seat is not None and not seat.leaving else None
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._seats
+
     def assign(self, worker: Ref, task: Task, now: float) -> bool:
         """Give the worker a task; true if it begins at once."""
         seat = self._seats[worker.address]

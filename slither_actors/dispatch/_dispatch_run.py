@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from slither_actors._code import Code
-from slither_actors._record import record
+from slither_actors._record import record, replaced
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._desk import Task
 from slither_actors.dispatch._edges import InEdge, OutEdge, Share
@@ -19,6 +19,22 @@ from slither_actors.errors import QueueTimeout, SlitherError
 from slither_actors.policy import Retry, Verdict, skips, verdict, way_out
 from slither_actors.workers.messages import Job
 from slither_actors.workers.parcel import Note, Parcel, count, noted
+from slither_actors.workers.sessions import SessionTicket
+
+
+@record
+class SessionPart:
+    """What makes a run one of a session.
+
+    Attributes:
+        ticket: the session.
+        stage: how errors call the stage of a pipe that this is, if it is one.
+        calls: whether it is one that waits for calls, and so keeps no session from being idle.
+    """
+
+    ticket: SessionTicket
+    stage: str | None = None
+    calls: bool = False
 
 
 @record
@@ -34,16 +50,29 @@ class DispatchPlan:
     options: DispatchOptions
     deadline: Deadline = Deadline()
     detour: OutPort | None = None
+    session: SessionPart | None = None
+
+    def for_ticket(self, ticket: SessionTicket) -> DispatchPlan:
+        """The same, with what workers are told of the session."""
+        return replaced(self, job=replaced(self.job, session=ticket))
 
 
 Result = tuple[tuple[Parcel, ...], tuple[Ends, ...], InEdge | None]
 
 
 class DispatchRun:
-    """One run through this dispatcher."""
+    """One run through this dispatcher.
 
-    def __init__(self, run: str, plan: DispatchPlan) -> None:
+    Args:
+        run: what others call it.
+        stage: how errors call the stage, if it is one.
+        key: what it is called here and in workers, if that is another name.
+    """
+
+    def __init__(self, run: str, plan: DispatchPlan, stage: str | None = None, key: str | None = None) -> None:
         self.id = run
+        self.key = key or run
+        self.stage = stage
         self.plan = plan
         self.options = plan.options
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}

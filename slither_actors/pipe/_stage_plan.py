@@ -9,6 +9,7 @@ from slither_actors._record import record
 from slither_actors.context import SealedContext
 from slither_actors.dispatch.messages import InPort, OutPort
 from slither_actors.policy import Policy
+from slither_actors.workers.sessions import SessionTicket
 
 
 @record
@@ -24,6 +25,7 @@ class StagePlan:
         policy: what an error means.
         context: given to user code.
         holds: names of stages whose edges wait until a batch is full, since they lead to workers.
+        session: the session that the run belongs to, if it belongs to one.
     """
 
     inputs: tuple[InPort, ...]
@@ -34,6 +36,7 @@ class StagePlan:
     policy: Policy
     context: SealedContext
     holds: frozenset[str]
+    session: SessionTicket | None = None
 
 
 @record

@@ -48,11 +48,11 @@ class StageRun:
         NotDecodable: the context cannot be read in this process.
     """
 
-    def __init__(self, run: str, stage: str, plan: StagePlan) -> None:
+    def __init__(self, run: str, stage: str, plan: StagePlan, state: dict[str, Any] | None = None) -> None:
         self.id = run
         self.plan = plan
         self.stage = stage
-        self.context = plan.context.open().bind({})
+        self.context = plan.context.open().bind({} if state is None else state)
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
         self.sink = Lane(OutEdge(run, plan.sink), holds=False)
         self._lanes = {name: Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}

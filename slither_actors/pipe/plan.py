@@ -9,10 +9,11 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._codec import encode_parts
+from slither_actors._record import record, replaced
 from slither_actors.config import DispatchConfig
 from slither_actors.context import SealedContext
 from slither_actors.dispatch._deadline import Deadline
-from slither_actors.dispatch._dispatch_run import DispatchPlan
+from slither_actors.dispatch._dispatch_run import DispatchPlan, SessionPart
 from slither_actors.dispatch._run_plan import Node, RunPlan
 from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.dispatch.messages import InPort, Origin, OutPort
@@ -25,6 +26,7 @@ from slither_actors.pipe.declarations import CustomDeclaration, LocalDeclaration
 from slither_actors.pipe.definition import PipeDefinition, StageSpec
 from slither_actors.policy import Policy, for_travel, way_out
 from slither_actors.workers.messages import Job
+from slither_actors.workers.sessions import SessionTicket
 
 # Items per batch of stages that handle them one by one, and of the service at the end.
 STAGE_BATCH = 32
@@ -73,6 +75,20 @@ def _stage_spec(definition: PipeDefinition, stage: StageSpec, code: Code | None,
     return ChildSpec(stage.name, Code.of(kind), (setting,))
 
 
+@record
+class RunSession:
+    """What makes a run one of a session: for worker stages and for others, by name."""
+
+    parts: dict[str, SessionPart]
+    tickets: dict[str, SessionTicket]
+
+    def joined(self, stage: str, plan: DispatchPlan | StagePlan) -> DispatchPlan | StagePlan:
+        """The plan of a stage of such a run."""
+        if isinstance(plan, DispatchPlan):
+            return replaced(plan, session=self.parts[stage])
+        return replaced(plan, session=self.tickets[stage])
+
+
 class _Edges:
     """Numbers the edges of one run, and collects both ends of each."""
 
@@ -100,6 +116,7 @@ def run_plan(
     context: SealedContext,
     config: DispatchConfig,
     deadline: Deadline,
+    session: RunSession | None = None,
 ) -> RunPlan:
     """The plan of one run.
 
@@ -111,6 +128,7 @@ def run_plan(
         context: what user code is told.
         config: defaults of options.
         deadline: when the run must be over.
+        session: what makes it one of a session.
     """
     edges = _Edges()
     shapes = {stage.name: _shape(definition, stage, config) for stage in definition.stages}
@@ -136,6 +154,8 @@ def run_plan(
         inputs, own = tuple(edges.inputs[stage.name]), context.with_stage(stage.name)
         policy = policies[stage.name]
         plan = _node_plan(definition, stage, inputs, ways[stage.name], sinks[stage.name], own, config, policy, deadline)
+        if session is not None:
+            plan = session.joined(stage.name, plan)
         nodes.append(Node(refs[stage.name], plan))
     return RunPlan(run, tuple(nodes), source, tuple(edges.inputs[_SERVICE]), deadline)
 

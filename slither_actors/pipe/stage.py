@@ -23,6 +23,8 @@ from slither_actors.pipe._stage_plan import StageSetting
 from slither_actors.pipe._stage_run import RunHalted, StageRun
 from slither_actors.policy import Verdict
 from slither_actors.workers.executor import item_error
+from slither_actors.workers.messages import EndSession
+from slither_actors.workers.sessions import SessionStates
 
 # How long a stage works for one run before it looks what else has come. An item that becomes many may go on for ever.
 _TURN_S = 0.01
@@ -51,8 +53,8 @@ class Stage(Server):
     """Base of stages. Override `handle_item` or `handle_batch`, and `setup` and `teardown` where you need them.
 
     A stage is an actor in a process of its own. It is made once per start of its pipe and serves many runs, also at the
-    same time: what hangs on `self` is shared by all of them, `ctx.state` belongs to one. Made by hand, as
-    `MyStage(**options)`, it touches no process, so its hooks can be called in a plain unit test.
+    same time: what hangs on `self` is shared by all of them, `ctx.state` belongs to one, or to one session.
+    Made by hand, as `MyStage(**options)`, it touches no process, so its hooks can be called in a plain unit test.
 
     Options are declared in a nested frozen attrs class `Options` and read as `self.options`.
     """
@@ -74,6 +76,7 @@ class Stage(Server):
         self._setting = setting
         self._runs: dict[str, StageRun] = {}
         self._pauses: dict[str, Timer] = {}  # of runs that wait before another attempt
+        self._sessions = SessionStates()
         self._going_on: set[str] = set()  # runs that have more to do, and a note to self that says so
         self.options: Any = self.make_options(setting.options if setting else options)
 
@@ -124,11 +127,17 @@ class Stage(Server):
     def _on_open(self, message: OpenRun, sender: str) -> None:
         stage = self._setting.name if self._setting else type(self).__name__
         try:
-            self._runs[message.run] = StageRun(message.run, stage, message.plan)
+            ticket = message.plan.session
+            state = None if ticket is None else self._sessions.enter("", ticket, Context())
+            self._runs[message.run] = StageRun(message.run, stage, message.plan, state)
         except NotDecodable as error:
             self.post(sender, RunRefused(message.run, error))
         else:
             self.post(sender, RunOpened(message.run))
+
+    @handles(EndSession)
+    def _on_end_session(self, message: EndSession, sender: str) -> None:
+        self._sessions.end("", message.key)
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:

@@ -14,7 +14,7 @@ from slither_actors._signature import accepts
 from slither_actors._validators import is_number
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._deadline import Deadline
-from slither_actors.dispatch._dispatch_run import DispatchPlan
+from slither_actors.dispatch._dispatch_run import DispatchPlan, SessionPart
 from slither_actors.dispatch._run_plan import Node, RunPlan
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import Ends, InPort, Origin, OutPort
@@ -54,6 +54,7 @@ def dispatch_plan(
     executor: Code,
     context: SealedContext,
     deadline: Deadline,
+    session: SessionPart | None = None,
 ) -> RunPlan:
     """The plan of a plain dispatch: service -> dispatcher -> service."""
     window = options.max_in_flight + _SLACK
@@ -63,7 +64,7 @@ def dispatch_plan(
     given, made = Origin(None, policy), Origin(None, policy, executor.name)
     job = Job(executor, context)
     inputs = (InPort(1, service, window, given, back=2),)
-    plan = DispatchPlan(inputs, back, back, job, options.for_dispatcher(), deadline)
+    plan = DispatchPlan(inputs, back, back, job, options.for_dispatcher(), deadline, session=session)
     sinks = (InPort(2, dispatcher.address, window, made),)
     to = way_out(options.on_error)
     return RunPlan(run, (Node(dispatcher, plan),), there, sinks, deadline, to if callable(to) else None)
@@ -159,9 +160,9 @@ def given_options(
     }
 
 
-def check_session(session_id: Any) -> None:
+def check_session(session_id: Any, where: str = "pipe run") -> None:
     if session_id is not None and not (isinstance(session_id, str) and session_id):
-        raise InvalidOption("pipe run", "session_id", shorten(session_id), "None, or a text that is not empty")
+        raise InvalidOption(where, "session_id", shorten(session_id), "None, or a text that is not empty")
 
 
 def end_log(where: str, on_end: Any, keep: int | None = None) -> EndLog:
@@ -192,4 +193,7 @@ def sealed_context(context: Any, run_id: str, where: str) -> SealedContext:
         context = Context()
     if not isinstance(context, Context):
         raise InvalidOption(where, "context", shorten(context), "None or a Context")
-    return SealedContext.of(context if context.run_id is not None else attrs.evolve(context, run_id=run_id))
+    check_session(context.session_id, where)
+    return SealedContext.of(
+        attrs.evolve(context, run_id=context.run_id or run_id, session_id=context.session_id or run_id)
+    )

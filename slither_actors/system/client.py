@@ -286,6 +286,10 @@ class Client:
             return SystemDown(self._name, ("it was stopped",))
         return SystemDown(self._name, self._causes or ("the host process died",))
 
+    def refusal(self) -> SlitherError | None:
+        """The error of a system that is stopped or down."""
+        return self._refusal()
+
     def _refusal(self) -> SlitherError | None:
         if os.getpid() != self._pid:
             return SystemDown(self._name, (f"it belongs to process {self._pid}, of which this is a fork",))

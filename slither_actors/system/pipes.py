@@ -27,8 +27,9 @@ from slither_actors.otp.supervisor import Supervisor
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import Pipe, PipeType
-from slither_actors.pipe.plan import pipe_spec, run_plan, start_limit_s
+from slither_actors.pipe.plan import RunSession, pipe_spec, run_plan, start_limit_s
 from slither_actors.system._runs import checked_seconds
+from slither_actors.system._sessions import Sessions
 from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
 from slither_actors.system.names import PIPES, ROOT
 
@@ -95,10 +96,12 @@ class Pipes:
         client: the connection to the tree.
         pools: names of the pools.
         config: defaults of options.
+        sessions: of the system.
     """
 
-    def __init__(self, client: Client, pools: tuple[str, ...], config: DispatchConfig) -> None:
+    def __init__(self, client: Client, pools: tuple[str, ...], config: DispatchConfig, sessions: Sessions) -> None:
         self._client = client
+        self._sessions = sessions
         self._pools = pools
         self._config = config
         # Re-entrant, since the garbage collector may end an abandoned stream anywhere, also within this lock.
@@ -136,15 +139,23 @@ class Pipes:
             self._lock.notify_all()
 
     def open(
-        self, run_id: str, pipe: Any, source: Source, ends: EndLog, context: SealedContext, deadline: Deadline
+        self,
+        run_id: str,
+        pipe: Any,
+        source: Source,
+        ends: EndLog,
+        context: SealedContext,
+        deadline: Deadline,
+        session_id: str | None = None,
     ) -> Run:
-        """Open a run of `pipe`."""
+        """Open a run of `pipe`, in a session if one is named."""
         running = self.begin(pipe)
         definition = running.definition
 
         def plan(service: str) -> RunPlan:
             stages = dict(zip((stage.name for stage in definition.stages), self.refs(running), strict=True))
-            return run_plan(run_id, definition, stages, service, context, self._config, deadline)
+            session = None if session_id is None else self._join(session_id, definition, stages)
+            return run_plan(run_id, definition, stages, service, context, self._config, deadline, session)
 
         def over() -> None:
             self.end(running)
@@ -154,6 +165,18 @@ class Pipes:
         except BaseException:
             over()
             raise
+
+    def _join(self, session_id: str, definition: PipeDefinition, stages: dict[str, Ref]) -> RunSession:
+        """What makes a run one of a session; in `stages` the dispatchers of sessions take the place of others."""
+        parts, tickets = {}, {}
+        for stage in definition.stages:
+            if isinstance(stage.declaration, WorkerDeclaration):
+                pool = definition.dispatch_options(stage, self._config).pool
+                parts[stage.name] = self._sessions.part(session_id, pool, stage.name)
+                stages[stage.name] = self._sessions.dispatcher(pool)
+            else:
+                tickets[stage.name] = self._sessions.stage_ticket(session_id, stages[stage.name].address)
+        return RunSession(parts, tickets)
 
     def start(self, pipe: Any) -> None:
         """Start the processes of `pipe`, and keep them."""

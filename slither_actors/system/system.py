@@ -39,17 +39,17 @@ from slither_actors.system._runs import (
     sealed_context,
     tree_of,
 )
-from slither_actors.system.actors import ActorCalls
+from slither_actors.system._sessions import Sessions
 from slither_actors.system.client import HURRIED_S, Client
 from slither_actors.system.each import call_each
-from slither_actors.system.names import DISPATCHER, POOLS
 from slither_actors.system.pipes import DrainReport, Pipes, checked
 from slither_actors.system.results import Results, Stream, collect
+from slither_actors.system.session_calls import SessionCalls
 from slither_actors.transport.launch import Host
 from slither_actors.workers.executor import AnyExecutor, code_of
 
 
-class System(ActorCalls):
+class System(SessionCalls):
     """A running system, as `start` returns it. A context manager: leaving the block stops the system."""
 
     def __init__(
@@ -60,7 +60,8 @@ class System(ActorCalls):
         self._pools = pools
         self._run_numbers = itertools.count(1)
         self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle(), config.queue_limit_bytes)
-        self._pipes = Pipes(self._client, tuple(pools), config.dispatch)
+        self._sessions = Sessions(self._client, config.sessions)
+        self._pipes = Pipes(self._client, tuple(pools), config.dispatch, self._sessions)
         self._client.begin()
 
     def __repr__(self) -> str:
@@ -203,8 +204,8 @@ class System(ActorCalls):
         sealed = sealed_context(context, run_id := self._run_id(), where)
 
         def plan(service: str) -> RunPlan:
-            (dispatcher,) = self._client.resolve((f"{POOLS}/{options.pool}/{DISPATCHER}",))
-            return dispatch_plan(run_id, dispatcher, service, options, code, sealed, deadline)
+            dispatcher, part = self._sessions.way(context, options.pool)
+            return dispatch_plan(run_id, dispatcher, service, options, code, sealed, deadline, part)
 
         return self._client.open(plan, source, ends, telemetry.DISPATCH_RUN, pool=options.pool)
 
@@ -224,7 +225,7 @@ class System(ActorCalls):
         """Run inputs through a pipe, and wait for all.
 
         Args:
-            session_id: what user code finds in `ctx.session_id`; it binds the run to no worker.
+            session_id: a session; its worker stages work in the session's worker of their pool.
             metadata: what user code finds in `ctx.metadata`.
             deadline_s: seconds the whole run may take; no limit by default.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
@@ -298,8 +299,8 @@ class System(ActorCalls):
         deadline = Deadline.of("pipe run", deadline_s)
         check_session(session_id)
         run_id = self._run_id()
-        context = SealedContext.of(Context(pipe.definition.name, None, session_id, run_id, metadata))
-        return self._pipes.open(run_id, pipe, source, ends, context, deadline)
+        context = SealedContext.of(Context(pipe.definition.name, None, session_id or run_id, run_id, metadata))
+        return self._pipes.open(run_id, pipe, source, ends, context, deadline, session_id)
 
     # -- looking at it
 

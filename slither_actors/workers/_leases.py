@@ -7,9 +7,9 @@ workers, a worker goes round: it is recalled from the holder that has had it lon
 from __future__ import annotations
 
 from slither_actors.otp.ref import Ref
-from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
+from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled, WorkerTaken
 
-Action = tuple[str, LeaseGranted | LeaseRecalled | LeaseAnswer]
+Action = tuple[str, LeaseGranted | LeaseRecalled | LeaseAnswer | WorkerTaken]
 
 
 class LeaseBook:
@@ -25,6 +25,7 @@ class LeaseBook:
         self._unanswered: dict[str, int] = {}
         self._restarting: set[str] = set()  # names of workers that died, and will be back
         self._holders: set[str] = set()
+        self._by_name: dict[Ref, dict[str, None]] = {}  # who waits for this very worker
 
     @property
     def workers(self) -> tuple[Ref, ...]:
@@ -36,6 +37,8 @@ class LeaseBook:
         """It is granted to nobody before it is `vacated` by ""."""
         self._restarting.discard(worker.name)
         self._leaving[worker] = ""
+        for dead in [ref for ref in self._by_name if ref.name == worker.name and ref != worker]:
+            del self._by_name[dead]
 
     def vacated(self, worker: Ref, holder: str) -> list[Action]:
         """The worker does nothing for this dead holder any more."""
@@ -56,7 +59,19 @@ class LeaseBook:
         self._leaving.pop(worker, None)
         self._held.pop(worker, None)
         self._recalled.discard(worker)
+        self._by_name.pop(worker, None)
         return self._settle()
+
+    def request_worker(self, holder: str, worker: Ref) -> list[Action]:
+        """`holder` wants this very worker; it is told if it has to wait for another holder."""
+        self._holders.add(holder)
+        if self._held.get(worker) == holder:
+            return [(holder, LeaseGranted(worker))]
+        self._by_name.setdefault(worker, {})[holder] = None
+        actions = self._settle()
+        if worker in self._held and holder in self._by_name.get(worker, ()):
+            actions.append((holder, WorkerTaken(worker)))
+        return actions
 
     def request(self, holder: str, want: int) -> list[Action]:
         """`holder` can use `want` workers in all; 0 means none any more.
@@ -90,6 +105,8 @@ class LeaseBook:
         self._holders.discard(holder)
         self._wants.pop(holder, None)
         self._unanswered.pop(holder, None)
+        for waiting in self._by_name.values():
+            waiting.pop(holder, None)
         left = [worker for worker, who in self._held.items() if who == holder]
         for worker in left:
             del self._held[worker]
@@ -98,11 +115,29 @@ class LeaseBook:
         return left
 
     def _settle(self) -> list[Action]:
-        actions = self._grant()
+        actions = self._grant_by_name() if self._by_name else []
+        actions += self._grant()
         actions += self._recall()
         if not self._leaving and not self._restarting:
             actions += [(holder, LeaseAnswer(want)) for holder, want in self._unanswered.items()]
             self._unanswered.clear()
+        return actions
+
+    def _grant_by_name(self) -> list[Action]:
+        """Free workers to those who want these very ones; others are recalled for them."""
+        actions: list[Action] = []
+        for worker, waiting in list(self._by_name.items()):
+            holder = next(iter(waiting), None)
+            if holder is None:
+                del self._by_name[worker]
+            elif worker in self._free:
+                del self._free[worker]
+                self._held[worker] = holder
+                del waiting[holder]
+                actions.append((holder, LeaseGranted(worker)))
+            if waiting and worker in self._held and worker not in self._recalled:
+                self._recalled.add(worker)
+                actions.append((self._held[worker], LeaseRecalled(worker)))
         return actions
 
     def _grant(self) -> list[Action]:

@@ -47,7 +47,7 @@ class Executor:
 
         Args:
             items: the batch, never empty.
-            ctx: the run; `ctx.state` is a dict of this worker that lives as long as the run.
+            ctx: the run; `ctx.state` is a dict of this worker that lives as long as the session or the run.
 
         Returns:
             One item per item, in the same order.

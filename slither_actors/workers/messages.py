@@ -11,6 +11,7 @@ from slither_actors.errors import ItemError, SlitherError
 from slither_actors.otp.ref import Ref
 from slither_actors.workers._salvage import Loss
 from slither_actors.workers.parcel import Parcel
+from slither_actors.workers.sessions import SessionTicket
 
 
 @message
@@ -19,6 +20,7 @@ class Job:
 
     executor: Code
     context: SealedContext
+    session: SessionTicket | None = None
 
 
 @message
@@ -77,6 +79,15 @@ class EndRun:
 
 
 @message
+class EndSession:
+    """To a worker or a stage: forget this session and its state, after its stop hook has run. A worker answers with
+    `BatchDone` where `number` is not 0."""
+
+    number: int
+    key: str
+
+
+@message
 class Vacate:
     """To a worker: forget the runs of the dispatcher at `holder`, which is dead; an empty one means nobody. Answered by
     `Vacated` when everything before it is done."""
@@ -102,6 +113,21 @@ class LeaseRequest:
 @message
 class LeaseGranted:
     """From a pool: this worker is yours until you return it."""
+
+    worker: Ref
+
+
+@message
+class WorkerRequest:
+    """To a pool: the sender wants this very worker. Answered by `LeaseGranted`; before that by `WorkerTaken` if another
+    holds it, which is asked to return it."""
+
+    worker: Ref
+
+
+@message
+class WorkerTaken:
+    """From a pool: another holds this worker, and was asked to return it."""
 
     worker: Ref
 

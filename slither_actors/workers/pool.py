@@ -20,6 +20,8 @@ from slither_actors.workers.messages import (
     ListWorkers,
     Vacate,
     Vacated,
+    WorkerRequest,
+    WorkerTaken,
 )
 from slither_actors.workers.process import Worker
 
@@ -105,6 +107,10 @@ class Pool(Server):
             self._tell(self._book.worker_down(message.lost))
         self._tell(self._book.request(sender, message.want))
 
+    @handles(WorkerRequest)
+    def _on_worker_request(self, message: WorkerRequest, sender: str) -> None:
+        self._tell(self._book.request_worker(sender, message.worker))
+
     @handles(LeaseReturned)
     def _on_returned(self, message: LeaseReturned, sender: str) -> None:
         self._tell(self._book.give_back(sender, message.worker))
@@ -115,7 +121,7 @@ class Pool(Server):
         return super().handle_call(request, caller)
 
     def handle_undelivered(self, message: Any, to: str) -> None:
-        if isinstance(message, LeaseGranted | LeaseRecalled):
+        if isinstance(message, LeaseGranted | LeaseRecalled | WorkerTaken):
             self._holder_down(to)
 
     def _tell(self, actions: list[Action]) -> None:

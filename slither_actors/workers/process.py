@@ -19,6 +19,7 @@ from slither_actors.workers.messages import (
     BatchDone,
     BatchFailed,
     EndRun,
+    EndSession,
     Job,
     OnceDone,
     RunBatch,
@@ -27,6 +28,7 @@ from slither_actors.workers.messages import (
     Vacated,
 )
 from slither_actors.workers.parcel import Columns, Parcel, pack
+from slither_actors.workers.sessions import SessionStates
 
 # A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
 _RESULT_LIMIT_S = 30.0
@@ -67,6 +69,7 @@ class Worker(Server):
         self._page = Page(self.life.surroundings.directory)
         # by dispatcher and run: a run through a pipe may have several dispatchers, each with a function of its own
         self._works: dict[tuple[str, str], _Work | Job] = {}
+        self._sessions = SessionStates()
 
     @handles(RunBatch)
     def _on_run_batch(self, message: RunBatch, sender: str) -> None:
@@ -93,7 +96,7 @@ class Worker(Server):
             self._works[sender, run] = job
         work = self._works[sender, run]
         if isinstance(work, Job):
-            work = self._works[sender, run] = _prepare(work)
+            work = self._works[sender, run] = _prepare(work, sender, self._sessions)
         return work
 
     @handles(RunOnce)
@@ -114,6 +117,15 @@ class Worker(Server):
         if not self._works:
             self.rest()
 
+    @handles(EndSession)
+    def _on_end_session(self, message: EndSession, sender: str) -> None:
+        self._page.running(message.number)
+        self._sessions.end(sender, message.key)
+        if message.number:
+            self.post(sender, BatchDone(message.number, (), 0.0, ()))
+            self.drain(_RESULT_LIMIT_S)
+            self._page.running(0)
+
     @handles(Vacate)
     def _on_vacate(self, message: Vacate, sender: str) -> None:
         if message.holder:  # a batch that it had sent before it died comes first, or it would be run after all
@@ -124,14 +136,17 @@ class Worker(Server):
     def _vacate(self, holder: str, pool: str) -> None:
         for key in [key for key in self._works if key[0] == holder]:
             del self._works[key]
+        self._sessions.forget(holder)
         self.post(pool, Vacated(holder))
 
 
-def _prepare(job: Job) -> _Work:
+def _prepare(job: Job, sender: str, sessions: SessionStates) -> _Work:
     try:
-        return _Work(job.executor.name, batch_runner(job.executor), job.context.open().bind({}))
+        execute, context = batch_runner(job.executor), job.context.open()
     except BaseException as error:
         raise _Unusable(error) from None
+    state = {} if job.session is None else sessions.enter(sender, job.session, context)
+    return _Work(job.executor.name, execute, context.bind(state))
 
 
 def _culprit(name: str, rows: Columns, error: NotPicklable) -> InvalidOutcome:

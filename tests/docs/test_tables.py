@@ -38,10 +38,23 @@ def test_the_options_of_a_dispatch_are_those_of_the_code() -> None:
     assert table_below("## Options", (DOCS / "dispatch.md").read_text("utf-8")) == expected
 
 
+def test_the_options_of_a_session_are_those_of_the_code() -> None:
+    expected = [
+        (f"`{field.name}`", f"`{as_typed(field.default)}`", field.metadata["doc"])
+        for field in attrs.fields(slither.SessionOptions)
+    ]
+
+    assert table_below("## Options", (DOCS / "sessions.md").read_text("utf-8")) == expected
+
+
 def test_the_keys_of_a_config_are_those_of_the_code() -> None:
     expected = []
     for field in attrs.fields(slither.Config):
-        section = {"dispatch": slither.DispatchConfig, "bridge": slither.BridgeConfig}.get(field.name)
+        section = {
+            "dispatch": slither.DispatchConfig,
+            "bridge": slither.BridgeConfig,
+            "sessions": slither.SessionConfig,
+        }.get(field.name)
         for key in attrs.fields(section) if section is not None else [field]:
             default = [] if key.default == () else key.default
             name = f"{field.name}.{key.name}" if section is not None else key.name

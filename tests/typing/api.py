@@ -4,6 +4,7 @@ A line that mypy refuses here is refused in the projects of users, and `assert_t
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, assert_type
 
 import attrs
@@ -259,6 +260,10 @@ def failures(system: slither.System) -> None:
         assert_type(error.exit, str)
     except slither.BatchTimeout as error:
         assert_type(error.timeout_s, float)
+    except slither.SessionLost as error:
+        assert_type(error.epoch, int)
+    except (slither.WorkerBusy, slither.SessionLimit):
+        pass
     except slither.QueueTimeout as error:
         assert_type(error.queue_timeout_s, float)
     except slither.DeadlineExceeded as error:
@@ -326,3 +331,13 @@ def main() -> None:
         actors(system)
         failures(system)
     system.stop(timeout_s=1)
+
+
+def in_a_session(system: slither.System) -> None:
+    slither.Config(sessions=slither.SessionConfig(default_ttl_s=60.0))
+    slither.SessionOptions(mode="hint")
+    with system.session("s-1", mode="wait", on_loss="rebuild", ttl_s=5.0, session_start=warm_up) as session:
+        assert_type(session, slither.Session)
+        assert_type(session.submit("a b", count_words), Future[Any])
+        assert_type(session.dispatch(["a"], count_words), slither.Results)
+        assert_type(session.run_pipe(Review, ["a"]), slither.Outputs)

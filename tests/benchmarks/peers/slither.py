@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from operator import attrgetter
 from typing import Any
 
 import slither_actors as slither
-from tests.benchmarks.peers.base import How, NotPossible, Peer
-from tests.benchmarks.work.jobs import Job
+from tests.benchmarks.peers.base import How, Peer
+from tests.benchmarks.work.jobs import Counter, Job
 
 payload_of = attrgetter("payload")
 
@@ -18,6 +20,7 @@ class Stream(Peer):
 
     def start(self) -> None:
         self.system = slither.start(pools={"default": self.workers})
+        self.by_key: dict[str, slither.Session] = {}
 
     def stop(self) -> None:
         self.system.stop()
@@ -35,7 +38,23 @@ class Stream(Peer):
             yield from map(payload_of, stream)
 
     def sessions(self, calls: list[tuple[str, int]], window: int) -> dict[str, int]:
-        raise NotPossible("this version has no sessions")
+        answers: dict[str, int] = {}
+        open_calls: deque[tuple[str, Future[int]]] = deque()
+        for key, amount in calls:
+            if len(open_calls) == window:
+                answered, future = open_calls.popleft()
+                answers[answered] = future.result()
+            if key not in self.by_key:
+                self.by_key[key] = self.system.session(key)
+            open_calls.append((key, self.by_key[key].submit(amount, add)))
+        answers.update((key, future.result()) for key, future in open_calls)
+        return answers
+
+
+def add(amounts: list[int], ctx: slither.Context) -> list[int]:
+    """Add to the counter of the session."""
+    counter = ctx.state.setdefault("counter", Counter())
+    return [counter.add(amount) for amount in amounts]
 
 
 def policy_of(how: How) -> Any:

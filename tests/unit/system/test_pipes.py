@@ -8,8 +8,10 @@ import pytest
 
 import slither_actors as slither
 from slither_actors import ChildRefused, DispatchConfig, InvalidOption, NoProcess, StartError, UnknownPool
+from slither_actors.config import SessionConfig
 from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.system import pipes as module
+from slither_actors.system._sessions import Sessions
 from slither_actors.system.pipes import DrainReport, Pipes
 
 
@@ -67,7 +69,7 @@ def tree():
 
 @pytest.fixture
 def pipes(tree):
-    return Pipes(tree, ("default",), DispatchConfig())
+    return Pipes(tree, ("default",), DispatchConfig(), Sessions(tree, SessionConfig()))
 
 
 def test_a_pipe_is_started_by_the_first_run_and_serves_the_next_ones(pipes, tree):

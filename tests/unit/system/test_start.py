@@ -60,7 +60,7 @@ A_COUNT = "a whole number of at least 1"
         *[({"stores": wrong}, "stores", NO_STORES) for wrong in ([int], [1], 0, True, "8", NAN, None)],
         *[({"config": wrong}, "Config", "a Config or a mapping") for wrong in (0, True, "8", NAN, ["dispatch"])],
         ({"trusted_network": "no"}, "trusted_network", "True or False"),
-        ({"config": {"pools": 1}}, "pools", "bridge, dispatch, queue_limit_bytes, stores"),
+        ({"config": {"pools": 1}}, "pools", "bridge, dispatch, queue_limit_bytes, sessions, stores"),
         ({"config": {"stores": [int]}}, "stores", NO_STORES),
         ({"config": {"dispatch": {"batch_size": 8}}}, "batch_size", "did you mean 'default_batch_size'?"),
         *[

@@ -6,14 +6,26 @@ from types import SimpleNamespace
 import pytest
 
 from slither_actors import Context, InvalidOutcome, NotDecodable, NotImportable, RemoteError
+from slither_actors._code import Code
 from slither_actors._codec import encode
 from slither_actors.context import SealedContext
 from slither_actors.errors import SendQueueFull
 from slither_actors.item import Item
 from slither_actors.workers.executor import code_of
-from slither_actors.workers.messages import BatchDone, BatchFailed, EndRun, Job, OnceDone, RunBatch, RunOnce, Vacate
+from slither_actors.workers.messages import (
+    BatchDone,
+    BatchFailed,
+    EndRun,
+    EndSession,
+    Job,
+    OnceDone,
+    RunBatch,
+    RunOnce,
+    Vacate,
+)
 from slither_actors.workers.parcel import pack_items, unpack_items
 from slither_actors.workers.process import Worker
+from slither_actors.workers.sessions import SessionStates, SessionTicket
 from tests.helpers import jobs
 
 SEALED = SealedContext.of(Context())
@@ -36,14 +48,16 @@ class Bench(Worker):
         self.answers = []
         self._page = Notes()
         self._works = {}
+        self._sessions = SessionStates()
         transport = SimpleNamespace(hub=SimpleNamespace(pending=0))
         self._life = SimpleNamespace(transport=transport, after_arrivals=lambda address, action: action())
 
     def post(self, to, message):
         self.answers.append(pickle.loads(pickle.dumps(message)))
 
-    def run(self, payloads, executor=None, run="r", number=1, sender="dispatcher"):
-        job = Job(code_of(executor), SealedContext.of(Context(run_id=run))) if executor is not None else None
+    def run(self, payloads, executor=None, run="r", number=1, sender="dispatcher", session=None):
+        context = SealedContext.of(Context(run_id=run))
+        job = Job(code_of(executor), context, session) if executor is not None else None
         self._on_run_batch(RunBatch(number, run, job, (pack_items(Item.wrap_many(payloads)),)), sender)
         return self.answers[-1]
 
@@ -203,3 +217,46 @@ def raise_own():
 def test_a_call_for_each_worker_can_raise_a_class_of_the_users_own(bench):
     bench._on_run_once(RunOnce(5, code_of(raise_own, once=True), SEALED), "service")
     assert str(bench.answers[0].error) == "OwnError: mine"
+
+
+def test_runs_of_a_session_share_a_state_until_it_ends(bench):
+    ticket = SessionTicket("s", 7, start=Code.of_value(lambda ctx: None, "start"))
+
+    def count():
+        return unpack_items(bench.answers[-1].parcels)[0].payload[1]
+
+    bench.run([1], jobs.counted, run="elsewhere")
+    bench.run([1], jobs.counted, run="a", session=ticket)
+    bench._on_end_run(EndRun("a"), "dispatcher")
+    bench.run([1], jobs.counted, run="b", session=ticket)
+    assert count() == 2
+    bench.run([1], jobs.counted, run="c", session=ticket.with_token(8))
+    assert count() == 1, "what began anew has a state of its own"
+    bench._on_end_session(EndSession(5, ticket.key), "dispatcher")
+    assert bench.answers[-1].number == 5
+    bench._on_end_session(EndSession(0, ticket.with_token(8).key), "dispatcher")
+    assert len(bench._sessions) == 0
+    assert bench._page.numbers[-1] == 0
+
+
+def test_the_sessions_of_a_dead_dispatcher_are_forgotten(bench):
+    bench.run([1], jobs.counted, session=SessionTicket("s", 1))
+    bench._on_vacate(Vacate("another"), "pool")
+    assert len(bench._sessions) == 1
+    bench._on_vacate(Vacate("dispatcher"), "pool")
+    assert len(bench._sessions) == 0
+
+
+def test_a_start_hook_that_raises_fails_the_batch_and_is_called_again(bench):
+    ticket = SessionTicket("s", 1, start=Code.of_value(lambda ctx: 1 / 0, "start"))
+    for job in (jobs.counted, None):
+        failed = bench.run([1], job, session=ticket)
+        assert (failed.fatal, failed.error.type_name) == (False, "ZeroDivisionError")
+
+
+def test_a_stop_hook_that_raises_is_logged(bench, caplog):
+    ticket = SessionTicket("s", 1, stop=Code.of_value(lambda ctx: 1 / 0, "stop"))
+    bench.run([1], jobs.counted, session=ticket)
+    bench._on_end_session(EndSession(5, ticket.key), "dispatcher")
+    assert "session_stop failed" in caplog.text
+    assert bench.answers[-1].number == 5

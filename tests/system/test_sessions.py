@@ -1,0 +1,309 @@
+"""Sessions on real processes: one worker each, in order, and a typed end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import weakref
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import slither_actors as slither
+from slither_actors import DispatchError, InvalidOption, SessionLimit, SessionLost, WorkerBusy
+from tests.system.running import a_system
+from tests.system.waiting import eventually
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def system(base):
+    with a_system(pools={"default": 2, "single": 1}) as running:
+        yield running
+
+
+def count(payloads, ctx):
+    """Adds up, and says where."""
+    out = []
+    for payload in payloads:
+        ctx.state["total"] = ctx.state.get("total", 0) + payload
+        out.append((ctx.state["total"], os.getpid()))
+    return out
+
+
+def die(payloads):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_of_five(payloads, ctx):
+    return die(payloads) if 5 in payloads else count(payloads, ctx)
+
+
+def begin_at_hundred(ctx):
+    ctx.state["total"] = 100
+
+
+def fail_to_begin(ctx):
+    raise LookupError("no model")
+
+
+def totals(results):
+    return [item.payload[0] for item in results]
+
+
+def tell_the_end(folder):
+    def stop(ctx):
+        Path(folder, str(ctx.session_id)).write_text(str(ctx.state["total"]))
+
+    return stop
+
+
+class Kept:
+    living = weakref.WeakSet()
+
+    def __init__(self):
+        self.living.add(self)
+
+
+class Twice(slither.Pipe):
+    first = slither.worker(count, batch_size=1)
+
+    @slither.local
+    def note(item, ctx):
+        ctx.state["seen"] = ctx.state.get("seen", 0) + 1
+        return (item.payload, ctx.state["seen"])
+
+    second = slither.worker("tests.system.test_sessions:add_again", batch_size=2)
+
+
+def add_again(payloads, ctx):
+    return [(payload[0], payload[1], ctx.state["total"], os.getpid()) for payload in payloads]
+
+
+def test_a_session_works_in_one_process_and_finds_its_state_again(system):
+    with system.session() as session:
+        first = session.dispatch([1] * 50, count, batch_size=1)
+        second = list(session.stream([1] * 50, count, batch_size=8, ordering="as_completed"))
+        third = session.call_batch([1, 1], count)
+        fourth = session.submit(1, count).result(LIMIT_S)
+
+    found = [item.payload for item in (*first, *second, *third)] + [fourth]
+    assert [total for total, _ in found] == list(range(1, 104))
+    assert len({pid for _, pid in found}) == 1
+
+
+def test_calls_of_many_sessions_from_many_threads_are_exact(system):
+    sessions = [system.session() for _ in range(20)]
+    answers = {session.id: [] for session in sessions}
+
+    def drive(mine):
+        for session in mine:
+            futures = [session.submit(1, count) for _ in range(30)]
+            answers[session.id] = [future.result(LIMIT_S) for future in futures]
+
+    threads = [threading.Thread(target=drive, args=(sessions[number::4],)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    for session in sessions:
+        session.close()
+
+    places = Counter()
+    for found in answers.values():
+        assert [total for total, _ in found] == list(range(1, 31))
+        (pid,) = {pid for _, pid in found}
+        places[pid] += 1
+    assert sorted(places.values()) == [10, 10]
+
+
+def test_a_session_that_only_has_a_name_is_sticky_too(system):
+    context = slither.Context(session_id="by-name")
+    totals_of = [totals(system.dispatch([1], count, context=context)) for _ in range(3)]
+
+    assert totals_of == [[1], [2], [3]]
+    assert totals(system.dispatch([1], count)) == [1]
+    with system.session("by-name") as session:
+        assert totals(session.dispatch([1], count)) == [4]
+    assert totals(system.dispatch([1], count, context=context)) == [1]
+    with system.session("by-name"):
+        pass
+
+
+def test_a_pipe_in_a_session_meets_its_dispatches_in_the_same_process(system):
+    with system.session() as session:
+        (before,) = session.dispatch([1], count)
+        runs = [session.run_pipe(Twice, [1] * 5).default for _ in range(2)]
+        (after,) = session.dispatch([1], count)
+
+    rows = [item.payload for run in runs for item in run]
+    assert {row[3] for row in rows} == {before.payload[1]} == {row[0][1] for row in rows}
+    assert [row[0][0] for row in rows] == list(range(2, 12))
+    assert [row[1] for row in rows] == list(range(1, 11))
+    assert after.payload[0] == 12
+    assert system.run_pipe(Twice, [1], session_id="another").default[0].payload[:2] != rows[-1][:2]
+
+
+def test_a_run_without_a_session_is_told_one_of_its_own(system):
+    ids = [system.call_batch([1], lambda xs, ctx: [ctx.session_id])[0].payload for _ in range(2)]
+
+    assert len(set(ids)) == 2
+    assert None not in ids
+
+
+def test_a_killed_worker_ends_the_session_and_no_other(system):
+    with system.session("other") as other, system.session("doomed") as session:
+        pid = session.submit(1, count).result(LIMIT_S)[1]
+        session.submit(1, count).result(LIMIT_S)
+        while other.submit(0, count).result(LIMIT_S)[1] == pid:
+            pytest.fail("two sessions of a pool of two share a worker")
+        with pytest.raises(DispatchError) as caught:
+            session.dispatch([1, 2, 5, 1], die_of_five, batch_size=1)
+        for again in (lambda: session.dispatch([1], count), lambda: session.submit(1, count).result(LIMIT_S)):
+            with pytest.raises(SessionLost, match="'doomed'"):
+                again()
+        assert other.submit(1, count).result(LIMIT_S)[0] == 1
+
+    error = caught.value.reason
+    assert isinstance(error, SessionLost)
+    assert (error.session, error.epoch) == ("doomed", 1)
+    assert "SIGKILL" in str(error)
+    assert totals(caught.value.partial_results) == [3, 5]
+    with system.session("doomed") as session:
+        assert session.submit(1, count).result(LIMIT_S)[0] == 1
+
+
+def test_calls_behind_a_death_fail_and_are_not_run_elsewhere(system):
+    with system.session() as session:
+        session.submit(1, count).result(LIMIT_S)
+        futures = [session.submit(number, die_of_five) for number in (1, 5, 1, 1)]
+        assert futures[0].result(LIMIT_S)[0] == 2
+        for future in futures[1:]:
+            assert isinstance(future.exception(LIMIT_S), SessionLost)
+
+
+def test_a_session_that_is_rebuilt_goes_on_after_its_start_hook(system):
+    with system.session(on_loss="rebuild", session_start=begin_at_hundred) as session:
+        futures = [session.submit(number, die_of_five) for number in (1, 5, 1, 1)]
+        assert futures[0].result(LIMIT_S)[0] == 101
+        assert isinstance(futures[1].exception(LIMIT_S), SessionLost)
+        assert [future.result(LIMIT_S)[0] for future in futures[2:]] == [101, 102]
+        second = session.submit(5, die_of_five).exception(LIMIT_S)
+        assert second.epoch == 2
+
+
+def test_a_start_hook_that_raises_fails_the_batch(system):
+    with system.session(session_start=fail_to_begin) as session:
+        with pytest.raises(slither.RemoteError, match="no model"):
+            session.submit(1, count).result(LIMIT_S)
+        with pytest.raises(DispatchError, match="no model"):
+            session.dispatch([1], count)
+
+
+def test_the_stop_hook_has_run_when_the_block_is_left(system, tmp_path):
+    with system.session("s", session_stop=tell_the_end(tmp_path)) as session:
+        session.submit(3, count)
+        session.submit(4, count)
+
+    assert (tmp_path / "s").read_text() == "7"
+
+
+def test_a_session_that_idles_too_long_ends_with_its_stop_hook(system, tmp_path):
+    session = system.session("idle", ttl_s=0.05, session_stop=tell_the_end(tmp_path))
+    session.submit(3, count).result(LIMIT_S)
+    eventually((tmp_path / "idle").exists, LIMIT_S, "the session did not end")
+
+    with pytest.raises(SessionLost):
+        session.submit(1, count).result(LIMIT_S)
+    session.close()
+
+
+def test_one_that_does_not_wait_is_told_that_its_worker_is_busy(system, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    def stay(payloads):
+        gate.read_text()
+        return payloads
+
+    with system.session() as busy, system.session(mode="fail_fast") as hasty:
+        assert hasty.submit(1, count, pool="single").result(LIMIT_S)[0] == 1
+        held = busy.submit(1, stay, pool="single")
+        with gate.open("w"), pytest.raises(WorkerBusy):  # opened when the worker is in it
+            hasty.submit(1, count, pool="single").result(LIMIT_S)
+        held.result(LIMIT_S)
+        assert hasty.submit(1, count, pool="single").result(LIMIT_S)[0] == 2
+
+
+def test_a_hint_goes_elsewhere_while_its_worker_is_busy(system, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    def stay(payloads):
+        gate.read_text()
+        return [os.getpid()] * len(payloads)
+
+    with system.session(mode="hint") as flexible, system.session() as third, system.session() as fourth:
+        before = flexible.submit(1, count).result(LIMIT_S)[1]
+        where = {one: one.submit(1, count).result(LIMIT_S)[1] for one in (third, fourth)}
+        (neighbour,) = [one for one, pid in where.items() if pid == before]
+        held = neighbour.submit(1, stay)
+        with gate.open("w"):
+            total, after = flexible.submit(1, count).result(LIMIT_S)
+        assert (total, after != before) == (1, True)
+        assert held.result(LIMIT_S) == before
+
+
+def test_a_pool_has_so_many_sessions_and_not_one_more(base):
+    config = {"sessions": {"max_sessions": 2}}
+    with a_system(pools={"default": 1}, config=config) as system:
+        one, two, three = (system.session() for _ in range(3))
+        for session in (one, two):
+            session.submit(1, count).result(LIMIT_S)
+        with pytest.raises(SessionLimit, match="2 sessions"):
+            three.submit(1, count)
+        one.close()
+        assert three.submit(1, count).result(LIMIT_S)[0] == 1
+
+
+def test_states_of_sessions_are_freed(system):
+    def keep(payloads, ctx):
+        ctx.state["kept"] = Kept()
+        return payloads
+
+    def left():
+        import gc
+
+        gc.collect()
+        return len(Kept.living)
+
+    for _ in range(50):
+        with system.session() as session:
+            session.submit(1, keep).result(LIMIT_S)
+            session.dispatch([1], keep)
+    eventually(lambda: sum(system.call_each(left)) == 0, LIMIT_S, "states are kept")
+
+
+def test_a_closed_session_refuses_work(system):
+    session = system.session()
+    future = session.submit(1, count)
+    future.result(LIMIT_S)
+    session.close()
+    session.close()
+
+    for call in (session.dispatch, session.submit, session.call_batch):
+        with pytest.raises(SessionLost, match="ended"):
+            call([1], count)
+
+
+@pytest.mark.parametrize(
+    "options", [{"mode": "now"}, {"on_loss": "ignore"}, {"ttl_s": 0}, {"session_start": 5}, {"session_id": ""}]
+)
+def test_a_wrong_option_is_refused(system, options):
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        system.session(**options)
