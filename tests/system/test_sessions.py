@@ -197,6 +197,23 @@ def test_a_session_that_is_rebuilt_goes_on_after_its_start_hook(system):
         assert second.epoch == 2
 
 
+def raise_once(payloads, ctx):
+    """Notes what it is given, and raises at the first sight of 2."""
+    seen = ctx.state.setdefault("seen", [])
+    seen += payloads
+    if payloads == [2] and seen.count(2) == 1:
+        raise ValueError("once")
+    return [list(seen)] * len(payloads)
+
+
+def test_nothing_of_a_run_goes_past_a_batch_that_is_tried_again(system):
+    with system.session() as session:
+        retry = slither.Retry(max_attempts=2, backoff_s=0.05)
+        results = session.dispatch([1, 2, 3, 4], raise_once, batch_size=1, on_error=retry)
+
+    assert results[-1].payload == [1, 2, 2, 3, 4]
+
+
 def test_a_start_hook_that_raises_fails_the_batch(system):
     with system.session(session_start=fail_to_begin) as session:
         with pytest.raises(slither.RemoteError, match="no model"):

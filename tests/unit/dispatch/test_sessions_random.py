@@ -206,10 +206,19 @@ class Sessions(RuleBasedStateMachine):
         self.rivals.discard(worker)
         self._tell(self.book.give_back(RIVAL, worker))
 
-    @rule(data=st.data())
-    def worker_goes_on(self, data):
-        address = data.draw(st.sampled_from(sorted(self.workers)))
-        self._step(self.workers[address], data.draw(st.booleans()))
+    @rule(data=st.data(), fails=st.booleans())
+    def worker_goes_on(self, data, fails):
+        self._step(self.workers[data.draw(st.sampled_from(sorted(self.workers)))], fails)
+
+    @rule(steps=st.integers(1, 8))
+    def all_go_on(self, steps):
+        for _ in range(steps):
+            if self.to_pool:
+                self.pool_hears()
+            if self.to_core:
+                self.core_hears()
+            for worker in list(self.workers.values()):
+                self._step(worker)
 
     def _step(self, worker, fails=False):
         """Begins what is next, or ends what it runs."""

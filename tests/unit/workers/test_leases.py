@@ -328,3 +328,63 @@ def test_workers_that_come_are_dealt_out_by_turns():
         holders.up(worker(number))
     assert (holders.count("anna"), holders.count("ben")) == (2, 2)
     assert len(holders.recalled) == 1, "the first one, when there was no other"
+
+
+def a_book(*workers):
+    book = LeaseBook()
+    for ref in workers:
+        book.worker_up(ref)
+        book.vacated(ref, "")
+    return book
+
+
+def told(actions):
+    return [(holder, type(news).__name__, news.worker) for holder, news in actions if not isinstance(news, LeaseAnswer)]
+
+
+def test_a_worker_that_is_asked_for_by_name_is_granted_when_it_is_free():
+    one, two = worker(1), worker(2)
+    book = a_book(one, two)
+
+    assert told(book.request_worker("anna", two)) == [("anna", "LeaseGranted", two)]
+    assert told(book.request_worker("anna", two)) == [("anna", "LeaseGranted", two)], "who has it is told so"
+
+
+def test_it_is_recalled_for_who_asks_for_it_and_granted_before_others_get_it():
+    one = worker(1)
+    book = a_book(one)
+    book.request("ben", 1)
+    asked = told(book.request_worker("anna", one))
+
+    assert asked == [("ben", "LeaseRecalled", one), ("anna", "WorkerTaken", one)]
+    given = told(book.give_back("ben", one))
+    assert given == [("anna", "LeaseGranted", one), ("anna", "LeaseRecalled", one)], "ben still wants one"
+    assert told(book.give_back("anna", one)) == [("ben", "LeaseGranted", one)]
+
+
+def test_one_that_is_not_up_yet_is_granted_when_it_is():
+    one = worker(1)
+    book = LeaseBook()
+    assert book.request_worker("anna", one) == []
+    book.worker_up(one)
+
+    assert told(book.vacated(one, "")) == [("anna", "LeaseGranted", one)]
+
+
+def test_who_died_waits_for_no_worker():
+    one = worker(1)
+    book = a_book(one)
+    book.request("ben", 1)
+    book.request_worker("anna", one)
+    book.holder_down("anna")
+
+    assert told(book.give_back("ben", one)) == [("ben", "LeaseGranted", one)]
+
+
+def test_nobody_waits_for_a_worker_that_was_replaced():
+    book = a_book()
+    book.request_worker("anna", worker(1))
+    book.worker_up(worker(1, 2))
+
+    assert told(book.vacated(worker(1, 2), "")) == []
+    assert book._by_name == {}
