@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -266,7 +267,7 @@ def test_a_hint_goes_elsewhere_while_its_worker_is_busy(system, tmp_path):
         return [os.getpid()] * len(payloads)
 
     with system.session(mode="hint") as flexible, system.session() as third, system.session() as fourth:
-        before = flexible.submit(1, count).result(LIMIT_S)[1]
+        before = flexible.submit(1, keep).result(LIMIT_S)
         where = {one: one.submit(1, count).result(LIMIT_S)[1] for one in (third, fourth)}
         (neighbour,) = [one for one, pid in where.items() if pid == before]
         held = neighbour.submit(1, stay)
@@ -274,6 +275,7 @@ def test_a_hint_goes_elsewhere_while_its_worker_is_busy(system, tmp_path):
             total, after = flexible.submit(1, count).result(LIMIT_S)
         assert (total, after != before) == (1, True)
         assert held.result(LIMIT_S) == before
+        assert sum(system.call_each(left)) == 0, "its former worker keeps nothing of it"
 
 
 def test_a_pool_has_so_many_sessions_and_not_one_more(base):
@@ -288,17 +290,17 @@ def test_a_pool_has_so_many_sessions_and_not_one_more(base):
         assert three.submit(1, count).result(LIMIT_S)[0] == 1
 
 
+def keep(payloads, ctx):
+    ctx.state["kept"] = Kept()
+    return [os.getpid()] * len(payloads)
+
+
+def left():
+    gc.collect()
+    return len(Kept.living)
+
+
 def test_states_of_sessions_are_freed(system):
-    def keep(payloads, ctx):
-        ctx.state["kept"] = Kept()
-        return payloads
-
-    def left():
-        import gc
-
-        gc.collect()
-        return len(Kept.living)
-
     for _ in range(50):
         with system.session() as session:
             session.submit(1, keep).result(LIMIT_S)
