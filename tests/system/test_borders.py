@@ -97,7 +97,7 @@ def test_metadata_may_hold_what_the_program_itself_defines(ran):
             work = slither.worker(work)
             custom = slither.stage(Custom)
 
-        context = slither.Context(metadata=KNOWN, session_id=Kind.GOOD)
+        context = slither.Context(metadata=KNOWN, session_id="mine")
         with slither.start(pools={"default": 1}) as system:
             print([item.payload for item in system.run_pipe(All, [[]], metadata=KNOWN).default])
             print([item.payload for item in system.stream_pipe(All, [[]], metadata=KNOWN)])
