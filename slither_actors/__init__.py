@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from slither_actors import errors, telemetry
     from slither_actors.config import BridgeConfig, Config, DispatchConfig, SessionConfig
     from slither_actors.context import Context
+    from slither_actors.dispatch.ends_file import EndRecord, read_ends
     from slither_actors.dispatch.options import DispatchOptions
     from slither_actors.dispatch.session_options import SessionOptions
     from slither_actors.dispatch.strategy import FixedBatch, WeightedBatch
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         DefinitionError,
         DispatchError,
+        EndsFileError,
         InvalidOption,
         InvalidOutcome,
         ItemError,
@@ -74,6 +76,8 @@ __all__ = [
     "DrainReport",
     "Drop",
     "Emit",
+    "EndRecord",
+    "EndsFileError",
     "Executor",
     "Fail",
     "FixedBatch",
@@ -117,6 +121,7 @@ __all__ = [
     "__version__",
     "errors",
     "local",
+    "read_ends",
     "router",
     "stage",
     "start",
@@ -129,14 +134,15 @@ __all__ = [
 _NAMES = {
     "config": "BridgeConfig Config DispatchConfig SessionConfig",
     "context": "Context",
+    "dispatch.ends_file": "EndRecord read_ends",
     "dispatch.options": "DispatchOptions",
     "dispatch.session_options": "SessionOptions",
     "dispatch.strategy": "FixedBatch WeightedBatch",
     "errors": (
-        "BatchTimeout CallTimeout ChildRefused DeadlineExceeded DefinitionError DispatchError InvalidOption "
-        "InvalidOutcome ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError QueueTimeout RemoteError "
-        "ResultCountMismatch SessionLimit SessionLost SlitherError StageDown StartError StreamBusy SystemDown "
-        "UnknownPool WorkerBusy WorkerCrashed"
+        "BatchTimeout CallTimeout ChildRefused DeadlineExceeded DefinitionError DispatchError EndsFileError "
+        "InvalidOption InvalidOutcome ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError "
+        "QueueTimeout RemoteError ResultCountMismatch SessionLimit SessionLost SlitherError StageDown StartError "
+        "StreamBusy SystemDown UnknownPool WorkerBusy WorkerCrashed"
     ),
     "item": "Item",
     "outcome": "Drop Emit Fail RouteTo",

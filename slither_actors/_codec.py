@@ -191,6 +191,15 @@ def to_json(value: Any, *, pretty: bool = False) -> bytes:
         return orjson.dumps(_tame(value), option=option)
 
 
+def from_json(data: bytes) -> Any:
+    """What a text of JSON says, in plain data.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return orjson.loads(data)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseException):  # ours are attrs classes too, but their text says it better
         return f"{type(value).__qualname__}: {message_of(value)}"

@@ -21,6 +21,7 @@
     - TransportError                    a message cannot be sent
       - SendQueueFull                   a peer does not read as fast as it is written to
     - DeadlineExceeded (TimeoutError)   a run took longer than ``deadline_s``
+    - EndsFileError                     the file for the ends of a run cannot be used
     - ItemError                         what can befall an item or a batch; policies look at these
       - RemoteError                     your function raised, in another process
       - ResultCountMismatch             your function gave more or fewer results than it got items
@@ -55,10 +56,10 @@ from slither_actors.item import Item
 # fmt: off
 __all__ = [
     "BatchTimeout", "CallTimeout", "ChildRefused", "DeadlineExceeded", "DefinitionError", "DispatchError",
-    "InvalidOption", "InvalidOutcome", "ItemError", "NoProcess", "NotDecodable", "NotImportable", "NotPicklable",
-    "PipeError", "QueueTimeout", "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull",
-    "SessionLimit", "SessionLost", "SlitherError", "StageDown", "StartError", "StreamBusy", "SystemDown",
-    "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerBusy", "WorkerCrashed"
+    "EndsFileError", "InvalidOption", "InvalidOutcome", "ItemError", "NoProcess", "NotDecodable", "NotImportable",
+    "NotPicklable", "PipeError", "QueueTimeout", "RemoteError", "ResultCountMismatch", "RunDirectoryError",
+    "SendQueueFull", "SessionLimit", "SessionLost", "SlitherError", "StageDown", "StartError", "StreamBusy",
+    "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerBusy", "WorkerCrashed",
 ]
 # fmt: on
 
@@ -212,6 +213,15 @@ class DeadlineExceeded(SlitherError, TimeoutError):
     """A run took longer than its ``deadline_s``; the reason of a `DispatchError` or a `PipeError`."""
 
     deadline_s: float
+
+
+@error("ends file {path} {problem}")
+class EndsFileError(SlitherError):
+    """The file for the ends of a run cannot be used. The reason of a `DispatchError` or a `PipeError` if it befell a
+    run: items that ended then are in the ends of the run, and not all of them in the file."""
+
+    path: str
+    problem: str
 
 
 @error()

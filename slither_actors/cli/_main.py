@@ -12,11 +12,11 @@ from typing import NoReturn
 
 from slither_actors.errors import SlitherError, StartError
 
-from . import doctor, example, reap
+from . import dead, doctor, example, reap
 from ._console import Console, OutputClosed, OutputFailed, standard_console
 from ._parser import build_parser
 
-COMMANDS = (example.COMMAND, doctor.COMMAND, reap.COMMAND)
+COMMANDS = (example.COMMAND, dead.COMMAND, doctor.COMMAND, reap.COMMAND)
 
 FAILED = 1
 NOT_STARTED = 3

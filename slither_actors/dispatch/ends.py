@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from slither_actors.dispatch._end_lines import KINDS, RunNames
+from slither_actors.dispatch.ends_file import EndsFile
 from slither_actors.dispatch.messages import Ends
+from slither_actors.errors import EndsFileError
 from slither_actors.item import Item
 from slither_actors.workers._reading import read_items
 
 OnEnd = Callable[[Item, str], object]
-KINDS = ("skipped", "dropped", "dead")
 
 # What a stream keeps of each kind, so that an endless one does not fill the memory.
 STREAM_KEEPS = 1000
@@ -34,13 +36,30 @@ class EndLog:
     Args:
         keep: how many of each to keep; `None` keeps all.
         on_end: called with each item and the name of its end, in the thread that consumes the results.
+        file: where they are written, before `on_end` is called.
     """
 
-    def __init__(self, keep: int | None = None, on_end: OnEnd | None = None) -> None:
+    def __init__(self, keep: int | None = None, on_end: OnEnd | None = None, file: EndsFile | None = None) -> None:
         self.skipped = EndedItems(keep=keep)
         self.dropped = EndedItems(keep=keep)
         self.dead = EndedItems(keep=keep)
         self._on_end = on_end
+        self._file = file
+
+    def begin(self, run: str, about: Mapping[str, str]) -> None:
+        """The run is open, and is called so; `about` is what its telemetry says of it."""
+        if self._file is not None:
+            self._file.begin(RunNames(run, about.get("pool"), about.get("pipe")))
+
+    @property
+    def failure(self) -> EndsFileError | None:
+        """Why the file has not got all."""
+        return self._file.failure if self._file is not None else None
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._file is not None:
+            self._file.close()
 
     def counts(self) -> dict[str, int]:
         """How many items ended in each way."""
@@ -49,9 +68,15 @@ class EndLog:
     def note(self, ends: Ends) -> None:
         """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta. Those that cannot
         be read here stand without their payload."""
-        log: EndedItems = getattr(self, ends.kind)
         items, losses = read_items(ends.parcels)
-        for item in [*items, *(item for loss in losses for item in loss.items())]:
+        lost = [item for loss in losses for item in loss.items()]
+        if self._file is not None:
+            for item in items:
+                self._file.note(item, ends)
+            for item in lost:
+                self._file.note(item, ends, lost=True)
+        log: EndedItems = getattr(self, ends.kind)
+        for item in [*items, *lost]:
             marked = item.with_meta(error=ends.error, stage=ends.stage, attempts=ends.attempts)
             log.note(marked)
             if self._on_end is not None:

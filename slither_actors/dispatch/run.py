@@ -137,6 +137,7 @@ class Run:
             self._leave_nodes()
             self._hooks.release(self._endpoint)
             raise
+        self._ends.begin(self._plan.run, self._hooks.about)
         telemetry.emit((*self._hooks.event, "start"), {}, self._about())
 
     def _await_opened(self) -> None:
@@ -187,6 +188,7 @@ class Run:
             **self._ends.counts(),
         }
         self._source.close()
+        self._ends.close()
         if self._outcome != "ok":
             self._endpoint.close()  # more may come, which nobody will read; those who sent it learn of that
         self._hooks.release(self._endpoint)
@@ -219,12 +221,18 @@ class Run:
                 received = self._endpoint.receive(0 if feeding else self._patience_s())
                 if received is not None:
                     yield from self._handle(*received)
+                if self._ends.failure is not None:
+                    yield from self._arrived()
+                    raise Halted(None, self._ends.failure, 0)
                 if self._endpoint.clock() >= self._late:
                     failed = yield from self._arrived()
                     raise _halted(failed) if failed else Halted(None, self._plan.deadline.error(), 0)
                 if feeding and not self._cancelled:
                     self._feed()
             if not self._cancelled and not self._over:
+                self._ends.close()
+                if self._ends.failure is not None:
+                    raise Halted(None, self._ends.failure, 0)
                 self._outcome = "ok"
         except Exception:
             self._outcome = "error"

@@ -17,6 +17,7 @@ from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._dispatch_run import DispatchPlan, SessionPart
 from slither_actors.dispatch._run_plan import Node, RunPlan
 from slither_actors.dispatch.ends import EndLog
+from slither_actors.dispatch.ends_file import EndsFile
 from slither_actors.dispatch.messages import Ends, InPort, Origin, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.dispatch.run import Halted
@@ -24,6 +25,7 @@ from slither_actors.dispatch.source import Source
 from slither_actors.errors import (
     DeadlineExceeded,
     DispatchError,
+    EndsFileError,
     InvalidOption,
     ItemError,
     PipeError,
@@ -43,7 +45,7 @@ from slither_actors.workers.parcel import pack_items
 _SLACK = 2
 
 # What befalls a run on its way; everything else cannot work at all.
-_HALTS = (ItemError, TransportError, DeadlineExceeded)
+_HALTS = (ItemError, TransportError, DeadlineExceeded, EndsFileError)
 
 
 def dispatch_plan(
@@ -165,15 +167,15 @@ def check_session(session_id: Any, where: str = "pipe run") -> None:
         raise InvalidOption(where, "session_id", shorten(session_id), "None, or a text that is not empty")
 
 
-def end_log(where: str, on_end: Any, keep: int | None = None) -> EndLog:
+def end_log(where: str, on_end: Any, ends_file: Any, keep: int | None = None) -> EndLog:
     """Where the ends of a run are noted.
 
     Raises:
-        InvalidOption: `on_end` cannot be called.
+        InvalidOption: `on_end` cannot be called, or the file cannot be used.
     """
     if on_end is not None and not (callable(on_end) and accepts(on_end, 2)):
         raise InvalidOption(where, "on_end", shorten(on_end), "None or a function of item and end")
-    return EndLog(keep, on_end)
+    return EndLog(keep, on_end, None if ends_file is None else EndsFile.of(where, ends_file))
 
 
 def checked_seconds(where: str, timeout_s: Any) -> float:

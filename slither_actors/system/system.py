@@ -86,6 +86,7 @@ class System(SessionCalls):
         deadline_s: float | None = None,
         context: Context | None = None,
         on_end: OnEnd | None = None,
+        ends_file: str | os.PathLike[str] | None = None,
     ) -> Results:
         """Run items through a worker pool in batches, and wait for all.
 
@@ -103,6 +104,7 @@ class System(SessionCalls):
             deadline_s: seconds the whole call may take; no limit by default.
             context: what user code is told of the run.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
+            ends_file: where each of them is written, with its reason; `read_ends` and `slither dead` read it.
 
         Returns:
             The surviving items; `.skipped`, `.dropped` and `.dead` hold the others.
@@ -112,7 +114,7 @@ class System(SessionCalls):
             InvalidOption, UnknownPool, NotImportable, NotPicklable, NotDecodable: it cannot run at all.
             SystemDown: the system is stopped, or gave up.
         """
-        ends = end_log("dispatch", on_end)
+        ends = end_log("dispatch", on_end, ends_file)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch", deadline_s)
         return Results(collect(run, dispatch_failure), ends)
@@ -134,13 +136,11 @@ class System(SessionCalls):
         deadline_s: float | None = None,
         context: Context | None = None,
         on_end: OnEnd | None = None,
+        ends_file: str | os.PathLike[str] | None = None,
     ) -> Stream:
-        """Like `dispatch`, lazily: `items` may be endless, and is pulled only as results are taken.
-
-        The source is never further ahead of what was taken than `(max_in_flight + 4) * batch_size` items. It is pulled
-        in the thread that takes the results.
-        """
-        ends = end_log("stream", on_end, STREAM_KEEPS)
+        """Like `dispatch`, lazily: `items` may be endless, and is pulled in the thread that takes the results, never
+        further ahead of what was taken than `(max_in_flight + 4) * batch_size` items."""
+        ends = end_log("stream", on_end, ends_file, STREAM_KEEPS)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
         run = self._dispatch_run(items, executor, context, ends, given, "stream", deadline_s)
         return Stream(run, ends, dispatch_failure)
@@ -221,6 +221,7 @@ class System(SessionCalls):
         metadata: Mapping[str, Any] | None = None,
         deadline_s: float | None = None,
         on_end: OnEnd | None = None,
+        ends_file: str | os.PathLike[str] | None = None,
     ) -> Outputs:
         """Run inputs through a pipe, and wait for all.
 
@@ -229,6 +230,7 @@ class System(SessionCalls):
             metadata: what user code finds in `ctx.metadata`.
             deadline_s: seconds the whole run may take; no limit by default.
             on_end: called as `on_end(item, end)` for each item that leaves the flow, in this thread.
+            ends_file: where each of them is written, with its reason; `read_ends` and `slither dead` read it.
 
         Returns:
             The items by output, in input order, and the ends.
@@ -239,7 +241,7 @@ class System(SessionCalls):
         """
         checked(pipe)
         source = Source(inputs, "run_pipe", keep_order=True)
-        ends = end_log("run_pipe", on_end)
+        ends = end_log("run_pipe", on_end, ends_file)
         run = self._pipe_run(pipe, source, ends, session_id, metadata, deadline_s)
         outputs = pipe.definition.outputs
         items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
@@ -255,10 +257,11 @@ class System(SessionCalls):
         metadata: Mapping[str, Any] | None = None,
         deadline_s: float | None = None,
         on_end: OnEnd | None = None,
+        ends_file: str | os.PathLike[str] | None = None,
     ) -> Stream:
         """Like `run_pipe`, lazily: yields items whose `route` is the output's name; `inputs` may be endless."""
         checked(pipe)
-        ends = end_log("stream_pipe", on_end, STREAM_KEEPS)
+        ends = end_log("stream_pipe", on_end, ends_file, STREAM_KEEPS)
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata, deadline_s)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
@@ -323,12 +326,8 @@ class System(SessionCalls):
 
     @known_keywords
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop the tree in order, then everything that is left of it. Can be called again; other threads that call it
-        meanwhile wait for the same end.
-
-        Args:
-            timeout_s: how long the orderly stop may take; after it the rest is killed, within a second.
-        """
+        """Stop the tree in order, for `timeout_s` at most; then what is left of it is killed, within a second. Can be
+        called again; other threads that call it meanwhile wait for the same end."""
         self._client.stop(checked_seconds("stop", timeout_s))
 
     def __enter__(self) -> Self:
