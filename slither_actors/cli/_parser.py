@@ -24,6 +24,7 @@ _EPILOG = """\
 examples:
   slither doctor                                    is this machine ready?
   slither example text_analysis --documents 5000    a pipe of three stages at work
+  slither dead list ends.jsonl                      what left a run with ends_file="ends.jsonl"?
 
 exit codes:
   0 done    1 a check failed, or some items did    2 wrong usage    3 the system could not start    130 Ctrl-C

@@ -208,6 +208,11 @@ def stream(system: slither.System) -> None:
 
 def pipes(system: slither.System) -> None:
     system.start_pipe(Review)
+    for record in slither.read_ends("ends.jsonl"):
+        assert_type(record, slither.EndRecord)
+        assert_type(record.item(), slither.Item)
+        assert_type(record.reason, str | None)
+    system.dispatch(["a"], count_words, ends_file="ends.jsonl")
     outputs = system.run_pipe(Review, ["a"], session_id="s-1", metadata={"run": 1}, on_end=on_end)
     assert_type(outputs, slither.Outputs)
     assert_type(outputs.long, list[slither.Item])
@@ -252,6 +257,8 @@ def failures(system: slither.System) -> None:
     except slither.DispatchError as error:
         assert_type(error.batch_ref, int)
         assert_type(error.partial_results, list[slither.Item])
+        if isinstance(error.reason, slither.EndsFileError):
+            assert_type(error.reason.path + error.reason.problem, str)
         if isinstance(error.reason, slither.RemoteError):
             assert_type(error.reason.type_name + error.reason.message + error.reason.traceback, str)
         if isinstance(error.reason, slither.ItemError):

@@ -1,0 +1,41 @@
+"""Items of an ends file, run again by the command line in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import slither_actors as slither
+from tests.system.command import slither as command
+from tests.system.running import a_system
+
+pytestmark = pytest.mark.system
+
+
+def test_a_replay_through_the_command_line(base: Path, tmp_path: Path) -> None:
+    path, failed, output = tmp_path / "ends", tmp_path / "failed", tmp_path / "out"
+    with a_system() as system:
+        system.dispatch(["raise", 5, 6], lambda values: 1 / 0, batch_size=3, on_error="skip", ends_file=path)
+    before = path.read_bytes()
+    ids = [record.id for record in slither.read_ends(path)]
+    assert len(ids) == 3
+
+    executor = "tests.helpers.jobs:mishaps"
+    code, out, _ = command(base, "dead", "replay", str(path), executor, "--workers", "2", "--failed", str(failed))
+    assert code == 1
+    # the batch is cut down to its culprit
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"id": ids[1], "parent_id": None, "payload": 5},
+        {"id": ids[2], "parent_id": None, "payload": 6},
+    ]
+    (again,) = slither.read_ends(failed)
+    assert (again.id, again.item().payload, again.reason) == (ids[0], "raise", "boom")
+
+    code, out, _ = command(
+        base, "dead", "replay", str(failed), "tests.helpers.jobs:same", "--output", str(output), "--json"
+    )
+    assert (code, json.loads(out)) == (0, {"replayed": 1, "succeeded": 1, "failed": 0, "unreadable": 0})
+    assert json.loads(output.read_text())["payload"] == "raise"
+    assert path.read_bytes() == before
