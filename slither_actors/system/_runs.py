@@ -167,7 +167,7 @@ def check_session(session_id: Any, where: str = "pipe run") -> None:
         raise InvalidOption(where, "session_id", shorten(session_id), "None, or a text that is not empty")
 
 
-def end_log(where: str, on_end: Any, ends_file: Any, keep: int | None = None) -> EndLog:
+def end_log(where: str, on_end: Any, keep: int | None = None, ends_file: Any = None) -> EndLog:
     """Where the ends of a run are noted.
 
     Raises:

@@ -114,7 +114,7 @@ class System(SessionCalls):
             InvalidOption, UnknownPool, NotImportable, NotPicklable, NotDecodable: it cannot run at all.
             SystemDown: the system is stopped, or gave up.
         """
-        ends = end_log("dispatch", on_end, ends_file)
+        ends = end_log("dispatch", on_end, ends_file=ends_file)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch", deadline_s)
         return Results(collect(run, dispatch_failure), ends)
@@ -140,7 +140,7 @@ class System(SessionCalls):
     ) -> Stream:
         """Like `dispatch`, lazily: `items` may be endless, and is pulled in the thread that takes the results, never
         further ahead of what was taken than `(max_in_flight + 4) * batch_size` items."""
-        ends = end_log("stream", on_end, ends_file, STREAM_KEEPS)
+        ends = end_log("stream", on_end, STREAM_KEEPS, ends_file)
         given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
         run = self._dispatch_run(items, executor, context, ends, given, "stream", deadline_s)
         return Stream(run, ends, dispatch_failure)
@@ -241,7 +241,7 @@ class System(SessionCalls):
         """
         checked(pipe)
         source = Source(inputs, "run_pipe", keep_order=True)
-        ends = end_log("run_pipe", on_end, ends_file)
+        ends = end_log("run_pipe", on_end, ends_file=ends_file)
         run = self._pipe_run(pipe, source, ends, session_id, metadata, deadline_s)
         outputs = pipe.definition.outputs
         items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
@@ -261,7 +261,7 @@ class System(SessionCalls):
     ) -> Stream:
         """Like `run_pipe`, lazily: yields items whose `route` is the output's name; `inputs` may be endless."""
         checked(pipe)
-        ends = end_log("stream_pipe", on_end, ends_file, STREAM_KEEPS)
+        ends = end_log("stream_pipe", on_end, STREAM_KEEPS, ends_file)
         run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata, deadline_s)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 

@@ -58,6 +58,7 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "WorkerBusy": (errors.WorkerBusy("s", "w"), "worker w is busy"),
     "QueueTimeout": (errors.QueueTimeout(2.5, "gpu"), "longer than queue_timeout_s=2.5, and pool 'gpu' had no worker"),
     "DeadlineExceeded": (errors.DeadlineExceeded(60), "the run took longer than deadline_s=60"),
+    "EndsFileError": (errors.EndsFileError("/ends", "cannot be written"), "ends file /ends cannot be written"),
     "StageDown": (errors.StageDown("prepare", "exit code 3"), "stage 'prepare' died with exit code 3"),
     "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "prepare gave an answer"),
     "DispatchError": (
