@@ -16,7 +16,7 @@ def shorten(value: object, limit: int = 80) -> str:
     """The repr of a value, cut to ``limit`` characters."""
     try:
         text = repr(value)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"<{type(value).__name__} whose repr raises {type(error).__qualname__}>"
     return text if len(text) <= limit else text[: limit - 3] + "..."
 

@@ -45,14 +45,14 @@ class Replay:
         Raises:
             EndsFileError: a file cannot be used. SlitherError: the system could not start, or the run was ended.
         """
-        self._check_files()
-        total = sum(1 for _ in self._records())
-        if total:
-            try:
+        try:
+            self._check_files()
+            total = sum(1 for _ in self._records())
+            if total:
                 self._replay(total)
-            except (InvalidOption, NotImportable) as error:
-                self._console.note(f"slither: {one_line(str(error))}")
-                return WRONG_USAGE
+        except (InvalidOption, NotImportable) as error:
+            self._console.note(f"slither: {one_line(str(error))}")
+            return WRONG_USAGE
         failed = self._again + self._unreadable
         if self._given.json:
             counts = {"replayed": total, "succeeded": self._done, "failed": failed, "unreadable": self._unreadable}

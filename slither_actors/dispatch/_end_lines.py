@@ -43,7 +43,7 @@ class EndRecord:
         id: of the item.
         parent_id: id of the item it was made from.
         end: "skipped", "dropped" or "dead".
-        run: the run, as in `ctx.run_id` and in telemetry.
+        run: the run, as in telemetry.
         pool: the pool of the dispatch; `None` for a pipe.
         pipe: the name of the pipe; `None` for a dispatch.
         stage: the stage of the pipe.

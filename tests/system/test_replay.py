@@ -39,3 +39,12 @@ def test_a_replay_through_the_command_line(base: Path, tmp_path: Path) -> None:
     assert (code, json.loads(out)) == (0, {"replayed": 1, "succeeded": 1, "failed": 0, "unreadable": 0})
     assert json.loads(output.read_text())["payload"] == "raise"
     assert path.read_bytes() == before
+
+
+def test_a_file_for_failures_that_cannot_be_one_is_wrong_usage(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ends"
+    with a_system() as system:
+        system.dispatch([1], lambda values: 1 / 0, on_error="skip", ends_file=path)
+    code, out, err = command(base, "dead", "replay", str(path), "tests.helpers.jobs:same", "--failed", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert str(tmp_path) in err
