@@ -253,12 +253,13 @@ def test_kinds_of_library_errors_are_their_classes():
     assert pickle.loads(pickle.dumps(crashed)).kinds == crashed.kinds == errors.kinds_of(errors.WorkerCrashed)
 
 
-def test_shorten_cuts_and_never_raises():
+@pytest.mark.parametrize("raised", [RuntimeError, SystemExit])
+def test_shorten_cuts_and_never_raises(raised):
     class Broken:
         def __repr__(self) -> str:
-            raise RuntimeError("no repr")
+            raise raised("no repr")
 
     assert shorten("abc") == "'abc'"
     assert shorten("x" * 500) == "'" + "x" * 76 + "..."
     assert len(shorten(list(range(1000)), limit=20)) == 20
-    assert "whose repr raises RuntimeError" in shorten(Broken())
+    assert f"whose repr raises {raised.__name__}" in shorten(Broken())

@@ -13,7 +13,7 @@ from slither_actors.testing._faults import Faults
 from slither_actors.testing._play import playing
 from tests.unit.testing.random_pipes import random_pipe, shuffled
 
-SEEDS = 200
+SEEDS = 80
 
 
 def same(payloads):
