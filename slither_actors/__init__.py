@@ -56,16 +56,20 @@ if TYPE_CHECKING:
     from slither_actors.system.session import Session
     from slither_actors.system.start import start
     from slither_actors.system.system import System
+    from slither_actors.workers.adapter import Adapter, Command
     from slither_actors.workers.executor import Call, Executor
+    from slither_actors.workers.pool_options import PoolOptions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adapter",
     "BatchTimeout",
     "BridgeConfig",
     "Call",
     "CallTimeout",
     "ChildRefused",
+    "Command",
     "Config",
     "Context",
     "DeadlineExceeded",
@@ -93,6 +97,7 @@ __all__ = [
     "Outputs",
     "Pipe",
     "PipeError",
+    "PoolOptions",
     "QueueTimeout",
     "RemoteError",
     "ResultCountMismatch",
@@ -156,7 +161,9 @@ _NAMES = {
     "system.session": "Session",
     "system.start": "start",
     "system.system": "System",
+    "workers.adapter": "Adapter Command",
     "workers.executor": "Call Executor",
+    "workers.pool_options": "PoolOptions",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

@@ -13,6 +13,7 @@ from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError
 from slither_actors.pipe.declarations import StageDeclaration
 from slither_actors.pipe.stage import Stage
+from slither_actors.workers.adapter import Command
 from slither_actors.workers.executor import Call, Executor
 
 OPTIONS = ("outputs", "on_error", "stores")
@@ -64,7 +65,7 @@ def _declaration_of(value: Any, nested: str) -> str | None:
         return f"slither.stage({type(value).__name__}, ...)"
     if isinstance(value, _FUNCTIONS):
         return "@slither.local for each item, slither.worker(function) for batches, or a staticmethod"
-    if isinstance(value, Call) or (isinstance(value, str) and _PATH.fullmatch(value)):
+    if isinstance(value, Call | Command) or (isinstance(value, str) and _PATH.fullmatch(value)):
         return f"slither.worker({value!r})"
     if _is_route(value) or (isinstance(value, tuple | list) and value and all(map(_is_route, value))):
         return "slither.router((predicate, destination), ...)"

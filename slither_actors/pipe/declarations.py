@@ -124,7 +124,7 @@ def worker(
     """Declare a stage that runs batches on a worker pool.
 
     Args:
-        executor: `"module:function"`, a function, `Call(...)` or a subclass of `Executor`.
+        executor: `"module:function"`, a function, `Call(...)`, `Command(...)` or an `Executor` subclass.
         then: a later stage or an output to go on to, instead of the next stage.
         on_error: error policy of this stage.
         options: those of `DispatchOptions`: pool, batch_size, max_in_flight, ordering, timeout_s, strategy.

@@ -28,15 +28,14 @@ from slither_actors.transport.bases import BASES
 from slither_actors.transport.launch import Host, launch
 from slither_actors.transport.spawn import WaitingHost
 from slither_actors.workers.pool import pool_spec
-
-_MOST_WORKERS = 512
+from slither_actors.workers.pool_options import SIZE, PoolOptions, is_size
 
 
 def grow(
     waiting: WaitingHost,
     name: str | None,
     stores: Iterable[Any],
-    pools: Mapping[str, int] | None,
+    pools: Mapping[str, int | PoolOptions] | None,
     pipes: Iterable[type[Pipe]],
     children: Iterable[ChildSpec],
     config: Config | Mapping[str, Any] | None,
@@ -48,15 +47,15 @@ def grow(
     if names_stores(stores):
         raise InvalidOption("start", "stores", shorten(stores), NO_STORES)
     settings = Config.of(config)
-    sizes = _check_pools(pools)
+    chosen_pools = _check_pools(pools)
     chosen = _check_name(name)
-    specs = _tree(sizes, _check_children(children))
+    specs = _tree(chosen_pools, _check_children(children))
     pipes = _listed("pipes", pipes, "a list of pipe classes")
     for pipe in pipes:
-        check_pipe(pipe, tuple(sizes), settings.dispatch)
+        check_pipe(pipe, chosen_pools, settings.dispatch)
     host = launch(waiting, chosen, "slither_actors.otp.shell.Shell", base)
     try:
-        system = _grown(chosen, host, specs, sizes, settings)
+        system = _grown(chosen, host, specs, chosen_pools, settings)
     except BaseException:
         host.end(5.0)
         raise
@@ -69,12 +68,14 @@ def grow(
     return system
 
 
-def _grown(name: str, host: Host, specs: tuple[ChildSpec, ...], sizes: Mapping[str, int], config: Config) -> System:
+def _grown(
+    name: str, host: Host, specs: tuple[ChildSpec, ...], pools: dict[str, PoolOptions], config: Config
+) -> System:
     """Have the root start the tree, and wait until all of it is up."""
     gateway = Endpoint(host.directory, host.watch, lambda: SystemDown(name, ("the host process died",)))
     try:
         registry = _await_tree(name, host, gateway, specs, config)
-        return System(name, host, gateway, registry, dict(sizes), config)
+        return System(name, host, gateway, registry, pools, config)
     except BaseException:
         gateway.close()
         raise
@@ -106,9 +107,12 @@ def _await_tree(name: str, host: Host, gateway: Endpoint, specs: tuple[ChildSpec
     return registry
 
 
-def _tree(sizes: Mapping[str, int], children: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:
+def _tree(chosen: Mapping[str, PoolOptions], children: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:
     """The children of the root, in start order; what comes later stands on what comes earlier."""
-    pools = [pool_spec(pool, size, ChildSpec(DISPATCHER, Code.of(Dispatcher), (pool,))) for pool, size in sizes.items()]
+    pools = [
+        pool_spec(pool, options, ChildSpec(DISPATCHER, Code.of(Dispatcher), (pool,)))
+        for pool, options in chosen.items()
+    ]
     specs = [
         ChildSpec(REGISTRY, Code.of(Registry)),
         ChildSpec(
@@ -155,18 +159,16 @@ def _check_base(base: Any, trusted_network: Any) -> None:
         )
 
 
-def _check_pools(pools: Any) -> dict[str, int]:
+def _check_pools(pools: Any) -> dict[str, PoolOptions]:
     if pools is None:
-        return {"default": os.cpu_count() or 1}
+        return {"default": PoolOptions(os.cpu_count() or 1)}
     if not isinstance(pools, Mapping):
         raise InvalidOption("start", "pools", shorten(pools), 'a mapping of name to size, such as {"default": 2}')
-    for pool, size in pools.items():
+    for pool, value in pools.items():
         _check_identifier("pools", pool)
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _MOST_WORKERS:
-            raise InvalidOption(
-                "start", f"pools[{pool!r}]", shorten(size), f"a number of workers, 1 to {_MOST_WORKERS}"
-            )
-    return dict(pools)
+        if not isinstance(value, PoolOptions) and not is_size(value):
+            raise InvalidOption("start", f"pools[{pool!r}]", shorten(value), f"{SIZE}, or PoolOptions")
+    return {pool: value if isinstance(value, PoolOptions) else PoolOptions(value) for pool, value in pools.items()}
 
 
 def _check_name(name: Any) -> str:

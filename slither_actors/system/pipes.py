@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -32,6 +33,8 @@ from slither_actors.system._runs import checked_seconds
 from slither_actors.system._sessions import Sessions
 from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
 from slither_actors.system.names import PIPES, ROOT
+from slither_actors.workers.adapter import check_command
+from slither_actors.workers.pool_options import PoolOptions
 
 # A pipe that was started by a run stops after this long without one.
 IDLE_S = 30.0
@@ -94,12 +97,14 @@ class Pipes:
 
     Args:
         client: the connection to the tree.
-        pools: names of the pools.
+        pools: by name.
         config: defaults of options.
         sessions: of the system.
     """
 
-    def __init__(self, client: Client, pools: tuple[str, ...], config: DispatchConfig, sessions: Sessions) -> None:
+    def __init__(
+        self, client: Client, pools: Mapping[str, PoolOptions], config: DispatchConfig, sessions: Sessions
+    ) -> None:
         self._client = client
         self._sessions = sessions
         self._pools = pools
@@ -290,20 +295,23 @@ class Pipes:
                 self._client.call(PIPES, TerminateChild(running.child_id), _STOP_LIMIT_S)
 
 
-def check_pipe(pipe: Any, pools: tuple[str, ...], config: DispatchConfig) -> None:
+def check_pipe(pipe: Any, pools: Mapping[str, PoolOptions], config: DispatchConfig) -> None:
     """Refuse what cannot run in a system with these pools.
 
     Raises:
-        InvalidOption: it is no subclass of `Pipe`. UnknownPool: a stage wants a pool that is not there.
+        InvalidOption: it is no subclass of `Pipe`, or a stage wants a command that its pool does not have.
+        UnknownPool: a stage wants a pool that is not there.
     """
     definition = checked(pipe).definition
     for stage in definition.stages:
         if isinstance(stage.declaration, WorkerDeclaration):
             pool = definition.dispatch_options(stage, config).pool
             if pool not in pools:
-                error = UnknownPool(pool, pools)
+                error = UnknownPool(pool, tuple(pools))
                 error.add_note(f"stage {stage.name} of pipe {definition.name} wants it")
                 raise error
+            where = f"stage {stage.name} of pipe {definition.name}"
+            check_command(stage.declaration.executor, pools[pool].adapter, f"pool {pool!r}", where)
 
 
 def checked(pipe: Any) -> PipeType:

@@ -28,7 +28,7 @@ from slither_actors.system._calls import WINDOW, Line
 from slither_actors.system._runs import sealed_context
 from slither_actors.system._sessions import Sessions
 from slither_actors.system.results import Results, Stream
-from slither_actors.workers.executor import AnyExecutor, code_of
+from slither_actors.workers.executor import AnyExecutor
 from slither_actors.workers.messages import Job
 
 
@@ -49,6 +49,8 @@ class Service(Protocol):
     def stream_pipe(self) -> Callable[..., Stream]: ...
     @property
     def _options(self) -> Callable[[Mapping[str, Any], str], DispatchOptions]: ...
+    @property
+    def _code(self) -> Callable[[Any, DispatchOptions, str], Code]: ...
     def _run_id(self) -> str: ...
 
 
@@ -151,7 +153,7 @@ class Session:
     def _open_line(self, executor: AnyExecutor, pool: str, timeout_s: float) -> Line:
         given = {"pool": pool, "timeout_s": timeout_s, "batch_size": 1, "max_in_flight": 1, "on_error": Skip()}
         options = self._system._options(given, "submit")
-        code = code_of(executor, "submit")
+        code = self._system._code(executor, options, "submit")
         run_id = self._system._run_id()
         sealed = sealed_context(Context(session_id=self.id), run_id, "submit")
         part = self._sessions.part(self.id, pool, calls=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from slither_actors.otp.child import ChildSpec
     from slither_actors.pipe.pipe import Pipe
     from slither_actors.system.system import System
+    from slither_actors.workers.pool_options import PoolOptions
 
 # What actors are made of, and what modules with a pipe in them import again in every worker.
 _PRELOAD = (
@@ -32,7 +33,7 @@ def start(
     *,
     name: str | None = None,
     stores: Iterable[Any] = (),
-    pools: Mapping[str, int] | None = None,
+    pools: Mapping[str, int | PoolOptions] | None = None,
     pipes: Iterable[type[Pipe]] = (),
     children: Iterable[ChildSpec] = (),
     config: Config | Mapping[str, Any] | None = None,
@@ -46,7 +47,7 @@ def start(
     Args:
         name: what others call the system; two systems of one name cannot run at once. A fresh one by default.
         stores: none; stores are not part of this version.
-        pools: worker pools, name to size; `{"default": number of processors}` by default.
+        pools: worker pools, name to size or `PoolOptions`; `{"default": number of processors}` by default.
         pipes: pipe classes to start at once and keep running.
         children: child specs of your own actors, put under a supervisor of their own, which is called "children".
         config: a `Config`, or nested mappings with some of its keys.

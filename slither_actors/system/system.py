@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from slither_actors import telemetry
+from slither_actors._code import Code
 from slither_actors._keywords import known_keywords
 from slither_actors._validators import check_bool
 from slither_actors.config import Config
@@ -42,18 +43,20 @@ from slither_actors.system._runs import (
 from slither_actors.system._sessions import Sessions
 from slither_actors.system.client import HURRIED_S, Client
 from slither_actors.system.each import call_each
+from slither_actors.system.figures import statistics_of
 from slither_actors.system.pipes import DrainReport, Pipes, checked
 from slither_actors.system.results import Results, Stream, collect
 from slither_actors.system.session_calls import SessionCalls
 from slither_actors.transport.launch import Host
-from slither_actors.workers.executor import AnyExecutor, code_of
+from slither_actors.workers.executor import AnyExecutor
+from slither_actors.workers.pool_options import PoolOptions, code_for
 
 
 class System(SessionCalls):
     """A running system, as `start` returns it. A context manager: leaving the block stops the system."""
 
     def __init__(
-        self, name: str, host: Host, gateway: Endpoint, registry: str, pools: dict[str, int], config: Config
+        self, name: str, host: Host, gateway: Endpoint, registry: str, pools: dict[str, PoolOptions], config: Config
     ) -> None:
         self.name = name
         self.config = config
@@ -61,7 +64,7 @@ class System(SessionCalls):
         self._run_numbers = itertools.count(1)
         self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle(), config.queue_limit_bytes)
         self._sessions = Sessions(self._client, config.sessions)
-        self._pipes = Pipes(self._client, tuple(pools), config.dispatch, self._sessions)
+        self._pipes = Pipes(self._client, pools, config.dispatch, self._sessions)
         self._client.begin()
 
     def __repr__(self) -> str:
@@ -92,7 +95,7 @@ class System(SessionCalls):
 
         Args:
             items: payloads or `Item`s.
-            executor: `"module:function"`, a function, `Call(...)` or a subclass of `Executor`.
+            executor: `"module:function"`, a function, `Call(...)`, `Command(...)` or an `Executor` subclass.
             pool: the worker pool.
             strategy: how items are cut into batches; `FixedBatch(batch_size)` by default.
             batch_size: items per batch (64, unless configured otherwise).
@@ -161,8 +164,7 @@ class System(SessionCalls):
             SlitherError: what happened, as it is: `RemoteError`, `BatchTimeout`, `WorkerCrashed` ...
         """
         options = {"pool": pool, "timeout_s": timeout_s, "max_in_flight": 1, "on_error": "halt"}
-        self._options(options, "call_batch")  # before anything is pulled
-        code = code_of(executor, "call_batch")
+        code = self._code(executor, self._options(options, "call_batch"), "call_batch")  # before anything is pulled
         batch = list(Source(items, "call_batch"))
         if not batch:
             return []
@@ -183,9 +185,9 @@ class System(SessionCalls):
             InvalidOutcome: a result cannot be read here. NotDecodable: a worker cannot read the context.
         """
         options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
-        code = code_of(executor, "call_each", once=True)
+        code = self._code(executor, options, "call_each", once=True)
         sealed = sealed_context(context, self._run_id(), "call_each")
-        return call_each(self._client, options.pool, self._pools[options.pool], code, sealed, options.timeout_s)
+        return call_each(self._client, options.pool, self._pools[options.pool].size, code, sealed, options.timeout_s)
 
     def _dispatch_run(
         self,
@@ -199,7 +201,7 @@ class System(SessionCalls):
     ) -> Run:
         deadline = Deadline.of(where, deadline_s)
         options = self._options(given, where)
-        code = code_of(executor, where)
+        code = self._code(executor, options, where)
         source = dispatch_source(items, where, options, ends)
         sealed = sealed_context(context, run_id := self._run_id(), where)
 
@@ -313,14 +315,7 @@ class System(SessionCalls):
 
     def statistics(self) -> dict[str, Any]:
         """Figures as plain data: processes, restarts, pools and pipes."""
-        processes = self._client.processes()
-        return {
-            "system": self.name,
-            "processes": sum(info.alive for info in processes),
-            "restarts": sum(info.restarts for info in processes),
-            "pools": dict(self._pools),
-            "pipes": self._pipes.statistics(),
-        }
+        return statistics_of(self.name, self._client, self._pools) | {"pipes": self._pipes.statistics()}
 
     # -- the end
 
@@ -344,6 +339,9 @@ class System(SessionCalls):
         if options.pool not in self._pools:
             raise UnknownPool(options.pool, tuple(self._pools))
         return options
+
+    def _code(self, executor: Any, options: DispatchOptions, where: str, once: bool = False) -> Code:
+        return code_for(executor, options.pool, self._pools[options.pool], where, once=once)
 
     def _run_id(self) -> str:
         return f"{next(self._run_numbers)}-{os.urandom(4).hex()}"

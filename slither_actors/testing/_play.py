@@ -38,6 +38,7 @@ from slither_actors.testing._tree import Tree
 from slither_actors.testing._world import World
 from slither_actors.testing.report import Execution, SimulationReport
 from slither_actors.workers.pool import pool_spec
+from slither_actors.workers.pool_options import PoolOptions
 
 _RULES = (
     _edge_rules.UnitsWithinCredit,
@@ -153,7 +154,7 @@ class Play:
         if pool not in self._pools:
             self._pools.append(pool)
             dispatcher = ChildSpec(DISPATCHER, Code.of(Dispatcher), (pool,))
-            self.tree.grow(POOLS, pool_spec(pool, self.world.faults.workers, dispatcher))
+            self.tree.grow(POOLS, pool_spec(pool, PoolOptions(self.world.faults.workers), dispatcher))
 
     def _log(self, ceiling: int, in_order: bool, keeps_ids: bool) -> RunLog:
         log = RunLog(f"run-{len(self.logs) + 1}", ceiling, in_order, keeps_ids)

@@ -33,6 +33,11 @@ class LeaseBook:
         known = (*self._free, *self._held, *self._leaving)
         return tuple(sorted(known, key=lambda ref: (len(ref.name), ref.name)))
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """How many workers are up, by what they are: idle, leased, or yet to be vacated."""
+        return {"idle": len(self._free), "leased": len(self._held), "leaving": len(self._leaving)}
+
     def worker_up(self, worker: Ref) -> None:
         """It is granted to nobody before it is `vacated` by ""."""
         self._restarting.discard(worker.name)

@@ -26,6 +26,7 @@ from slither_actors.errors import (
 from slither_actors.item import Item, build_items, columns
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
 from slither_actors.policy import Halt, Retry, Route, Skip
+from slither_actors.workers.adapter import Command, CommandCode
 from slither_actors.workers.parcel import Columns
 
 # What is allowed instead of an async function.
@@ -63,7 +64,7 @@ class Call:
     target: Any
 
 
-AnyExecutor = str | Callable[..., Any] | Call | type[Executor]
+AnyExecutor = str | Callable[..., Any] | Call | Command | type[Executor]
 """What users may give as an executor."""
 
 
@@ -81,6 +82,8 @@ def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Co
     """
     if isinstance(executor, Call):
         executor = executor.target
+    if isinstance(executor, Command):
+        return CommandCode.named(executor)
     if isinstance(executor, Code):
         return executor
     code = Code.of(executor) if isinstance(executor, str) else None
@@ -91,7 +94,7 @@ def code_of(executor: Any, where: str = "dispatch", *, once: bool = False) -> Co
     elif callable(known):
         (_check_once if once else _wants_context)(known, code.name if code else shorten(known))
     elif code is None:
-        allowed = '"module:function", a function, Call(...), or a subclass of Executor'
+        allowed = '"module:function", a function, Call(...), Command(...), or a subclass of Executor'
         raise InvalidOption(where, "executor", shorten(executor), allowed)
     return code or Code.of(executor)
 
@@ -113,13 +116,13 @@ def _loaded(path: str) -> Any:
     return found if isinstance(found, types.FunctionType) or _is_executor(found) else None
 
 
-def batch_runner(code: Code) -> Callable[[Columns, Context], Columns]:
-    """Load an executor in the worker; the returned function maps columns to columns.
+def batch_runner(code: Code, adapter: Any = None) -> Callable[[Columns, Context], Columns]:
+    """Load an executor in the worker, whose adapter has the commands; the returned function maps columns to columns.
 
     Raises:
-        NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit.
+        NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit, or there is no such command.
     """
-    target = code.load()
+    target = _load(code, adapter, once=False)
     if _is_executor(target):
         return _item_runner(target(), code.name)
     if not callable(target):
@@ -134,15 +137,19 @@ def batch_runner(code: Code) -> Callable[[Columns, Context], Columns]:
     return run
 
 
-def once_runner(code: Code) -> Callable[[Context], Any]:
+def once_runner(code: Code, adapter: Any = None) -> Callable[[Context], Any]:
     """Load a function that is called once per worker, without items.
 
     Raises:
-        NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit.
+        NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit, or there is no such command.
     """
-    target = code.load()
+    target = _load(code, adapter, once=True)
     with_context = _check_once(target, code.name)
     return (lambda ctx: target(ctx=ctx)) if with_context else (lambda ctx: target())
+
+
+def _load(code: Code, adapter: Any, *, once: bool) -> Any:
+    return code.method_of(adapter, once) if isinstance(code, CommandCode) else code.load()
 
 
 def descendant(made: Item, origin: Item) -> Item:

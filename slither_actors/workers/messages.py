@@ -156,3 +156,8 @@ class LeaseReturned:
 @message
 class ListWorkers:
     """Call to a pool: its workers that are up, as a tuple of `Ref`."""
+
+
+@message
+class CountLeases:
+    """Call to a pool: its figures, as `LeaseBook.figures` gives them."""

@@ -13,6 +13,7 @@ from slither_actors.otp.supervisor import Supervisor
 from slither_actors.workers._leases import Action, LeaseBook
 from slither_actors.workers._page import running, take_last
 from slither_actors.workers.messages import (
+    CountLeases,
     LeaseGranted,
     LeaseRecalled,
     LeaseRequest,
@@ -23,6 +24,7 @@ from slither_actors.workers.messages import (
     WorkerRequest,
     WorkerTaken,
 )
+from slither_actors.workers.pool_options import PoolOptions
 from slither_actors.workers.process import Worker
 
 WORKERS = "workers"
@@ -118,6 +120,8 @@ class Pool(Server):
     def handle_call(self, request: Any, caller: Caller) -> Any:
         if isinstance(request, ListWorkers):
             return self._book.workers
+        if isinstance(request, CountLeases):
+            return self._book.figures
         return super().handle_call(request, caller)
 
     def handle_undelivered(self, message: Any, to: str) -> None:
@@ -134,21 +138,23 @@ def worker_names(pool: str, size: int) -> list[str]:
     return [f"pools/{pool}/{WORKERS}/worker-{number}" for number in range(1, size + 1)]
 
 
-def pool_spec(name: str, size: int, *more: ChildSpec) -> ChildSpec:
+def pool_spec(name: str, options: PoolOptions, *more: ChildSpec) -> ChildSpec:
     """The child spec of one pool: its workers, the leases, then `more`. What comes later cannot live without what
     comes earlier, hence *rest for one*.
 
     Args:
         name: the pool's name.
-        size: how many workers.
+        options: its workers.
         more: further children, such as the dispatcher for plain calls.
     """
     # whoever could want what a worker still runs was stopped before it
-    ids = [full.rpartition("/")[2] for full in worker_names(name, size)]
-    workers = [ChildSpec(one, Code.of(Worker), shutdown_s=ORPHAN_GRACE_S) for one in ids]
+    ids = [full.rpartition("/")[2] for full in worker_names(name, options.size)]
+    outfit, limit_s = options.outfit(), options.start_timeout_s
+    args = () if outfit is None else (outfit,)
+    workers = [ChildSpec(one, Code.of(Worker), args, shutdown_s=ORPHAN_GRACE_S, start_timeout_s=limit_s) for one in ids]
     supervisor = ChildSpec(
         WORKERS, Code.of(WorkerSupervisor), (SupervisorOptions(parallel_start=True), workers), type="supervisor"
     )
     leases = ChildSpec(LEASES, Code.of(Pool), (f"pools/{name}/{WORKERS}/",))
-    options = SupervisorOptions(strategy=Strategy.REST_FOR_ONE, parallel_start=True)
-    return ChildSpec(name, Code.of(Supervisor), (options, (supervisor, leases, *more)), type="supervisor")
+    together = SupervisorOptions(strategy=Strategy.REST_FOR_ONE, parallel_start=True)
+    return ChildSpec(name, Code.of(Supervisor), (together, (supervisor, leases, *more)), type="supervisor")

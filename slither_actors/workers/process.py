@@ -10,10 +10,12 @@ from slither_actors._codec import encode
 from slither_actors._record import record
 from slither_actors.context import Context
 from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, TransportError
+from slither_actors.otp.child import ExitReason
 from slither_actors.otp.server import Server, handles
 from slither_actors.workers._page import Page
 from slither_actors.workers._reading import read_columns
 from slither_actors.workers._salvage import Loss
+from slither_actors.workers.adapter import Adapter
 from slither_actors.workers.executor import batch_runner, item_error, once_runner, sendable
 from slither_actors.workers.messages import (
     BatchDone,
@@ -28,6 +30,7 @@ from slither_actors.workers.messages import (
     Vacated,
 )
 from slither_actors.workers.parcel import Columns, Parcel, pack
+from slither_actors.workers.pool_options import Outfit, take_off
 from slither_actors.workers.sessions import SessionStates
 
 # A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
@@ -63,9 +66,19 @@ class _Unusable(Exception):
 
 
 class Worker(Server):
-    """Runs batches in its own process. Everything that user code raises, `SystemExit` too, is a failed batch."""
+    """Runs batches in its own process. Everything that user code raises, `SystemExit` too, is a failed batch.
+
+    Args:
+        outfit: what to do before the first of them.
+    """
+
+    def __init__(self, outfit: Outfit | None = None) -> None:
+        self._outfit = outfit
+        self._adapter: Adapter | None = None
 
     def init(self) -> None:
+        if self._outfit is not None:
+            self._adapter = self._outfit.put_on()
         self._page = Page(self.life.surroundings.directory)
         # by dispatcher and run: a run through a pipe may have several dispatchers, each with a function of its own
         self._works: dict[tuple[str, str], _Work | Job] = {}
@@ -96,7 +109,7 @@ class Worker(Server):
             self._works[sender, run] = job
         work = self._works[sender, run]
         if isinstance(work, Job):
-            work = self._works[sender, run] = _prepare(work, sender, self._sessions)
+            work = self._works[sender, run] = _prepare(work, sender, self._sessions, self._adapter)
         return work
 
     @handles(RunOnce)
@@ -104,7 +117,7 @@ class Worker(Server):
         result, failure = None, None
         self._page.running(message.number)
         try:
-            result = encode(once_runner(message.executor)(message.context.open()))
+            result = encode(once_runner(message.executor, self._adapter)(message.context.open()))
         except BaseException as error:
             failure = sendable(error)
         self.post(sender, OnceDone(message.number, result, failure))
@@ -139,10 +152,13 @@ class Worker(Server):
         self._sessions.forget(holder)
         self.post(pool, Vacated(holder))
 
+    def terminate(self, reason: ExitReason) -> None:
+        take_off(self._adapter)
 
-def _prepare(job: Job, sender: str, sessions: SessionStates) -> _Work:
+
+def _prepare(job: Job, sender: str, sessions: SessionStates, adapter: Adapter | None) -> _Work:
     try:
-        execute, context = batch_runner(job.executor), job.context.open()
+        execute, context = batch_runner(job.executor, adapter), job.context.open()
     except BaseException as error:
         raise _Unusable(error) from None
     state = {} if job.session is None else sessions.enter(sender, job.session, context)

@@ -37,6 +37,18 @@ class Tag(slither.Executor):
         return [item.with_meta(run=ctx.run_id).with_route("tagged") for item in items]
 
 
+class Model(slither.Adapter):
+    def setup(self) -> None:
+        self.calls = 0
+
+    def score(self, payloads: list[float], ctx: slither.Context) -> list[float]:
+        self.calls += 1
+        return payloads
+
+    def figures(self) -> int:
+        return self.calls
+
+
 # -- pipes
 
 
@@ -77,6 +89,7 @@ class Review(slither.Pipe):
     tag = slither.worker(Tag, ordering="as_completed", strategy=slither.FixedBatch(8), then="longest")
     path = slither.worker("my_model:predict_batch")
     named = slither.worker(slither.Call(with_context))
+    scored = slither.worker(slither.Command("score"), pool="gpu")
     longest = slither.stage(Longest, at_least=3)
     sort = slither.router((lambda item: item.payload > 3, "long"), (lambda item: item.route == "tagged", "tagged"))
     outputs = ["long", "tagged"]
@@ -157,7 +170,10 @@ def settings() -> slither.Config:
 def start() -> slither.System:
     return slither.start(
         name="shop",
-        pools={"default": 2},
+        pools={
+            "default": 2,
+            "gpu": slither.PoolOptions(1, adapter=Model, warm_up=warm_up, environment={"OMP_NUM_THREADS": "1"}),
+        },
         pipes=[Review],
         children=[ChildSpec("greeter", Greeter, ("hello",), restart=Restart.TRANSIENT)],
         config=settings(),
@@ -192,6 +208,7 @@ def dispatch(system: slither.System) -> None:
     )
     assert_type(system.call_batch([1, 2], slither.Call("my_model:predict_batch")), list[slither.Item])
     assert_type(system.call_each(warm_up, timeout_s=1), list[Any])
+    assert_type(system.call_each(slither.Command("figures"), pool="gpu"), list[Any])
 
 
 def stream(system: slither.System) -> None:

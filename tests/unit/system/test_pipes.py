@@ -13,6 +13,7 @@ from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.system import pipes as module
 from slither_actors.system._sessions import Sessions
 from slither_actors.system.pipes import DrainReport, Pipes
+from slither_actors.workers.pool_options import PoolOptions
 
 
 class First(slither.Pipe):
@@ -69,7 +70,7 @@ def tree():
 
 @pytest.fixture
 def pipes(tree):
-    return Pipes(tree, ("default",), DispatchConfig(), Sessions(tree, SessionConfig()))
+    return Pipes(tree, {"default": PoolOptions(1)}, DispatchConfig(), Sessions(tree, SessionConfig()))
 
 
 def test_a_pipe_is_started_by_the_first_run_and_serves_the_next_ones(pipes, tree):

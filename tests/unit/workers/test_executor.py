@@ -189,7 +189,7 @@ def test_what_cannot_be_called_is_no_executor(executor):
     with pytest.raises(InvalidOption) as caught:
         code_of(executor)
     assert str(caught.value).startswith("dispatch: executor is ")
-    assert '"module:function", a function, Call(...), or a subclass of Executor' in str(caught.value)
+    assert '"module:function", a function, Call(...), Command(...), or a subclass of Executor' in str(caught.value)
 
 
 @pytest.mark.parametrize("executor", [int, Item, Exception])

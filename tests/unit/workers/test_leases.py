@@ -388,3 +388,14 @@ def test_nobody_waits_for_a_worker_that_was_replaced():
 
     assert told(book.vacated(worker(1, 2), "")) == []
     assert book._by_name == {}
+
+
+def test_the_figures_say_what_each_worker_is():
+    book = LeaseBook()
+    assert book.figures == {"idle": 0, "leased": 0, "leaving": 0}
+    for number in (1, 2, 3):
+        book.worker_up(worker(number))
+    book.vacated(worker(1), "")
+    book.vacated(worker(2), "")
+    book.request("anna", 1)
+    assert book.figures == {"idle": 1, "leased": 1, "leaving": 1}

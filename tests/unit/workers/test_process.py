@@ -51,6 +51,7 @@ class Bench(Worker):
         self._sessions = SessionStates()
         transport = SimpleNamespace(hub=SimpleNamespace(pending=0))
         self._life = SimpleNamespace(transport=transport, after_arrivals=lambda address, action: action())
+        self._adapter = None
 
     def post(self, to, message):
         self.answers.append(pickle.loads(pickle.dumps(message)))
