@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import slither_actors
 from tests.system.waiting import eventually, marked
 
 MARK = "SLITHER_TEST_MARK"
@@ -41,8 +40,7 @@ class Slither:
                 **os.environ,
                 MARK: self.mark,
                 "XDG_RUNTIME_DIR": str(self.runtime),
-                # The package that is under test, be it installed or a checkout.
-                "PYTHONPATH": str(Path(slither_actors.__file__).parents[1]),
+                # PYTHONPATH leads to the package under test, installed or a checkout, and then to the tests' helpers.
             },
             text=True,
             # What a terminal sends to its foreground group must not meet the tests.
