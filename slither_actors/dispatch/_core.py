@@ -250,19 +250,18 @@ class DispatchCore:
     def _run_of(self, message: Any) -> DispatchRun | None:
         return self._runs.get(message.run)
 
-    # -- inside
-
     def _assign(self, now: float) -> None:
         """Give workers what waits, one run after the other in turn."""
         progress = True
         while progress:
             progress = False
+            idle_only = self._asked or any(run.starves for run in self._runs.values())
             for run in list(self._runs.values()):
                 if not run.waiting or run.in_work >= run.options.max_in_flight:
                     continue
-                # while the pool may still send an idle worker, nothing is put behind what a busy one does; nor where
-                # there is a limit for that
-                worker = self._desk.free_worker(idle_only=self._asked or run.patience_s < math.inf)
+                # nothing is put behind what a busy one does while the pool may still send an idle one, or where waiting
+                # has a limit
+                worker = self._desk.free_worker(idle_only=idle_only or run.patience_s < math.inf)
                 if worker is None:
                     self.earliest = min(self.earliest, run.gives_up_at)
                     continue

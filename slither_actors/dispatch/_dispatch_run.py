@@ -173,6 +173,11 @@ class DispatchRun:
             return math.inf
         return max(self.idle_since, min(task.waits_since for task in self.waiting)) + self.patience_s
 
+    @property
+    def starves(self) -> bool:
+        """Whether it has nothing with a worker, and a limit for how long that may be so."""
+        return bool(self.waiting) and not self.in_work and self.patience_s < math.inf
+
     def give_up(self, now: float) -> list[Task]:
         """Those that have waited too long, and wait no more."""
         if self.gives_up_at > now:
@@ -217,8 +222,11 @@ class DispatchRun:
         if len(self.edges) == 1 or not (ends or self._are_routed(parcels)):
             self.output.put(parcels, ends, owner)
             return
-        routed = tuple(parcel for parcel in parcels if parcel[4])
-        made = tuple(parcel for parcel in parcels if not parcel[4])
+        made = parcels
+        routed: tuple[Parcel, ...] = ()
+        if self._are_routed(parcels):
+            made = tuple(parcel for parcel in parcels if not parcel[4])
+            routed = tuple(parcel for parcel in parcels if parcel[4])
         parts: dict[OutEdge, tuple[tuple[Parcel, ...], tuple[Ends, ...]]] = {}
         for way, some, few in ((self.output, made, ()), (self.detour, routed, ()), (self.sink, (), ends)):
             if some or few:

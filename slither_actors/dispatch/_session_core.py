@@ -13,10 +13,10 @@ from slither_actors.dispatch._edge_keys import EdgeKeys
 from slither_actors.dispatch._edges import InEdge
 from slither_actors.dispatch._session_lines import SessionLines
 from slither_actors.dispatch._session_table import Session, SessionTable
-from slither_actors.dispatch.messages import InPort
+from slither_actors.dispatch.messages import Ask, InPort
 from slither_actors.errors import SessionLost, SlitherError, WorkerBusy, WorkerCrashed
 from slither_actors.otp.ref import Ref
-from slither_actors.workers.messages import EndRun, EndSession, LeaseReturned, WorkerRequest
+from slither_actors.workers.messages import EndRun, EndSession, LeaseReturned, RunBatch, WorkerRequest
 from slither_actors.workers.parcel import Parcel
 from slither_actors.workers.sessions import SessionTicket
 
@@ -93,8 +93,6 @@ class SessionCore(DispatchCore):
         for run in [self._runs[key] for key in session.runs]:
             self._halt(run, error, 0, now, run.stage)
 
-    # -- runs
-
     def enter_run(self, run: str, plan: DispatchPlan, now: float) -> None:
         """Open a run of a session.
 
@@ -126,8 +124,10 @@ class SessionCore(DispatchCore):
         super().close_run(run_id, now, grace_s)
 
     def _run_of(self, message: Any) -> DispatchRun | None:
-        edge = getattr(message, "edge", None)
-        return self._runs.get(message.run if edge is None else self.keys.of(message.run, edge))
+        if isinstance(message, RunBatch):
+            return self._runs.get(message.run)
+        sender = self.keys.consumer if isinstance(message, Ask) else self.keys.producer
+        return self._runs.get(sender(message.run, message.edge))
 
     def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float, limit: int = 0) -> None:
         session = self._session_of.get(run_id)

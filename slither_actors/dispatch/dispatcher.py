@@ -68,6 +68,7 @@ class Dispatcher(Server):
     def _on_open(self, message: OpenRun, sender: str) -> None:
         self._core.open_run(message.run, message.plan)
         self.post(sender, RunOpened(message.run))
+        self._carry_out()
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:

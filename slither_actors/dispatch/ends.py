@@ -10,7 +10,7 @@ from slither_actors.dispatch.ends_file import EndsFile
 from slither_actors.dispatch.messages import Ends
 from slither_actors.errors import EndsFileError
 from slither_actors.item import Item
-from slither_actors.workers._reading import read_items
+from slither_actors.workers._reading import as_they_came, read_items
 
 OnEnd = Callable[[Item, str], object]
 
@@ -68,7 +68,7 @@ class EndLog:
     def note(self, ends: Ends) -> None:
         """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta. Those that cannot
         be read here stand without their payload."""
-        items, losses = read_items(ends.parcels)
+        items, losses = read_items(as_they_came(ends.parcels))
         lost = [item for loss in losses for item in loss.items()]
         if self._file is not None:
             for item in items:

@@ -44,8 +44,8 @@ class Origin:
 
     def ends(self, loss: Loss) -> Ends:
         """Where the items stand if the run outlives them."""
-        if loss.routed:
-            return Ends("dead", (loss.parcel,), loss.error, self.stage, 1)
+        if loss.note is not None:
+            return Ends("dead", (loss.parcel,), loss.error, loss.note.stage, loss.note.attempts)
         return Ends("skipped", (loss.parcel,), self.error(loss.error), self.stage, 1)
 
 

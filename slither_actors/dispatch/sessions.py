@@ -72,16 +72,16 @@ class SessionDispatcher(Dispatcher):
         self.rest()
 
     def _on_batch(self, message: Batch, sender: str) -> None:
-        key = self._core.keys.of(message.run, message.edge)
+        key = self._core.keys.consumer(message.run, message.edge)
         self._core.batch(key, message.edge, message.seq, message.parcels, time.monotonic(), message.limit)
         self._carry_out()
 
     def _on_ask(self, message: Ask, sender: str) -> None:
-        self._core.ask(self._core.keys.of(message.run, message.edge), message.edge, message.limit)
+        self._core.ask(self._core.keys.producer(message.run, message.edge), message.edge, message.limit)
         self._carry_out()
 
     def _on_complete(self, message: Complete, sender: str) -> None:
-        self._core.complete(self._core.keys.of(message.run, message.edge), message.edge, message.last_seq)
+        self._core.complete(self._core.keys.consumer(message.run, message.edge), message.edge, message.last_seq)
         self._carry_out()
 
     @handles(WorkerTaken)

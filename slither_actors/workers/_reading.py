@@ -34,7 +34,7 @@ def read_columns(parcel: Parcel) -> tuple[Columns, list[Loss]]:
     rows, loss = read(parcel)
     losses = [loss] if loss is not None else []
     if parcel[4]:
-        rows = columns(_follow(parcel[4], build_items(*rows), None, losses))
+        rows = columns(_follow(parcel[4], build_items(*rows), None, losses, None))
     return rows, losses
 
 
@@ -56,20 +56,32 @@ def read_items(
         (ids, payloads, metas, routes, parents), loss = read(parcel)
         losses += [loss] if loss is not None else []
         items = build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), parents)
-        made += _follow(parcel[4], items, reroute, losses) if parcel[4] else items
+        made += _follow(parcel[4], items, reroute, losses, route) if parcel[4] else items
     return made, losses
 
 
-def _follow(notes: Sequence[Note], items: list[Item], reroute: Reroute | None, losses: list[Loss]) -> list[Item]:
-    """The items after all that is noted; those that got lost on the way join `losses`."""
+def as_they_came(parcels: Sequence[Parcel]) -> tuple[Parcel, ...]:
+    """For a record: what befell the items is told, and no function of a `Route` is called for it."""
+    return tuple(
+        (data, buffers, lo, hi, tuple(Note(note.error, note.stage, note.attempts, note.route) for note in notes))
+        for data, buffers, lo, hi, notes in parcels
+    )
+
+
+def _follow(
+    notes: Sequence[Note], items: list[Item], reroute: Reroute | None, losses: list[Loss], route: str | None
+) -> list[Item]:
+    """The items after all that is noted; those that got lost on the way join `losses`. Where all get a `route`, what
+    takes the place of one gets its."""
     for note in notes:
         marked = [marks(item, note) for item in items]
         items = []
         for item in marked:
             try:
-                items.append(replaced(item, note, reroute))
-            except (Exception, SystemExit) as error:  # user code
-                if is_of_a_signal(error):
+                made = replaced(item, note, reroute)
+                items.append(made if route is None or made.route == item.route else made.with_route(item.route))
+            except BaseException as error:  # user code
+                if is_of_a_signal(error) or isinstance(error, KeyboardInterrupt):
                     raise
                 losses.append(unrouted(item, note, error))
     return items
@@ -106,4 +118,4 @@ def unrouted(item: Item, note: Note, error: BaseException) -> Loss:
         parcel = pack_items([item])
     except NotPicklable:  # the function changed it in place
         parcel = pack_items([attrs.evolve(item, payload=None, meta={})])
-    return Loss(parcel, RemoteError(raised.type_name, told, raised.traceback, raised.kinds), routed=True)
+    return Loss(parcel, RemoteError(raised.type_name, told, raised.traceback, raised.kinds), note)

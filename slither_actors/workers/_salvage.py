@@ -16,17 +16,17 @@ from slither_actors._codec import is_of_a_signal
 from slither_actors._record import record
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
-from slither_actors.workers.parcel import Columns, Parcel, pack, plain_buffers, unpack, unpack_items
+from slither_actors.workers.parcel import Columns, Note, Parcel, pack, plain_buffers, unpack, unpack_items
 
 
 @record
 class Loss:
     """Items that could not be read: without their payloads and notes, and what was raised; or an item that could not
-    be `routed`, as it came."""
+    be routed as its `note` says, as it came."""
 
     parcel: Parcel
     error: RemoteError
-    routed: bool = False
+    note: Note | None = None
 
     def items(self) -> list[Item]:
         return unpack_items([self.parcel])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -297,3 +298,50 @@ def test_nothing_is_left_behind_when_the_last_item_is_routed_while_it_is_packed(
 def test_halt_after_routing_is_still_a_halt(system):
     with pytest.raises(DispatchError):
         system.dispatch([-1], tenfold, on_error=Retry(max_attempts=1, then="halt"))
+
+
+def marks_a_file(item, reason):
+    with open(item.meta["note"], "a") as note:
+        note.write(f"{os.getpid()}\n")
+    return item.payload
+
+
+class Recorded(slither.Pipe):
+    """The second stage fails with what the function of the first one's policy gave."""
+
+    first = slither.worker(tenfold, batch_size=1, on_error=Route(marks_a_file))
+    second = slither.worker(tenfold, batch_size=1, on_error="skip")
+
+
+def test_a_function_is_not_called_again_to_record_how_an_item_ended(system, tmp_path):
+    item = Item.wrap(-1).with_meta(note=str(tmp_path / "note"))
+    outputs = system.run_pipe(Recorded, [item])
+    (ended,) = outputs.skipped
+    assert (ended.payload, ended.meta["stage"]) == (-1, "second")
+    pids = (tmp_path / "note").read_text().split()
+    assert len(pids) == 1
+    assert int(pids[0]) != os.getpid()
+
+
+def test_the_record_of_an_item_without_a_replacement_tells_its_attempts(system):
+    policy = Retry(max_attempts=2, backoff_s=0.0, then=Route(boom))
+    (item,) = system.dispatch([-1], tenfold, on_error=policy).dead
+    assert item.meta["attempts"] == 2
+
+
+def cancelled(item, reason):
+    raise asyncio.CancelledError
+
+
+def test_whatever_a_function_raises_is_the_end_of_its_item_alone(system):
+    results = system.dispatch([1, -2], tenfold, batch_size=1, on_error=Route(cancelled))
+    assert (payloads(results), payloads(results.dead)) == ([10], [-2])
+
+
+class Accepting(slither.Pipe):
+    work = slither.worker(tenfold, batch_size=1, then="accept", on_error=Route(lambda item, reason: Item.wrap("new")))
+    outputs = ["accept"]
+
+
+def test_an_item_of_one_s_own_reaches_the_output_that_the_stage_leads_to(system):
+    assert payloads(system.run_pipe(Accepting, [1, -2]).accept) == [10, "new"]

@@ -326,3 +326,35 @@ def test_a_closed_session_refuses_work(system):
 def test_a_wrong_option_is_refused(system, options):
     with pytest.raises(InvalidOption, match=next(iter(options))):
         system.session(**options)
+
+
+def echo(payloads):
+    return payloads
+
+
+def never(payloads):
+    raise ValueError("never")
+
+
+class TwoInARow(slither.Pipe):
+    first = slither.worker(echo, batch_size=1)
+    second = slither.worker(echo, batch_size=1)
+
+
+class PastOne(slither.Pipe):
+    first = slither.worker(never, batch_size=1, on_error=slither.Route("late"))
+
+    @slither.local
+    def between(item, ctx):
+        return item.payload
+
+    @slither.local
+    def late(item, ctx):
+        return ("late", item.payload)
+
+
+@pytest.mark.parametrize(("pipe", "made"), [(TwoInARow, lambda n: n), (PastOne, lambda n: ("late", n))])
+def test_in_a_sticky_pipe_credit_comes_back_on_every_way(system, pipe, made):
+    """Both stages of an edge are parts of one dispatcher then, and each side has its own word on it."""
+    outputs = system.run_pipe(pipe, range(60), session_id=f"ways of {pipe.__name__}", deadline_s=60)
+    assert [item.payload for item in outputs.default] == [made(n) for n in range(60)]

@@ -148,7 +148,7 @@ class Sessions(RuleBasedStateMachine):
             items = self.runs[run][1]
             items.append(self.sent)
             parcels = (pack_items([Item.wrap(self.sent)]),)
-            self.core.batch(self.core.keys.of(run, 1), 1, len(items), parcels, self.now)
+            self.core.batch(self.core.keys.consumer(run, 1), 1, len(items), parcels, self.now)
             self._carry_out()
 
     @precondition(lambda self: self.tickets)

@@ -219,3 +219,21 @@ def test_an_attempt_that_waits_after_a_failure_has_the_whole_time_again() -> Non
     bench.core.expire(11.0)
     assert bench.sent(Failed) == []
     assert bench.core.earliest == 13.0
+
+
+def test_a_run_with_a_limit_of_waiting_gets_its_turn_beside_one_that_has_none() -> None:
+    bench = Bench(ONE)
+    bench.open(run="greedy", timeout_s=1e9)
+    for seq in (1, 2, 3, 4):
+        bench.feed(0.0, "greedy", seq)
+    bench.open(run="patient", queue_timeout_s=5.0)
+    bench.feed(0.0, "patient", 1)
+    numbers = [message.number for _, message in bench.sent(RunBatch)]
+    ran = ["greedy", "greedy"]
+    while "patient" not in ran and len(ran) < 6:
+        bench.core.done(ONE.address, numbers.pop(0), (), 1.0)
+        for _, message in bench.sent(RunBatch):
+            ran.append(message.run)
+            numbers.append(message.number)
+    assert ran[:3] == ["greedy"] * 3
+    assert ran[3] == "patient"
