@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from slither_actors.errors import SlitherError
 from slither_actors.transport.process import (
@@ -36,7 +36,7 @@ from slither_actors.transport.rundir import RunDirectory, remove_sockets, remove
 _THESPIAN_ENVIRONMENT = {"THESPLOG_FILE": os.devnull, "THESPLOG_FILE_MAXSIZE": "0"}
 
 
-def main(words: TextIO) -> None:
+def main(words: BinaryIO) -> None:
     """Body of the host process. Exits with 0 after an orderly end, 1 when the start failed.
 
     Args:
@@ -45,7 +45,7 @@ def main(words: TextIO) -> None:
             gone or wants us to stop). Then, when the service has made ready: `name`, `mark` (what our environment has
             as `MARK`), `base` (the system base), `root` (path of the root actor's class).
     """
-    config = json.loads(words.readline())
+    config = json.loads(words.readline() or sys.exit())
     service = _open_service(config["service"])
     unblock_signals()
     deafen(signal.SIGINT)
@@ -55,15 +55,14 @@ def main(words: TextIO) -> None:
     # what actors print shows at once, and never twice: a fork copies what waits in a buffer
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(_THESPIAN_ENVIRONMENT)
-    _import_all(config["preload"])
-    with words:
-        rest = words.readline()
-    if not rest:  # the service has changed its mind, or is dead
-        return
-    config |= json.loads(rest)
     directory = None
     try:
         try:
+            _import_all(config["preload"])
+            rest = _last_words(words, service)
+            if not rest:  # the service has changed its mind, or is dead
+                return
+            config |= json.loads(rest)
             remove_stale()
             directory = RunDirectory.create(config["name"], config["mark"])
             joining, root, admin, base = _grow(directory, config["base"], config["root"])
@@ -90,6 +89,16 @@ def _open_service(pid: int) -> int:
     if os.getppid() != pid:  # it died before we looked, and the number may be another's
         raise SystemExit(0)
     return service
+
+
+def _last_words(words: BinaryIO, service: int) -> bytes:
+    """What the service has to say; nothing if it dies first. The end of the pipe would not do: a child that it has
+    forked may hold that open."""
+    poller = select.poll()
+    poller.register(words, select.POLLIN)
+    poller.register(service, select.POLLIN)
+    with words:
+        return words.readline() if words.fileno() in dict(poller.poll()) else b""
 
 
 def _import_all(modules: list[str]) -> None:

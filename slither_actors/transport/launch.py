@@ -88,30 +88,20 @@ def launch(waiting: WaitingHost, name: str, root: str, base: str = "unix") -> Ho
         StartError: the host says why it cannot serve, or says nothing.
     """
     process = waiting.process
-    waiting.tell({"name": name, "root": root, "base": base})
     try:
+        waiting.tell({"name": name, "root": root, "base": base})
         status = _await_status(waiting.status, process)
-        watch = os.pidfd_open(process.pid)
+        joining, root, admin = status["joining"], status["root"], status["admin"]
+        session, watch = _session_of(admin), os.pidfd_open(process.pid)
+        host = Host(base, joining, root, admin, watch, waiting.mark, session, process, waiting.lifeline)
+        waiting.hand_over()
     except BaseException as error:  # also Ctrl-C: what was begun must not live on unseen
-        os.close(waiting.lifeline)
-        process.kill()
-        process.wait()
+        waiting.end()
         remove_if_stale(path_of(name))
         if isinstance(error, _StatusError):
             raise StartError("the host process", str(error)) from None
         raise
-    session = _session_of(status["admin"])
-    return Host(
-        base,
-        status["joining"],
-        status["root"],
-        status["admin"],
-        watch,
-        waiting.mark,
-        session,
-        process,
-        waiting.lifeline,
-    )
+    return host
 
 
 def _session_of(pid: int) -> int | None:
@@ -131,17 +121,14 @@ def _await_status(fd: int, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     line = b""
     poller = select.poll()  # select() refuses descriptors above 1023
     poller.register(fd, select.POLLIN)
-    try:
-        while not line.endswith(b"\n"):
-            left = deadline - time.monotonic()
-            if left <= 0 or not poller.poll(left * 1000):
-                raise _StatusError(f"no answer within {_START_LIMIT_S:g} s")
-            chunk = os.read(fd, 65536)
-            if not chunk:
-                raise _StatusError(f"it ended at once with exit code {process.wait()}; its standard error says why")
-            line += chunk
-    finally:
-        os.close(fd)
+    while not line.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not poller.poll(left * 1000):
+            raise _StatusError(f"no answer within {_START_LIMIT_S:g} s")
+        chunk = os.read(fd, 65536)
+        if not chunk:
+            raise _StatusError(f"it ended at once with exit code {process.wait()}; its standard error says why")
+        line += chunk
     status: dict[str, Any] = json.loads(line)
     if "error" in status:
         process.wait()

@@ -21,8 +21,8 @@ MARK = "SLITHER_SYSTEM"
 # The module search path is set before anything else is imported, since the library itself may come from it.
 _BOOTSTRAP = """
 import json, os, sys
-pipe = os.fdopen(int(sys.argv[1]))
-sys.path[:] = json.loads(pipe.readline())
+pipe = os.fdopen(int(sys.argv[1]), "rb", 0)  # what is not read yet must be seen by a poll
+sys.path[:] = json.loads(pipe.readline() or sys.exit())
 from slither_actors.transport.host import main
 main(pipe)
 """
@@ -31,8 +31,8 @@ main(pipe)
 class WaitingHost:
     """A host that has done nothing yet but import, and waits to be told what to do.
 
-    As a context manager it ends the host, unless `tell` has been called by then: then the host belongs to the caller,
-    and so do `status` and `lifeline`. A host whose service dies before that ends by itself.
+    As a context manager it ends the host, unless that was handed over by then: then the host belongs to whoever took
+    it, and so does `lifeline`. A host whose service dies before that ends by itself.
     """
 
     def __init__(self, preload: Iterable[str]) -> None:
@@ -44,7 +44,7 @@ class WaitingHost:
         self.mark = os.urandom(16).hex()
         (config, words), (self.status, status), (lifeline, self.lifeline) = _pipe(), _pipe(), _pipe()
         self._words = os.fdopen(words, "w")
-        self._told = False
+        self._over = False
         try:
             self.process = _spawn(self.mark, config, status, lifeline)
         except BaseException:
@@ -53,14 +53,30 @@ class WaitingHost:
         finally:
             for fd in (config, status, lifeline):
                 os.close(fd)
-        self._say([os.fsdecode(entry) or os.getcwd() for entry in sys.path])
-        self._say({"preload": list(preload), "service": os.getpid(), "status": status, "lifeline": lifeline})
+        try:
+            self._say([os.fsdecode(entry) or os.getcwd() for entry in sys.path])
+            self._say({"preload": list(preload), "service": os.getpid(), "status": status, "lifeline": lifeline})
+        except BaseException:
+            self.end()
+            raise
 
     def tell(self, config: dict[str, Any]) -> None:
         """Let it go on, with the rest of what `host.main` wants to know."""
-        self._told = True
         self._say({"mark": self.mark, **config})
         self._hang_up()
+
+    def hand_over(self) -> None:
+        """It has said all that it says on `status`; from now on it is the caller's to end."""
+        self._over = True
+        os.close(self.status)
+
+    def end(self) -> None:
+        """Kill it, unless it was handed over. Repeating it does no harm."""
+        if not self._over:
+            self._over = True
+            self._close()
+            self.process.kill()
+            self.process.wait()
 
     def _say(self, words: Any) -> None:
         with contextlib.suppress(BrokenPipeError):  # it is dead: `status` tells
@@ -79,11 +95,7 @@ class WaitingHost:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._told:
-            return
-        self._close()
-        self.process.kill()  # it has made nothing that would have to be cleared away
-        self.process.wait()
+        self.end()
 
 
 def _spawn(mark: str, config: int, status: int, lifeline: int) -> subprocess.Popen[bytes]:

@@ -55,7 +55,7 @@ def test_the_facade_offers_what_it_lists() -> None:
 
 def test_type_checkers_find_each_name_where_programs_find_it() -> None:
     body = ast.parse(Path(str(slither_actors.__file__)).read_text("utf-8")).body
-    (checked,) = (node.body for node in body if isinstance(node, ast.If))
+    checked, _ = (node.body for node in body if isinstance(node, ast.If))
     seen = {alias.name: node.module for node in checked if isinstance(node, ast.ImportFrom) for alias in node.names}
     homes = {name: f"slither_actors.{home}" for name, home in slither_actors._HOMES.items()}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,11 +70,52 @@ def test_it_makes_nothing_before_it_is_told(tmp_path: Path, monkeypatch: pytest.
 
 def test_one_that_cannot_import_what_actors_need_is_a_failed_start(capfd: pytest.CaptureFixture[str]) -> None:
     before = descriptors()
-    failed = pytest.raises(StartError, match=r"the host process .* ended at once with exit code 1")
+    failed = pytest.raises(StartError, match=r"host process .* ModuleNotFoundError: No module named 'no_such")
     with failed, WaitingHost(("no_such_module",)) as waiting:
         launch(waiting, "none", "slither_actors.otp.shell.Shell")
-    assert "No module named 'no_such_module'" in capfd.readouterr().err
+    assert capfd.readouterr().err == ""
     assert descriptors() == before
+
+
+def test_an_interruption_while_it_is_told_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = descriptors()
+
+    def interrupted(self: WaitingHost, config: object) -> None:
+        told(self, {"name": "none", "root": "slither_actors.otp.shell.Shell", "base": "unix"})
+        raise KeyboardInterrupt
+
+    told = WaitingHost.tell
+    monkeypatch.setattr(WaitingHost, "tell", interrupted)
+    with pytest.raises(KeyboardInterrupt), WaitingHost(("slither_actors.otp.shell",)) as waiting:
+        launch(waiting, "none", "slither_actors.otp.shell.Shell")
+    assert waiting.process.returncode is not None
+    assert descriptors() == before
+
+
+def test_one_whose_service_dies_ends_though_a_child_of_that_holds_the_pipe() -> None:
+    """A service in a process of its own, killed while its host waits; a forked child of it lives on."""
+    code = """
+import os, signal, time
+from slither_actors.transport.spawn import WaitingHost
+waiting = WaitingHost(())
+if os.fork() == 0:
+    time.sleep(60)
+    os._exit(0)
+print(waiting.process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    service = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert service.stdout is not None
+    try:
+        host = int(service.stdout.readline())
+        with contextlib.suppress(ProcessLookupError):  # it is gone already
+            watch = os.pidfd_open(host)
+            assert ended(watch)
+            os.close(watch)
+    finally:
+        service.wait()
+        os.killpg(service.pid, signal.SIGKILL)
+        service.stdout.close()
 
 
 @pytest.mark.parametrize(
@@ -95,8 +139,6 @@ def test_words_are_lines_of_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with WaitingHost(("a", "b")) as waiting:
         waiting.tell({"name": "shop"})
         waiting.process.wait()
-        os.close(waiting.status)
-        os.close(waiting.lifeline)
     path, first, second = (json.loads(line) for line in heard.read_text().splitlines())
     assert path == [entry or os.getcwd() for entry in sys.path]
     assert first["preload"] == ["a", "b"]
