@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Meter(Protocol):
@@ -28,6 +29,32 @@ class Display(Protocol):
 
     def progress(self, label: str, total: int) -> AbstractContextManager[Meter]:
         """Show progress towards `total` for as long as the context is open."""
+
+
+class Findings(Protocol):
+    """The result of an example."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What does not add up, if anything."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as plain data."""
+
+
+def conclude(report: Findings, console: Display, as_json: bool, show: Callable[[], None]) -> int:
+    """Print a result, as one JSON object or by `show`, and what does not add up.
+
+    Returns:
+        The exit code: 0, or 1 where something does not add up.
+    """
+    if as_json:
+        console.write_json(report.as_dict())
+    else:
+        show()
+    for problem in report.problems:
+        console.note(f"does not add up: {problem}")
+    return 1 if report.problems else 0
 
 
 def count(text: str) -> int:

@@ -1,6 +1,6 @@
 """Bounded, observable, supervised pipelines over worker processes, inside your service.
 
-Two primitives, each made of actors under a supervision tree: dispatch and pipes. `start` is where to begin.
+Three primitives, each made of actors under a supervision tree: dispatch, pipes and stores. `start` is where to begin.
 """
 
 from importlib import import_module
@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from slither_actors import errors, telemetry
     from slither_actors.config import BridgeConfig, Config, DispatchConfig, SessionConfig
     from slither_actors.context import Context
+    from slither_actors.dispatch.accounting import Accounting
+    from slither_actors.dispatch.drain import DrainReport, IdTally, RunReport
     from slither_actors.dispatch.ends_file import EndRecord, read_ends
     from slither_actors.dispatch.options import DispatchOptions
     from slither_actors.dispatch.session_options import SessionOptions
-    from slither_actors.dispatch.strategy import FixedBatch, WeightedBatch
+    from slither_actors.dispatch.strategy import FixedBatch, KeyPartition, Strategy, WeightedBatch
     from slither_actors.errors import (
         BatchTimeout,
         CallTimeout,
@@ -21,29 +23,52 @@ if TYPE_CHECKING:
         DeadlineExceeded,
         DefinitionError,
         DispatchError,
+        Drained,
+        DuplicateView,
         EndsFileError,
+        ForkedSystem,
         InvalidOption,
         InvalidOutcome,
+        ItemDead,
+        ItemDropped,
+        ItemEnded,
         ItemError,
+        ItemSkipped,
+        KeyTooLong,
         NoProcess,
         NotDecodable,
         NotImportable,
         NotPicklable,
         PipeError,
+        PipeFull,
+        PipeStopped,
+        PoolQuarantined,
         QueueTimeout,
         RemoteError,
         ResultCountMismatch,
         SessionLimit,
         SessionLost,
         SlitherError,
+        SnapshotExpired,
         StageDown,
         StartError,
+        StoreConflict,
+        StoreFull,
+        StoreLoadError,
+        StoreUnavailable,
+        StrategyError,
         StreamBusy,
         SystemDown,
+        SystemStopping,
         UnknownPool,
+        UnknownStore,
+        UnknownView,
+        ViewTimeout,
         WorkerBusy,
         WorkerCrashed,
+        WriteInDoubt,
     )
+    from slither_actors.incident import Incident
     from slither_actors.item import Item
     from slither_actors.outcome import Drop, Emit, Fail, RouteTo
     from slither_actors.pipe.declarations import local, router, stage, worker
@@ -51,18 +76,27 @@ if TYPE_CHECKING:
     from slither_actors.pipe.pipe import Pipe
     from slither_actors.pipe.stage import Stage
     from slither_actors.policy import Halt, Retry, Route, Skip
-    from slither_actors.system.pipes import DrainReport
+    from slither_actors.rate import Rate
+    from slither_actors.store._match import ANY
+    from slither_actors.store.declarations import Table, view
+    from slither_actors.store.handle import StoreHandle
+    from slither_actors.store.store import Store
     from slither_actors.system.results import Results, Stream
     from slither_actors.system.session import Session
     from slither_actors.system.start import start
+    from slither_actors.system.started import StartedPipe
     from slither_actors.system.system import System
     from slither_actors.workers.adapter import Adapter, Command
     from slither_actors.workers.executor import Call, Executor
     from slither_actors.workers.pool_options import PoolOptions
+    from slither_actors.workers.quarantine import Quarantine
+    from slither_actors.workers.recycle import Recycle
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ANY",
+    "Accounting",
     "Adapter",
     "BatchTimeout",
     "BridgeConfig",
@@ -78,18 +112,29 @@ __all__ = [
     "DispatchError",
     "DispatchOptions",
     "DrainReport",
+    "Drained",
     "Drop",
+    "DuplicateView",
     "Emit",
     "EndRecord",
     "EndsFileError",
     "Executor",
     "Fail",
     "FixedBatch",
+    "ForkedSystem",
     "Halt",
+    "IdTally",
+    "Incident",
     "InvalidOption",
     "InvalidOutcome",
     "Item",
+    "ItemDead",
+    "ItemDropped",
+    "ItemEnded",
     "ItemError",
+    "ItemSkipped",
+    "KeyPartition",
+    "KeyTooLong",
     "NoProcess",
     "NotDecodable",
     "NotImportable",
@@ -97,14 +142,21 @@ __all__ = [
     "Outputs",
     "Pipe",
     "PipeError",
+    "PipeFull",
+    "PipeStopped",
     "PoolOptions",
+    "PoolQuarantined",
+    "Quarantine",
     "QueueTimeout",
+    "Rate",
+    "Recycle",
     "RemoteError",
     "ResultCountMismatch",
     "Results",
     "Retry",
     "Route",
     "RouteTo",
+    "RunReport",
     "Session",
     "SessionConfig",
     "SessionLimit",
@@ -112,17 +164,33 @@ __all__ = [
     "SessionOptions",
     "Skip",
     "SlitherError",
+    "SnapshotExpired",
     "Stage",
     "StageDown",
     "StartError",
+    "StartedPipe",
+    "Store",
+    "StoreConflict",
+    "StoreFull",
+    "StoreHandle",
+    "StoreLoadError",
+    "StoreUnavailable",
+    "Strategy",
+    "StrategyError",
     "Stream",
     "StreamBusy",
     "System",
     "SystemDown",
+    "SystemStopping",
+    "Table",
     "UnknownPool",
+    "UnknownStore",
+    "UnknownView",
+    "ViewTimeout",
     "WeightedBatch",
     "WorkerBusy",
     "WorkerCrashed",
+    "WriteInDoubt",
     "__version__",
     "errors",
     "local",
@@ -131,6 +199,7 @@ __all__ = [
     "stage",
     "start",
     "telemetry",
+    "view",
     "worker",
 ]
 
@@ -139,16 +208,22 @@ __all__ = [
 _NAMES = {
     "config": "BridgeConfig Config DispatchConfig SessionConfig",
     "context": "Context",
+    "dispatch.accounting": "Accounting",
+    "dispatch.drain": "DrainReport IdTally RunReport",
     "dispatch.ends_file": "EndRecord read_ends",
     "dispatch.options": "DispatchOptions",
     "dispatch.session_options": "SessionOptions",
-    "dispatch.strategy": "FixedBatch WeightedBatch",
+    "dispatch.strategy": "FixedBatch KeyPartition Strategy WeightedBatch",
     "errors": (
-        "BatchTimeout CallTimeout ChildRefused DeadlineExceeded DefinitionError DispatchError EndsFileError "
-        "InvalidOption InvalidOutcome ItemError NoProcess NotDecodable NotImportable NotPicklable PipeError "
-        "QueueTimeout RemoteError ResultCountMismatch SessionLimit SessionLost SlitherError StageDown StartError "
-        "StreamBusy SystemDown UnknownPool WorkerBusy WorkerCrashed"
+        "BatchTimeout CallTimeout ChildRefused DeadlineExceeded DefinitionError DispatchError Drained DuplicateView "
+        "EndsFileError ForkedSystem InvalidOption InvalidOutcome ItemDead ItemDropped ItemEnded ItemError ItemSkipped "
+        "KeyTooLong NoProcess NotDecodable NotImportable NotPicklable PipeError PipeFull PipeStopped PoolQuarantined "
+        "QueueTimeout RemoteError ResultCountMismatch "
+        "SessionLimit SessionLost SlitherError SnapshotExpired StageDown StartError StoreConflict StoreFull "
+        "StoreLoadError StoreUnavailable StrategyError StreamBusy SystemDown SystemStopping UnknownPool UnknownStore "
+        "UnknownView ViewTimeout WorkerBusy WorkerCrashed WriteInDoubt"
     ),
+    "incident": "Incident",
     "item": "Item",
     "outcome": "Drop Emit Fail RouteTo",
     "pipe.declarations": "local router stage worker",
@@ -156,14 +231,21 @@ _NAMES = {
     "pipe.pipe": "Pipe",
     "pipe.stage": "Stage",
     "policy": "Halt Retry Route Skip",
-    "system.pipes": "DrainReport",
+    "rate": "Rate",
+    "store._match": "ANY",
+    "store.declarations": "Table view",
+    "store.handle": "StoreHandle",
+    "store.store": "Store",
     "system.results": "Results Stream",
     "system.session": "Session",
     "system.start": "start",
+    "system.started": "StartedPipe",
     "system.system": "System",
     "workers.adapter": "Adapter Command",
     "workers.executor": "Call Executor",
     "workers.pool_options": "PoolOptions",
+    "workers.recycle": "Recycle",
+    "workers.quarantine": "Quarantine",
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import attrs
 
 from slither_actors._codec import by_value, path_of
-from slither_actors._describe import said
+from slither_actors._describe import is_of_a_signal, said
 from slither_actors.errors import NotImportable, NotPicklable
 
 _MAIN = "it is defined in __main__, which other processes do not have; give the function itself instead of its path"
@@ -72,6 +72,8 @@ class Code:
         try:
             return pickle.loads(self.blob or b"")
         except (Exception, SystemExit) as error:  # rebuilding imports what the code uses, as in _import
+            if is_of_a_signal(error):
+                raise
             raise NotImportable(self.name, f"it cannot be rebuilt here: {said(error)}") from error
 
     def __reduce__(self) -> tuple[type[Self], tuple[str | None, bytes | None, str]]:
@@ -99,6 +101,8 @@ def _import(path: str) -> Any:
     try:
         found: Any = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a module may raise anything, and a script may exit
+        if is_of_a_signal(error):
+            raise
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         is_ours = missing is not None and f"{module}.".startswith(f"{missing}.")  # not one that ours imports in turn
         why = f"there is no module {missing!r}" if is_ours else f"importing {module} raises {said(error)}"

@@ -85,7 +85,7 @@ class QueueTimeout(ItemError):
     pool: str
 
 
-@error("session {session!r} is lost in its epoch {epoch}, with what it had in worker {worker}: {why}")
+@error("session {session!r} is lost in its epoch {epoch}, with all that it had: {why}")
 class SessionLost(ItemError):
     """A session's state is gone: its worker died, or the session was ended or idled too long. ``epoch`` is the one that
     ended. Nothing of it was tried again elsewhere."""
@@ -125,4 +125,17 @@ class InvalidOutcome(ItemError):
         return cls(stage, f"it can be pickled, but not unpickled: {why}")
 
 
+@error("{strategy} {problem}")
+class StrategyError(ItemError):
+    """A strategy of the user's own lost, repeated or invented items, or gave something that is no list of batches."""
+
+    strategy: str
+    problem: str
+
+
 ItemError.__module__ = PUBLIC
+
+
+def type_name_of(error: SlitherError) -> str:
+    """What was raised, without what it said: that may quote an item, which is for no log and no event."""
+    return error.type_name if isinstance(error, RemoteError) else type(error).__name__

@@ -67,5 +67,9 @@ def from_wire(value: Any) -> Any:
     """
     if type(value) is not tuple:
         return value
-    name, *fields = value
-    return _BY_NAME[name](*fields) if name else fields[0]
+    name = value[0]
+    if not name:
+        return value[1]
+    cls, fields = _BY_NAME[name], value[1:]
+    # as the class itself would, without a call of it
+    return tuple.__new__(cls, fields) if len(fields) == len(cls.__match_args__) else cls(*fields)

@@ -3,6 +3,7 @@
 import difflib
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -106,6 +107,13 @@ def check_bool(where: str, option: str, value: Any) -> None:
     """Refuse what is neither ``True`` nor ``False``: a text such as "no" would count as true."""
     if not isinstance(value, bool):
         raise InvalidOption(where, option, shorten(value), "True or False")
+
+
+def checked_seconds(where: str, timeout_s: Any, option: str = "timeout_s") -> float:
+    """A time that may be nothing at all, but not less."""
+    if not is_number(timeout_s) or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
+        raise InvalidOption(where, option, shorten(timeout_s), "a number of seconds, 0 or more")
+    return float(timeout_s)
 
 
 def check_known(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:

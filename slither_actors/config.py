@@ -1,18 +1,19 @@
-"""Config: the defaults of a system, checked when they are given."""
+"""Config: the defaults of a system, checked when they are given. Nothing is read before somebody asks for it."""
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Self, TypeVar
 
 import attrs
 
+from slither_actors import _config_layers as layers
 from slither_actors import _validators as check
+from slither_actors._config_file import choose_file, read_file
 from slither_actors._keywords import known_fields
 from slither_actors.errors import InvalidOption, shorten
 from slither_actors.policy import AnyPolicy, as_policy
 
 _T = TypeVar("_T")
-
-NO_STORES = "[], since stores are not part of this version"
 
 # Credit keeps queues near empty. Reaching this takes very large batches, or somebody who sends without credit, and an
 # error is better than all the memory.
@@ -42,19 +43,22 @@ class DispatchConfig:
     default_on_error: AnyPolicy = attrs.field(
         default="halt",
         validator=_error_policy,
-        metadata={"doc": "What happens to the items of a failed batch, and of a failed stage of a pipe."},
+        metadata={
+            "doc": "What happens to the items of a failed batch, and of a failed stage of a pipe.",
+            "written": '"halt" or "skip"',
+        },
     )
 
 
 @known_fields
 @attrs.frozen(kw_only=True)
 class BridgeConfig:
-    """What a view does where its declaration says nothing. For views, which are not part of this version."""
+    """What a view of a store does where its declaration says nothing."""
 
     default_scope: str = attrs.field(
         default="session",
         validator=check.one_of("session", "global"),
-        metadata={"doc": "For views, which are not part of this version."},
+        metadata={"doc": "Who sees a view: runs of pipes that name its store, or everybody."},
     )
 
 
@@ -71,15 +75,10 @@ class SessionConfig:
     )
 
 
-def names_stores(value: Any) -> bool:
-    """Whether a user named stores, or something that is no list of them."""
-    return isinstance(value, str) or not isinstance(value, Iterable) or bool(list(value))
-
-
-def _no_stores(value: Any) -> tuple[()]:
-    if names_stores(value):
-        raise InvalidOption("Config", "stores", shorten(value), NO_STORES)
-    return ()
+def _stores(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str | type) or not isinstance(value, Iterable):
+        raise InvalidOption("Config", "stores", shorten(value), "a list of store classes, or of Store.named(...)")
+    return tuple(value)  # `start` looks closer: what a store is, is not known here
 
 
 def _dispatch(value: DispatchConfig | Mapping[str, Any]) -> DispatchConfig:
@@ -97,12 +96,18 @@ def _sessions(value: SessionConfig | Mapping[str, Any]) -> SessionConfig:
 @known_fields
 @attrs.frozen(kw_only=True)
 class Config:
-    """The defaults of a system. Each section is an object of its class, or a mapping of its options."""
+    """The defaults of a system. Each section is an object of its class, or a mapping of its options.
 
-    stores: tuple[()] = attrs.field(
+    `Config.load()` reads the configuration file and the environment, `Config(...)` reads nothing.
+    """
+
+    stores: tuple[Any, ...] = attrs.field(
         default=(),
-        converter=_no_stores,
-        metadata={"doc": "Stores to start; not part of this version, so it must be empty."},
+        converter=_stores,
+        metadata={
+            "doc": "Stores to start, before those that `start` is given.",
+            "written": 'a list of paths of store classes, each "module:Class"',
+        },
     )
     dispatch: DispatchConfig = attrs.field(factory=DispatchConfig, converter=_dispatch)
     bridge: BridgeConfig = attrs.field(factory=BridgeConfig, converter=_bridge)
@@ -112,15 +117,74 @@ class Config:
         validator=check.positive_int,
         metadata={"doc": "Bytes that may wait in one process for another one to read them."},
     )
+    stopped_limit_s: float | None = attrs.field(
+        default=5.0,
+        validator=check.optional(check.positive_seconds),
+        metadata={
+            "doc": "Seconds that a process of the tree may be stopped by a signal (SIGSTOP) before it counts as dead.",
+            "written": "a finite number of seconds above 0",
+        },
+    )
+    _loaded_from: Mapping[str, str] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @classmethod
     def of(cls, value: Self | Mapping[str, Any] | None) -> Self:
-        """The config itself, or one built from nested mappings; None is all defaults.
+        """The config itself, or one built from nested mappings; None is all defaults. Reads nothing.
 
         Raises:
             InvalidOption: An option is unknown (the nearest known one is named) or has a value that is not allowed.
         """
         return cls() if value is None else _section(cls, value)
+
+    @classmethod
+    def load(
+        cls,
+        given: Self | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Self:
+        """What holds for this process: defaults, over them a file, the environment, and what is given, key by key.
+
+        Args:
+            given: Nested mappings with some keys, or the path of the file to read. A `Config` is taken as it is, and
+                nothing is read.
+            file: The file to read, else that of `SLITHER_CONFIG`, else the one that is found from the working directory
+                upwards. In a `pyproject.toml` the table `[tool.slither]` counts.
+            environ: The environment; `os.environ` by default.
+
+        Raises:
+            InvalidOption: Somebody gives an unknown key, or a value that is not allowed; the error says which file,
+                variable or argument. Or the file cannot be read.
+        """
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, str | os.PathLike):
+            if file is not None:
+                raise InvalidOption("configuration", "file", shorten(file), "None where another path is given already")
+            given, file = None, given
+        elif given is not None and not isinstance(given, Mapping):
+            allowed = "a Config, a mapping of its options, or the path of a TOML file"
+            raise InvalidOption("configuration", "config", shorten(given), allowed)
+        environ = os.environ if environ is None else environ
+        keys = layers.keys_of(cls)
+        values: dict[str, layers.Sourced] = {}
+        if (chosen := choose_file(file, environ)) is not None:
+            values |= layers.from_table(keys, read_file(chosen), str(chosen.path))
+        values |= layers.from_environment(keys, environ)
+        if given is not None:
+            values |= layers.from_argument(keys, given, cls.of(given))
+        config = cls(**layers.nested({name: value for name, (value, _) in values.items()}))
+        object.__setattr__(config, "_loaded_from", {name: source for name, (_, source) in values.items()})
+        return config
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each value comes from, by key: "default", the path of a file, the name of a variable, or "argument"."""
+        return {
+            name: self._loaded_from.get(name, "default" if key.value_in(self) == key.default else "argument")
+            for name, key in layers.keys_of(type(self)).items()
+        }
 
 
 def _section(cls: type[_T], value: _T | Mapping[str, Any]) -> _T:
@@ -128,5 +192,5 @@ def _section(cls: type[_T], value: _T | Mapping[str, Any]) -> _T:
         return value
     if not isinstance(value, Mapping):
         raise InvalidOption("Config", cls.__name__, shorten(value), f"a {cls.__name__} or a mapping of its options")
-    check.check_known(cls.__name__, value, [field.name for field in attrs.fields(cls)])  # type: ignore[arg-type]
+    check.check_known(cls.__name__, value, [field.name for field in attrs.fields(cls) if field.init])  # type: ignore[arg-type]
     return cls(**value)

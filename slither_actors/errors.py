@@ -4,18 +4,35 @@
 
     SlitherError
     - InvalidOption (ValueError)        an option has a value, or a name, that is not allowed
+      - InvalidSpec                     a child spec or the options of a supervisor are wrong
     - DefinitionError (ValueError)      a pipe, store or stage class is wrong; raised when the class is defined
     - NotImportable                     "module:function" cannot be imported here
     - NotPicklable                      an object cannot travel to another process
     - NotDecodable                      an object cannot be rebuilt in the process that received it
     - UnknownPool (LookupError)         no worker pool has this name
     - SessionLimit                      a pool has as many sessions as it may have
+    - PoolQuarantined                   all workers of a pool keep dying, and are kept down for a while
     - NoProcess                         no process has this name (any more)
     - CallTimeout (TimeoutError)        a process did not answer in time
     - StreamBusy                        another thread is waiting for results of the same stream
     - StartError                        something did not start
     - ChildRefused                      a supervisor refuses what is asked about one of its children
+    - KeyTooLong (ValueError)           a key of a table is longer than 480 bytes
+    - UnknownStore (LookupError)        no store has this name
+    - StoreUnavailable                  the tables of a store cannot be opened, or its owner is not there
+      - WriteInDoubt                    a write was sent, and nobody can say whether it was carried out
+    - StoreFull                         a write found no room, and nothing of it happened
+    - StoreConflict                     an ``update`` was beaten by others too often
+    - StoreLoadError                    the ``load`` of a store raised
+    - SnapshotExpired                   a snapshot, or an iteration, was used after its end
+    - UnknownView (LookupError)         no view that can be called here has this name
+    - DuplicateView                     two stores have a view of this name
+    - ViewTimeout (TimeoutError)        a view took longer than its ``timeout_s``
     - SystemDown                        the system is stopped, or has given up
+      - SystemStopping                  the system is stopping, and begins nothing new
+      - ForkedSystem                    the handle belongs to the process of which this one is a fork
+    - SystemNotFound (LookupError)      no running system of this user has this name
+    - Drained                           a run came to its end early, since its system or its pipe was stopped
     - UnsupportedPlatform               this operating system lacks what the library needs
     - RunDirectoryError                 the private directory of a system cannot be used
     - TransportError                    a message cannot be sent
@@ -32,9 +49,18 @@
       - WorkerBusy                      the session's worker is busy, and the session does not wait
       - StageDown                       the stage died while it held the item
       - InvalidOutcome                  a stage answered something that means nothing
+      - StrategyError                   a strategy lost, repeated or invented items
     - DispatchError                     a dispatch was halted; carries what was finished
     - PipeError                         a run of a pipe was halted; carries what was finished
+    - PipeFull                          a started pipe has no room for one more item
+    - PipeStopped                       a started pipe was stopped, and takes no more items
+    - ItemEnded                         a submitted item left the flow of its pipe; carries its end
+      - ItemSkipped                     it failed, and was skipped by the error policy
+      - ItemDropped                     it was dropped by a handler
+      - ItemDead                        it was given up
 """
+
+from typing import Any
 
 from slither_actors._describe import kinds_of as kinds_of
 from slither_actors._describe import shorten as shorten
@@ -48,18 +74,37 @@ from slither_actors._item_errors import (
     ResultCountMismatch,
     SessionLost,
     StageDown,
+    StrategyError,
     WorkerBusy,
     WorkerCrashed,
 )
+from slither_actors._item_errors import type_name_of as type_name_of
+from slither_actors._lifecycle_errors import Drained, ForkedSystem, SystemDown, SystemStopping
+from slither_actors._store_errors import (
+    KeyTooLong,
+    SnapshotExpired,
+    StoreConflict,
+    StoreFull,
+    StoreLoadError,
+    StoreUnavailable,
+    UnknownStore,
+    WriteInDoubt,
+)
+from slither_actors._submit_errors import ItemDead, ItemDropped, ItemEnded, ItemSkipped, PipeFull, PipeStopped
+from slither_actors._view_errors import DuplicateView, UnknownView, ViewTimeout
 from slither_actors.item import Item
 
 # fmt: off
 __all__ = [
-    "BatchTimeout", "CallTimeout", "ChildRefused", "DeadlineExceeded", "DefinitionError", "DispatchError",
-    "EndsFileError", "InvalidOption", "InvalidOutcome", "ItemError", "NoProcess", "NotDecodable", "NotImportable",
-    "NotPicklable", "PipeError", "QueueTimeout", "RemoteError", "ResultCountMismatch", "RunDirectoryError",
-    "SendQueueFull", "SessionLimit", "SessionLost", "SlitherError", "StageDown", "StartError", "StreamBusy",
-    "SystemDown", "TransportError", "UnknownPool", "UnsupportedPlatform", "WorkerBusy", "WorkerCrashed",
+    "BatchTimeout", "CallTimeout", "ChildRefused", "DeadlineExceeded", "DefinitionError", "DispatchError", "Drained",
+    "DuplicateView", "EndsFileError", "ForkedSystem", "InvalidOption", "InvalidOutcome", "InvalidSpec", "ItemDead",
+    "ItemDropped", "ItemEnded", "ItemError", "ItemSkipped", "KeyTooLong", "NoProcess", "NotDecodable", "NotImportable",
+    "NotPicklable", "PipeError", "PipeFull", "PipeStopped", "PoolQuarantined",
+    "QueueTimeout", "RemoteError", "ResultCountMismatch", "RunDirectoryError", "SendQueueFull", "SessionLimit",
+    "SessionLost", "SlitherError", "SnapshotExpired", "StageDown", "StartError", "StoreConflict", "StoreFull",
+    "StoreLoadError", "StoreUnavailable", "StrategyError", "StreamBusy", "SystemDown", "SystemNotFound",
+    "SystemStopping", "TransportError", "UnknownPool", "UnknownStore", "UnknownView", "UnsupportedPlatform",
+    "ViewTimeout", "WorkerBusy", "WorkerCrashed", "WriteInDoubt",
 ]
 # fmt: on
 
@@ -72,6 +117,13 @@ class InvalidOption(SlitherError, ValueError):
     option: str
     got: str
     allowed: str
+
+
+@error("{where}: {option} is {got}; allowed: {allowed} ({why})")
+class InvalidSpec(InvalidOption):
+    """A child spec, or the options of a supervisor, are wrong. ``why`` is OTP's word, such as "invalid_shutdown"."""
+
+    why: str
 
 
 @error()
@@ -129,6 +181,16 @@ class SessionLimit(SlitherError):
     limit: int
 
 
+@error("pool {pool!r} has no worker: all {workers} of it are in quarantine, since they keep dying; the last one: {why}")
+class PoolQuarantined(SlitherError):
+    """All workers of a pool died again and again while they were idle or starting, and none is started for a while.
+    What its ``quarantine`` says decides for how long; a call that comes after that finds workers, if they live."""
+
+    pool: str
+    workers: int
+    why: str
+
+
 @error("no process is registered as {name!r}; it has ended, or is being restarted: call again")
 class NoProcess(SlitherError):
     """No process is registered under this name: it never was, it ended, or it is being restarted."""
@@ -159,22 +221,30 @@ class StartError(SlitherError):
 
 @error("child {child}: {why} ({hint})")
 class ChildRefused(SlitherError):
-    """A supervisor refuses what is asked about one of its children. ``why`` is OTP's word, such as "not_found"."""
+    """A supervisor refuses what is asked about one of its children. ``why`` is OTP's word, such as "not_found".
+
+    ``running`` is the ``Ref`` of the child where that is "already_started".
+    """
 
     child: str
     why: str
     hint: str
+    running: Any = None
 
 
 @error()
-class SystemDown(SlitherError):
-    """The system is stopped, or its root supervisor gave up. ``causes`` runs from the root down to the first cause."""
+class SystemNotFound(SlitherError, LookupError):
+    """No running system of this user has this name; ``running`` are those that do run. Where ``several`` have it, these
+    are their run directories, of which one must be given in the place of the name."""
 
-    system: str
-    causes: tuple[str, ...]
+    name: str
+    running: tuple[str, ...]
+    several: bool = False
 
     def __str__(self) -> str:
-        return f"system {self.system!r} is down: {', because '.join(self.causes) or 'it was stopped'}"
+        if self.several:
+            return f"several systems are called {self.name!r}: give the run directory, {' or '.join(self.running)}"
+        return f"no system called {self.name!r} is running; running now: {', '.join(self.running) or 'none'}"
 
 
 @error("{platform} is not supported: the library needs what only Linux has, such as parent-death signals")

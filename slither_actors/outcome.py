@@ -40,3 +40,7 @@ class Fail:
     """The item failed; the error policy decides, as for an exception."""
 
     reason: Any = None
+
+
+# All that means something only where a stage answers.
+Outcome = Emit | RouteTo | Drop | Fail

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import attrs
 from slither_actors._code import Code
 from slither_actors._describe import kinds_of
 from slither_actors._keywords import known_fields
+from slither_actors._pauses import growing_pause_s
 from slither_actors._signature import accepts, is_async
 from slither_actors._validators import boolean, non_negative_seconds, number_in, positive_int
 from slither_actors.errors import BatchTimeout, InvalidOption, ItemError, SlitherError, WorkerCrashed, shorten
@@ -130,12 +130,7 @@ class Retry:
             attempts: how often it ran, at least once.
             draw: a random number from 0 to 1, for the jitter.
         """
-        try:
-            growth = float(self.factor) ** (attempts - 1)
-        except OverflowError:
-            growth = sys.float_info.max
-        pause = min(self.backoff_s * growth, LONGEST_PAUSE_S)
-        return min(pause * (1 + self.jitter * (2 * draw - 1)), LONGEST_PAUSE_S)
+        return growing_pause_s(self.backoff_s, self.factor, self.jitter, LONGEST_PAUSE_S, attempts - 1, draw)
 
 
 Policy = Halt | Skip | Retry | Route

@@ -3,22 +3,8 @@
 An event is a tuple of names such as ``("slither", "pipe", "run", "stop")``. A handler hears every event that begins
 with its prefix, in the thread that emits it. A handler that raises is detached, with one warning in the log.
 
-The library reports its runs, in the service, in the thread that consumes the results::
-
-    ("slither", "dispatch", "run", "start")    a dispatch(), stream() or call_batch() begins
-    ("slither", "dispatch", "run", "stop")     it is over
-    ("slither", "pipe", "run", "start")        a run_pipe() or stream_pipe() begins
-    ("slither", "pipe", "run", "stop")         it is over
-    ("slither", "session", "start")            a block of session() begins
-    ("slither", "session", "stop")             it is over
-
-Metadata are ``system``, ``run`` (its id) and ``pool`` or ``pipe``; of a stop also ``outcome``: "ok", "error" or
-"cancelled". Those of a session are ``system`` and ``session`` (its id). Measurements of a run's stop are
-``duration_s``, ``items_in`` (pulled from the source), ``items_out``, ``skipped``, ``dropped`` and ``dead``. There is
-one stop for each start, whatever the outcome. Nothing is reported from the processes of the tree: batches, stages,
-workers and supervisors have no events.
-
-``span`` reports the start and the end of a block of your own on the same bus.
+``EVENTS`` lists what the library reports, and docs/telemetry.md says where it is heard. ``capture`` collects events in
+a list, for tests. ``span`` reports the start and the end of a block of your own on the same bus.
 """
 
 import itertools
@@ -32,19 +18,45 @@ from typing import Any, NamedTuple, Self
 
 import attrs
 
-from slither_actors._describe import message_of, shorten
+from slither_actors._describe import is_of_a_signal, message_of, shorten
+from slither_actors._events import BATCH as BATCH
+from slither_actors._events import DISPATCH_RUN as DISPATCH_RUN
+from slither_actors._events import EVENTS as EVENTS
+from slither_actors._events import PIPE_RUN as PIPE_RUN
+from slither_actors._events import SESSION as SESSION
+from slither_actors._events import STAGE as STAGE
+from slither_actors._events import STORE as STORE
+from slither_actors._events import STORE_WRITE as STORE_WRITE
+from slither_actors._events import SUPERVISOR as SUPERVISOR
+from slither_actors._events import VIEW as VIEW
+from slither_actors._events import WORKER as WORKER
+from slither_actors._events import EventKind as EventKind
+from slither_actors._events import Name as Name
 from slither_actors._signature import accepts
 from slither_actors.errors import InvalidOption
 
-Name = tuple[str, ...]
 Handler = Callable[[Name, dict[str, Any], dict[str, Any]], object]
 
-# Each is followed by "start" or "stop".
-DISPATCH_RUN = ("slither", "dispatch", "run")
-PIPE_RUN = ("slither", "pipe", "run")
-SESSION = ("slither", "session")
-
 _LOG = logging.getLogger(__name__)
+
+
+# What processes of the tree report only if somebody listens.
+_RELAYED = (STORE_WRITE, (*STORE, "reload"), (*STORE, "restore"), VIEW, BATCH, STAGE)
+
+
+class Interest(NamedTuple):
+    """What the handlers of a process listen to, for others that ask before they report.
+
+    Attributes:
+        number: grows with each change.
+        prefixes: of events of other processes.
+    """
+
+    number: int
+    prefixes: tuple[Name, ...]
+
+
+NO_INTEREST = Interest(0, ())
 
 
 class Event(NamedTuple):
@@ -53,6 +65,27 @@ class Event(NamedTuple):
     name: Name
     measurements: dict[str, Any]
     metadata: dict[str, Any]
+
+
+class Captured(list[Event]):
+    """The events of a ``capture``, in the order in which they were emitted."""
+
+    def named(self, name: Name | str) -> list[Event]:
+        """Those whose name begins with this one."""
+        prefix = _as_name(name)
+        return [event for event in self if event.name[: len(prefix)] == prefix]
+
+    def one(self, name: Name | str) -> Event:
+        """The only one of this kind.
+
+        Raises:
+            AssertionError: there is none, or there are several; it says what there is.
+        """
+        found = self.named(name)
+        if len(found) != 1:
+            names = ", ".join(".".join(event.name) for event in self) or "none"
+            raise AssertionError(f"{len(found)} events begin with {'.'.join(_as_name(name))!r}, of these: {names}")
+        return found[0]
 
 
 @attrs.frozen(eq=False)
@@ -70,6 +103,7 @@ class Bus:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._attached: dict[str, _Attached] = {}  # replaced, never changed, so that emit may walk it unlocked
+        self.interest = NO_INTEREST
 
     def attach(self, handler_id: str, prefix: Name | str, handler: Handler) -> None:
         """Call ``handler(event, measurements, metadata)`` for every event that begins with ``prefix``.
@@ -89,7 +123,7 @@ class Bus:
         with self._lock:
             if handler_id in self._attached:
                 raise InvalidOption("telemetry.attach", "handler_id", shorten(handler_id), "an id not attached yet")
-            self._attached = {**self._attached, handler_id: _Attached(_as_name(prefix), handler)}
+            self._replace({**self._attached, handler_id: _Attached(_as_name(prefix), handler)})
 
     def detach(self, handler_id: str) -> bool:
         """Stop calling a handler; tells whether there was one."""
@@ -100,8 +134,13 @@ class Bus:
             found = self._attached.get(handler_id)
             if found is None or (only is not None and found is not only):
                 return False
-            self._attached = {key: value for key, value in self._attached.items() if key != handler_id}
+            self._replace({key: value for key, value in self._attached.items() if key != handler_id})
             return True
+
+    def _replace(self, attached: dict[str, _Attached]) -> None:
+        self._attached = attached
+        wanted = tuple(prefix for prefix in _RELAYED if self.listening(prefix))
+        self.interest = Interest(self.interest.number + 1, wanted)
 
     def listening(self, prefix: Name) -> bool:
         """Whether anybody would hear some event that begins with ``prefix``: if not, do not even build it."""
@@ -117,7 +156,9 @@ class Bus:
                 continue
             try:
                 attached.handler(event, measurements, metadata)
-            except Exception:  # a broken listener must not break the work it listens to
+            except Exception as error:  # a broken listener must not break the work it listens to
+                if is_of_a_signal(error):
+                    raise
                 if self._drop(handler_id, attached):  # of several threads one gets here: one warning
                     _LOG.warning("telemetry handler %r raised and is detached", handler_id, exc_info=True)
 
@@ -126,9 +167,9 @@ class Bus:
         return Span(self, prefix, dict(metadata or {}))
 
     @contextmanager
-    def capture(self, prefix: Name | str = ()) -> Iterator[list[Event]]:
+    def capture(self, prefix: Name | str = ()) -> Iterator[Captured]:
         """Collect the events that begin with ``prefix`` into a list while the block runs; made for tests."""
-        events: list[Event] = []
+        events = Captured()
         handler_id = f"capture-{next(_CAPTURES)}"
         self.attach(handler_id, prefix, lambda *event: events.append(Event(*event)))
         try:
@@ -183,6 +224,13 @@ def _as_name(prefix: Name | str) -> Name:
 _CAPTURES = itertools.count(1)
 # The one bus of a process: events come from every layer, and a bus handed through all of them would be a global anyway.
 _BUS = Bus()
+
+
+def interest() -> Interest:
+    """What the handlers of this process listen to."""
+    return _BUS.interest
+
+
 attach = _BUS.attach
 detach = _BUS.detach
 emit = _BUS.emit

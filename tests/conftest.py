@@ -18,6 +18,10 @@ import slither_actors  # noqa: E402 - from the place that the line above leaves 
 PACKAGE = str(Path(slither_actors.__file__).parents[1])
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, ROOT, os.environ.get("PYTHONPATH")]))
 
+# What a shell configures is not what is tested.
+for name in [name for name in os.environ if name.startswith("SLITHER_")]:
+    del os.environ[name]
+
 # A shell starts what it runs in the background deaf to Ctrl-C, and programs hand that on to those that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

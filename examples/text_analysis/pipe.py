@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 import slither_actors as slither
 
-_PLAIN_APOSTROPHE = str.maketrans({"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT SINGLE QUOTATION MARK}": "'"})
-
-
-def normalise(text: str) -> str:
-    """One form for letters, one for apostrophes, and single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).translate(_PLAIN_APOSTROPHE).split())
+from .store import Lexicon
+from .work import normalise
 
 
 def is_positive(item: slither.Item) -> bool:
@@ -39,6 +34,7 @@ class TextPipe(slither.Pipe):
         (is_negative, "negative"),
     )
 
+    stores = [Lexicon]  # so the workers of `analyse` see its view
     outputs = ["positive", "negative"]
     # A document that cannot be analysed is set aside and recorded; an error anywhere else is a mistake in this file.
     on_error = {"analyse": "skip", "*": "halt"}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
-
-from .lexicon import STOP_WORDS
 
 # `default` is where the router leaves what neither predicate took.
 CLASSES: Final = {"positive": "positive", "negative": "negative", "default": "neutral"}
@@ -64,14 +62,14 @@ class Index:
     shares: list[WorkerShare]
 
     @classmethod
-    def merge(cls, statistics: Iterable[Mapping[str, Any]]) -> Index:
-        """Add up what `work.statistics` gave for each worker."""
+    def merge(cls, statistics: Iterable[Mapping[str, Any]], stop_words: Container[str]) -> Index:
+        """Add up what `work.statistics` gave for each worker; `stop_words` are not among the top words."""
         totals: Counter[str] = Counter()
         shares = []
         for one in statistics:
             totals.update(one["word_totals"])
             shares.append(WorkerShare(one["worker"], one["documents"], one["words"], one["vocabulary"]))
-        telling = Counter({word: times for word, times in totals.items() if word not in STOP_WORDS})
+        telling = Counter({word: times for word, times in totals.items() if word not in stop_words})
         return cls(
             documents=sum(share.documents for share in shares),
             words=totals.total(),

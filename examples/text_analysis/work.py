@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from .lexicon import NEGATIVE, POSITIVE, STOP_WORDS
+from .lexicon import NEGATIVE, POSITIVE
 
 if TYPE_CHECKING:
     import slither_actors as slither
@@ -24,6 +25,7 @@ _VOWELS: Final = re.compile(r"[aeiouy]+")
 _POSITIVE: Final = frozenset(POSITIVE)
 _NEGATIVE: Final = frozenset(NEGATIVE)
 _TOP_WORDS: Final = 5
+_PLAIN_APOSTROPHE = str.maketrans({"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT SINGLE QUOTATION MARK}": "'"})
 
 
 class WorkerIndex:
@@ -65,13 +67,13 @@ def analyse(documents: list[dict[str, Any]], ctx: slither.Context) -> list[dict[
         router goes by.
     """
     top_words = ctx.metadata.get("top_words", _TOP_WORDS)
-    results = []
-    frequencies = []
-    for document in documents:
-        words = tokens(document["text"])
-        frequency = Counter(words)
-        results.append({"id": document["id"], **measure(document["text"], words, frequency, top_words)})
-        frequencies.append(frequency)
+    words = [tokens(document["text"]) for document in documents]
+    frequencies = [Counter(one) for one in words]
+    telling = ctx.view_batch("telling", [{"words": list(frequency)} for frequency in frequencies])
+    results = [
+        {"id": document["id"], **measure(document["text"], tokenised, frequency, few, top_words)}
+        for document, tokenised, frequency, few in zip(documents, words, frequencies, telling, strict=True)
+    ]
     # Only now: a batch that fails half way comes to nothing in the index too, so the sums at the end agree.
     _index.add(frequencies)
     return results
@@ -82,19 +84,23 @@ def statistics() -> dict[str, Any]:
     return _index.as_dict()
 
 
-def measure(text: str, words: list[str], frequency: Counter[str], top_words: int) -> dict[str, Any]:
-    """All figures about one document."""
+def measure(text: str, words: list[str], frequency: Counter[str], telling: list[str], top_words: int) -> dict[str, Any]:
+    """All figures about one document; `telling` are those of its words that say what it is about."""
     sentences = sentence_count(text)
     sentiment = sentiment_of(frequency)
-    telling = Counter({word: times for word, times in frequency.items() if word not in STOP_WORDS})
     return {
         "words": len(words),
         "sentences": sentences,
-        "top_words": telling.most_common(top_words),
+        "top_words": Counter({word: frequency[word] for word in telling}).most_common(top_words),
         "readability": reading_ease(words, sentences),
         "sentiment": sentiment,
         "label": "positive" if sentiment > 0 else "negative" if sentiment < 0 else "neutral",
     }
+
+
+def normalise(text: str) -> str:
+    """One form for letters, one for apostrophes, and single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", text).translate(_PLAIN_APOSTROPHE).split())
 
 
 def tokens(text: str) -> list[str]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
 from slither_actors._codec import to_json
 
+from ._gauges import Gauge, LineGauge, LogGauge, NoGauge
 from ._meters import BarMeter, Meter, PlainMeter
+
+# What terminals understand since the VT100: the other screen without a cursor, and back; to its first place; clear.
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+_HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 class OutputClosed(Exception):
@@ -75,6 +81,51 @@ class Console:
         finally:
             meter.close()
 
+    @contextmanager
+    def gauge(self, wanted: bool | None) -> Iterator[Gauge]:
+        """Show how something goes for as long as the context is open; `None` wants it on a terminal alone."""
+        gauge: Gauge = NoGauge()
+        if wanted or (wanted is None and self._err.isatty()):
+            gauge = self._gauge()
+        try:
+            yield gauge
+        finally:
+            gauge.close()
+
+    @contextmanager
+    def screen(self, *, live: bool) -> Iterator[Callable[[Iterable[str]], None]]:
+        """Show results of several lines, one after the other; on a terminal, if wanted, one in the place of the other.
+
+        What is yielded shows one. Afterwards the terminal is as it was, with the last one on it.
+        """
+        if not live or not self._out.isatty() or self._environ.get("TERM") == "dumb":
+            yield self._page
+            return
+        last: list[str] = []
+
+        def draw(lines: Iterable[str]) -> None:
+            last[:] = lines
+            columns, rows = shutil.get_terminal_size()
+            shown = [line[:columns] for line in last[:rows]]
+            self._send(_HOME + "\n".join(f"{line}{_REST_OF_LINE}" for line in shown) + _REST_OF_SCREEN)
+
+        self._send(_ENTER)
+        try:
+            yield draw
+        finally:
+            self._send(_LEAVE)
+            self._page(last)
+
+    def _page(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+        self.flush()
+
+    def _send(self, text: str) -> None:
+        with _translated():
+            self._out.write(text)
+            self._out.flush()
+
     def flush(self) -> None:
         """Send off what is printed.
 
@@ -93,8 +144,21 @@ class Console:
         except OSError:
             pass  # not a real file, so nothing will be flushed behind our back
 
+    @property
+    def _is_plain(self) -> bool:
+        return not self._err.isatty() or self._environ.get("TERM") == "dumb"
+
+    def _gauge(self) -> Gauge:
+        if self._is_plain:
+            return LogGauge(self.note)
+        try:
+            from ._rich import RichGauge
+        except ModuleNotFoundError:
+            return LineGauge(self._err)
+        return RichGauge(self._err, colour=not self._environ.get("NO_COLOR"))
+
     def _meter(self, label: str, total: int) -> Meter:
-        if not self._err.isatty() or self._environ.get("TERM") == "dumb":
+        if self._is_plain:
             return PlainMeter(label, total, self.note)
         try:
             from ._rich import RichMeter

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import signal
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Sequence
 
 from slither_actors.errors import SlitherError, StartError
 
-from . import dead, doctor, example, reap
+from . import baseline, chaos, config, dead, doctor, example, incidents, ps, reap, run, status, top
+from . import describe as description
 from ._console import Console, OutputClosed, OutputFailed, standard_console
 from ._parser import build_parser
+from ._termination import orderly_termination
 
-COMMANDS = (example.COMMAND, dead.COMMAND, doctor.COMMAND, reap.COMMAND)
+COMMANDS = (
+    example.COMMAND,
+    run.COMMAND,
+    baseline.COMMAND,
+    dead.COMMAND,
+    description.COMMAND,
+    config.COMMAND,
+    ps.COMMAND,
+    status.COMMAND,
+    top.COMMAND,
+    incidents.COMMAND,
+    doctor.COMMAND,
+    reap.COMMAND,
+    chaos.COMMAND,
+)
 
 FAILED = 1
 NOT_STARTED = 3
 INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None, console: Console) -> int:
     try:
-        with _orderly_termination():
+        with orderly_termination():
             return _command(argv, console)
     except KeyboardInterrupt:
         console.note("interrupted")
@@ -78,22 +89,3 @@ def describe(error: SlitherError) -> str:
     """Kind and message of an error in one line."""
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-@contextmanager
-def _orderly_termination() -> Iterator[None]:
-    """Turn SIGTERM into an exception while the program runs, so that every `with` on the way closes what it opened."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set signal handlers; whoever calls from another has its own
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    # Once is enough: a second signal would cut short the closing that the first one asked for.
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(TERMINATED)

@@ -20,11 +20,18 @@ Supervised pipelines over worker processes, inside your service. A Dispatch hand
 is a declared row of local, worker and router stages that all run at the same time.
 """
 
+_JSON = "print the result as one JSON object"
 _EPILOG = """\
 examples:
   slither doctor                                    is this machine ready?
   slither example text_analysis --documents 5000    a pipe of three stages at work
+  slither run shop:Orders --input orders.jsonl --output-dir out
+  slither baseline batch_stats                      the same with threads and a process pool
+  slither ps                                        which systems run, with their processes?
+  slither top NAME                                  what does that system do?
+  slither incidents NAME                            why did processes of that system die?
   slither dead list ends.jsonl                      what left a run with ends_file="ends.jsonl"?
+  slither chaos NAME --duration 10                  does the system of that name survive this?
 
 exit codes:
   0 done    1 a check failed, or some items did    2 wrong usage    3 the system could not start    130 Ctrl-C
@@ -116,6 +123,6 @@ def add_debug(parser: argparse.ArgumentParser, *, default: bool | str = argparse
     parser.add_argument("--debug", action="store_true", default=default, help="show the traceback of an error")
 
 
-def add_json(parser: argparse.ArgumentParser, *, default: bool | str = False) -> None:
+def add_json(parser: argparse._ActionsContainer, *, default: bool | str = False, text: str = _JSON) -> None:
     """`--json`, the same for every command; below a parser that has it too, `default` is `argparse.SUPPRESS`."""
-    parser.add_argument("--json", action="store_true", default=default, help="print the result as one JSON object")
+    parser.add_argument("--json", action="store_true", default=default, help=text)

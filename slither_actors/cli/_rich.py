@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import TextIO
 
 import rich.console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from ._meters import REFRESH_S
 
@@ -47,4 +54,33 @@ class RichMeter:
     def close(self) -> None:
         """Leave the last state standing and begin a new line."""
         self._progress.refresh()
+        self._progress.stop()
+
+
+class RichGauge:
+    """The same bar beside words that change."""
+
+    every_s = REFRESH_S
+
+    def __init__(self, err: TextIO, *, colour: bool) -> None:
+        console = rich.console.Console(file=err, force_terminal=True, no_color=not colour)
+        self._progress = Progress(
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            auto_refresh=False,
+            redirect_stdout=False,
+        )
+        self._task = self._progress.add_task("", total=None)
+        self._progress.start()
+
+    def show(self, fraction: float | None, words: str) -> None:
+        """Draw it over the last one."""
+        total = None if fraction is None else 1.0
+        self._progress.update(self._task, description=words, total=total, completed=fraction or 0.0)
+        self._progress.refresh()
+
+    def close(self) -> None:
+        """Leave the last words standing and begin a new line."""
         self._progress.stop()

@@ -18,7 +18,7 @@ from typing import Final
 import attrs
 
 from slither_actors.errors import RunDirectoryError
-from slither_actors.transport import rundir
+from slither_actors.transport import memory, rundir
 
 from ._console import Console
 from ._parser import Command, Parser, add_json
@@ -128,8 +128,8 @@ def check_descriptors(limit: int) -> Check:
 
 
 def check_leftovers(directories: list[Path]) -> Check:
-    """Did dead systems leave run directories behind?"""
-    detail = f"{len(directories)} run directories of dead systems" if directories else "none"
+    """Did dead systems leave run directories, or stores in shared memory, behind?"""
+    detail = f"{len(directories)} directories of dead systems" if directories else "none"
     return _check("leftovers", not directories, detail, "slither reap")
 
 
@@ -142,7 +142,7 @@ def examine() -> Iterator[Check]:
     yield check_socket()
     yield check_shared_memory(SHARED_MEMORY)
     yield check_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield check_leftovers(rundir.stale_directories())
+    yield check_leftovers([*rundir.stale_directories(), *memory.ownerless_folders()])
 
 
 def report(checks: list[Check]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from slither_actors.transport import rundir
+from slither_actors.transport import memory, rundir
 
 from ._console import Console
 from ._parser import Command, Parser, add_json
@@ -15,8 +15,8 @@ def _configure(parser: Parser) -> None:
 
 
 def _run(arguments: argparse.Namespace, console: Console) -> int:
-    removed = [str(path) for path in rundir.remove_stale()]
-    left = [str(path) for path in rundir.stale_directories()]
+    removed = [str(path) for path in (*rundir.remove_stale(), *memory.remove_ownerless())]
+    left = [str(path) for path in (*rundir.stale_directories(), *memory.ownerless_folders())]
     if arguments.json:
         console.write_json({"removed": removed, "left": left, "ok": not left})
     else:
@@ -29,4 +29,4 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     return 1 if left else 0
 
 
-COMMAND = Command("reap", "remove the run directories of dead systems", _configure, _run)
+COMMAND = Command("reap", "remove the run directories and stores of dead systems", _configure, _run)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO
+from io import FileIO
 
 import slither_actors as slither
 from slither_actors.dispatch._end_lines import json_of
@@ -15,6 +14,7 @@ from slither_actors.dispatch.ends_file import EndRecord, EndsFile, EndsReader
 from slither_actors.errors import EndsFileError, InvalidOption, NotDecodable, NotImportable
 
 from ._console import Console
+from ._imports import current_directory_imported
 from ._meters import Meter
 from ._words import one_line
 
@@ -49,10 +49,14 @@ class Replay:
             self._check_files()
             total = sum(1 for _ in self._records())
             if total:
-                self._replay(total)
+                with _appended(self._given.output) as output:
+                    self._replay(total, output)
         except (InvalidOption, NotImportable) as error:
             self._console.note(f"slither: {one_line(str(error))}")
             return WRONG_USAGE
+        except _WriteFailed as failure:
+            self._console.note(f"slither: {one_line(str(failure))}")
+            return FAILED
         failed = self._again + self._unreadable
         if self._given.json:
             counts = {"replayed": total, "succeeded": self._done, "failed": failed, "unreadable": self._unreadable}
@@ -79,10 +83,9 @@ class Replay:
         finally:
             reader.close()
 
-    def _replay(self, total: int) -> None:
+    def _replay(self, total: int, output: FileIO | None) -> None:
         with ExitStack() as stack:
-            stack.enter_context(_current_directory_imported())
-            output = stack.enter_context(_appended(self._given.output)) if self._given.output else None
+            stack.enter_context(current_directory_imported())
             system = stack.enter_context(slither.start(pools={"default": self._given.workers}))
             meter = stack.enter_context(self._console.progress("replay", total))
             stream = stack.enter_context(
@@ -101,7 +104,7 @@ class Replay:
         if self._failed is not None:
             self._failed.close()
             if self._failed.failure is not None:
-                raise self._failed.failure
+                raise _WriteFailed(self._failed.failure)
 
     def _items(self, total: int, meter: Meter) -> Iterator[slither.Item]:
         """What can be read, of as many as there were in the beginning: somebody may write to the file meanwhile."""
@@ -123,39 +126,33 @@ class Replay:
             self._console.note(f"slither: item {item.id} failed: {one_line(str(item.meta['error']))}")
         meter.advance()
 
-    def _print(self, item: slither.Item, output: BinaryIO | None) -> None:
+    def _print(self, item: slither.Item, output: FileIO | None) -> None:
         fields = {"id": item.id, "parent_id": item.parent_id, "payload": item.payload}
         line = json_of(fields, "payload", None)
         if output is None:
             self._console.write(line.decode())
             return
+        left = memoryview(line + b"\n")
         try:
-            output.write(line + b"\n")
-            output.flush()  # line by line, since a replay may be interrupted
+            while left:  # a disk that is full takes a part, and says so the next time
+                left = left[output.write(left) :]
         except OSError as error:
-            raise EndsFileError(self._given.output, f"cannot be written: {error.strerror}") from None
+            raise _WriteFailed(f"{self._given.output} cannot be written: {error.strerror}") from None
+
+
+class _WriteFailed(Exception):
+    """A file that could be written to when the replay began cannot any more."""
 
 
 @contextmanager
-def _appended(path: str) -> Iterator[BinaryIO]:
-    """A file of results, for its owner alone where it is new."""
+def _appended(path: str | None) -> Iterator[FileIO | None]:
+    """A file of results, for its owner alone where it is new. Without a buffer, since a replay may be interrupted."""
+    if path is None:
+        yield None
+        return
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise EndsFileError(path, f"cannot be opened: {error.strerror}") from None
-    with os.fdopen(descriptor, "ab") as file:
+    with os.fdopen(descriptor, "ab", buffering=0) as file:
         yield file
-
-
-@contextmanager
-def _current_directory_imported() -> Iterator[None]:
-    """Have modules of the current directory found, here and in workers, unless Python was told not to (`-P`)."""
-    here = os.getcwd()
-    if sys.flags.safe_path or here in sys.path or "" in sys.path:
-        yield
-        return
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)

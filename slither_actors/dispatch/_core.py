@@ -8,62 +8,56 @@ from __future__ import annotations
 import math
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 from slither_actors.dispatch._desk import Desk, Task
 from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
-from slither_actors.dispatch.messages import Ask, Batch, Complete, Failed
-from slither_actors.errors import BatchTimeout, QueueTimeout, SlitherError, TransportError, WorkerCrashed
+from slither_actors.dispatch._patience import CANCEL_GRACE_S, IDLE_S, KILL_AGAIN_S
+from slither_actors.dispatch._refusals import Refusals
+from slither_actors.dispatch._surrender import Surrenders
+from slither_actors.dispatch.messages import Batch, Failed
+from slither_actors.errors import BatchTimeout, SlitherError, WorkerCrashed
 from slither_actors.otp.messages import KillProcess
 from slither_actors.otp.ref import Ref
 from slither_actors.workers._salvage import Loss
-from slither_actors.workers.messages import EndRun, LeaseRequest, LeaseReturned, RunBatch
+from slither_actors.workers.messages import FIRST_BATCH, EndRun, LeaseRequest, LeaseReturned, RunBatch, WorkersClaimed
 from slither_actors.workers.parcel import Parcel
 
-# How long leased workers are kept without work: long enough to bridge a pause between two calls.
-IDLE_S = 0.1
 
-# What still runs for a cancelled run may take this long before its worker is killed.
-CANCEL_GRACE_S = 1.0
+class DispatchCore(Refusals, Surrenders):
+    """All runs of one dispatcher over the workers that it has leased; `stage` is how errors call it, if anything, and
+    `new_run` makes them."""
 
-# A worker that was about to begin the batch when its supervisor looked is to be killed once more.
-KILL_AGAIN_S = 0.5
-
-
-class DispatchCore:
-    """All runs of one dispatcher over the workers that it has leased; `stage` is how errors call it, if anything."""
-
-    def __init__(self, stage: str | None = None) -> None:
+    def __init__(self, stage: str | None = None, new_run: Callable[..., DispatchRun] = DispatchRun) -> None:
         self._stage = stage
+        self._new_run = new_run
         self._runs: dict[str, DispatchRun] = {}
         self._desk = Desk()
         # Numbers of different dispatchers do not meet in a worker.
-        self._number = int.from_bytes(os.urandom(4)) >> 1 << 32
+        self._number = (int.from_bytes(os.urandom(4)) >> 1 | 1) * FIRST_BATCH
         self._pool: str | None = None
         self._supervisor: str | None = None
-        self._wanted = 0
-        self._asked = False
+        self._wanted, self._asked = 0, False
         self._idle_since: float | None = None
-        # No deadline is earlier than this one; kept up on the way, since a scan after each message costs too much.
+        # No deadline is earlier; kept up on the way, since a scan after each message costs too much.
         self.earliest = math.inf
         self.outbox: list[tuple[str, Any]] = []
 
     # -- runs
 
     def open_run(self, run: str, plan: DispatchPlan) -> None:
-        self._runs[run] = DispatchRun(run, plan, self._stage)
+        self._runs[run] = self._new_run(run, plan, self._stage)
         self.earliest = min(self.earliest, plan.deadline.at)
 
-    def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float, limit: int = 0) -> None:
+    def batch(self, run_id: str, batch: Batch, now: float) -> None:
         run = self._runs.get(run_id)
         if run is None:
             return
-        owner = run.inputs[edge]
-        if limit:
-            self.ask(run_id, owner.port.back, limit)
-        owner.receive(seq)
-        run.waiting.append(Task(run_id, run.arrived, parcels, owner, run.options.timeout_s, waits_since=now))
-        run.arrived += 1
+        if batch.limit:
+            self.ask(run_id, run.inputs[batch.edge].port.back, batch.limit)
+        if run.arrive(batch, now):
+            self._flush(run)
         self._assign(now)
 
     def ask(self, run_id: str, edge: int | None, limit: int) -> None:
@@ -94,9 +88,9 @@ class DispatchCore:
 
     def pool_up(self, address: str) -> None:
         """A pool to lease from; a new one knows nothing of what the old one granted."""
-        self._pool = address
-        self._wanted = 0
-        self._desk.recall_all()
+        self._pool, self._wanted = address, 0
+        if at_work := self._desk.recall_all():
+            self.outbox.append((address, WorkersClaimed(at_work)))
         self._request()
 
     def supervisor_up(self, address: str) -> None:
@@ -113,12 +107,24 @@ class DispatchCore:
             self._asked = False
             self._assign(now)
 
+    def pool_refuses(self, error: SlitherError, now: float) -> None:
+        """The pool has no worker, and will have none for a while: what waits for one is over."""
+        self._wanted, self._asked = 0, False
+        for run in [run for run in self._runs.values() if run.waiting]:
+            self._halt(run, error, 0, now, run.stage)
+
     def recalled(self, worker: Ref) -> None:
         self._desk.recall(worker)
         self._return_leases(recalled_only=True)
 
     def done(
-        self, worker: str, number: int, parcels: tuple[Parcel, ...], now: float, losses: tuple[Loss, ...] = ()
+        self,
+        worker: str,
+        number: int,
+        parcels: tuple[Parcel, ...],
+        now: float,
+        losses: tuple[Loss, ...] = (),
+        seconds: float | None = None,
     ) -> None:
         """`losses` are items that the worker could not read: whoever made them is charged, not this stage."""
         task = self._finish(worker, number, now)
@@ -126,7 +132,7 @@ class DispatchCore:
             return
         run = self._runs.get(task.run)
         if run is not None:
-            run.came_back(now)
+            run.came_back(task, now, seconds)
             origin = task.owner.port.origin
             run.result(task, parcels, tuple(map(origin.ends, losses)) if origin.skips else ())
             if losses and not origin.skips:
@@ -135,16 +141,18 @@ class DispatchCore:
                 self._flush(run)
         self._assign(now)
 
-    def failed(self, worker: str, number: int, error: SlitherError, fatal: bool, now: float) -> None:
+    def failed(
+        self, worker: str, number: int, error: SlitherError, fatal: bool, now: float, seconds: float | None = None
+    ) -> None:
         task = self._finish(worker, number, now)
         if task is not None:
-            self._task_failed(task, error, now, fatal=fatal)
+            self._task_failed(task, error, now, seconds, fatal=fatal)
             self._assign(now)
 
     def _finish(self, worker: str, number: int, now: float) -> Task | None:
         task, begun = self._desk.finish(worker, number, now)
         if begun is not None:
-            self.earliest = min(self.earliest, begun.deadline(now))
+            self.earliest = min(self.earliest, begun.deadline)
         return task
 
     def worker_down(self, worker: Ref, running: int | None, exit_text: str, now: float) -> None:
@@ -180,7 +188,7 @@ class DispatchCore:
         """A batch that nobody began goes back to the front."""
         run = self._runs.get(task.run)
         if run is not None:
-            run.came_back(now)
+            run.came_back(task, now)
             task.kill_again = 0.0
             run.put_first((task,), now)
 
@@ -190,65 +198,38 @@ class DispatchCore:
         """End what is over its time, begin further attempts, return leases that idle. To be called at `earliest`."""
         for run in list(self._runs.values()):
             self._end_late(run, now)
-        for worker, task, since in self._desk.running():
-            if task.deadline(since) <= now and self._supervisor:
+        for worker, task in self._desk.running():
+            if task.deadline <= now and self._supervisor:
                 task.kill_again = now + KILL_AGAIN_S
                 why = "its run is over" if task.until <= now else f"a batch took longer than {task.timeout_s:g} s"
                 self.outbox.append((self._supervisor, KillProcess(worker, why, task.number)))
-        for run in self._runs.values():
-            run.wake(now)
         self._assign(now)
         if self._idle_since is not None and self._idle_since + IDLE_S <= now:
             self._idle_since = None
             self._request()
             self._return_leases(recalled_only=False)
-        self.earliest = self._next_deadline()
+        self.earliest = self._next_deadline(now)
 
     def _end_late(self, run: DispatchRun, now: float) -> None:
-        """The run's own deadline, and the patience with each batch that waits."""
+        """The run's own deadline, the patience with each batch that waits, and what has paused for long enough."""
         if run.plan.deadline.at <= now:
             self._halt(run, run.plan.deadline.error(), 0, now, None, grace_s=0.0)
             return
         given_up = run.give_up(now)
         for task in given_up:
-            if not run.never_ran(task, run.stage):
-                error = QueueTimeout(run.patience_s, run.options.pool)
+            if (error := run.never_ran(task)) is not None:
                 self._halt(run, error, task.index + 1, now, run.stage)
                 return
-        if given_up:
+        if run.let_go(now) or given_up:
             self._flush(run)
+        run.wake(now)
 
-    def _next_deadline(self) -> float:
-        deadlines = [task.deadline(since) for _, task, since in self._desk.running()]
-        deadlines += [min(run.chances.due, run.plan.deadline.at, run.gives_up_at) for run in self._runs.values()]
+    def _next_deadline(self, now: float) -> float:
+        deadlines = [task.deadline for _, task in self._desk.running()]
+        deadlines += [run.due(now) for run in self._runs.values()]
         if self._idle_since is not None:
             deadlines.append(self._idle_since + IDLE_S)
         return min(deadlines, default=math.inf)
-
-    def refused(self, to: str, message: Any, error: TransportError, now: float) -> None:
-        """The transport did not take a message, since too much waits for its receiver. The run that it belongs to is
-        over, and no other one.
-
-        Raises:
-            TransportError: it belongs to no run, or is the word of its end.
-        """
-        if isinstance(message, Failed) and message.finished:  # the word without the results then
-            self.outbox.append((to, Failed(message.run, message.stage, message.error, message.batch_ref, ())))
-            return
-        if not isinstance(message, Batch | RunBatch | Ask | Complete):
-            raise error
-        run = self._run_of(message)
-        if isinstance(message, RunBatch) and self._desk.take_back(to, message.number) and run is not None:
-            run.came_back(now)
-            if message.job is not None:  # so the worker never heard of the run
-                run.workers.discard(to)
-        if run is not None:
-            self.outbox.append((run.sink.port.consumer, Failed(run.id, run.stage, error, 0, ())))
-            self.close_run(run.key, now)
-        self._assign(now)
-
-    def _run_of(self, message: Any) -> DispatchRun | None:
-        return self._runs.get(message.run)
 
     def _assign(self, now: float) -> None:
         """Give workers what waits, one run after the other in turn."""
@@ -257,11 +238,11 @@ class DispatchCore:
             progress = False
             idle_only = self._asked or any(run.starves for run in self._runs.values())
             for run in list(self._runs.values()):
-                if not run.waiting or run.in_work >= run.options.max_in_flight:
+                if not run.may_send:
                     continue
                 # nothing is put behind what a busy one does while the pool may still send an idle one, or where waiting
                 # has a limit
-                worker = self._desk.free_worker(idle_only=idle_only or run.patience_s < math.inf)
+                worker = self._desk.free_worker(idle_only=idle_only or run.idle_only)
                 if worker is None:
                     self.earliest = min(self.earliest, run.gives_up_at)
                     continue
@@ -274,11 +255,10 @@ class DispatchCore:
         self._watch_idleness(now)
 
     def _send(self, run: DispatchRun, worker: Ref, now: float) -> Task:
-        task = run.waiting.popleft()
-        run.in_work += 1
-        task.number = self._number = self._number + 1
+        self._number += 1
+        task = run.take_next(self._number, worker)
         if self._desk.assign(worker, task, now):
-            self.earliest = min(self.earliest, task.deadline(now))
+            self.earliest = min(self.earliest, task.deadline)
         job = None if worker.address in run.workers else run.plan.job
         run.workers.add(worker.address)
         self.outbox.append((worker.address, RunBatch(task.number, task.run, job, task.parcels)))
@@ -288,7 +268,10 @@ class DispatchCore:
         wanted = 0
         for run in self._runs.values():
             wanted += run.wanted
-        if wanted or self._desk.running():
+            if run.filling or run.pace:
+                self.earliest = min(self.earliest, run.due(now))
+        surplus = wanted < self._wanted and any(run.held_back for run in self._runs.values())
+        if (wanted or self._desk.running()) and not surplus:
             self._idle_since = None
             if wanted > self._wanted:
                 self._request()
@@ -305,16 +288,18 @@ class DispatchCore:
             self.outbox.append((self._pool, LeaseRequest(wanted, lost)))
 
     def _return_leases(self, *, recalled_only: bool) -> None:
-        for worker in self._desk.take_idle(recalled_only=recalled_only):
+        for worker in self._desk.take_idle(recalled_only=recalled_only, keep=self._wanted):
             if self._pool is not None:
                 self.outbox.append((self._pool, LeaseReturned(worker)))
 
-    def _task_failed(self, task: Task, error: SlitherError, now: float, *, fatal: bool = False) -> None:
+    def _task_failed(
+        self, task: Task, error: SlitherError, now: float, seconds: float | None = None, *, fatal: bool = False
+    ) -> None:
         run = self._runs.get(task.run)
         if run is None:
             return
-        run.came_back(now)
-        if not fatal and run.failed(task, error, run.stage, now, random.random()):
+        run.came_back(task, now, seconds)
+        if run.failed(task, error, run.stage, now, random.random(), fatal=fatal):
             self.earliest = min(self.earliest, run.chances.due)
             self._flush(run)
         else:
@@ -337,6 +322,9 @@ class DispatchCore:
     def _flush(self, run: DispatchRun) -> None:
         """Send what credit allows, ask for what there is room for, and complete what is at its end. The run is over
         when the service closes it."""
+        is_over = run.idle
+        if is_over:
+            run.finish()
         for out in run.edges:
             for batch in out.take():
                 self.outbox.append((out.port.consumer, batch))
@@ -344,6 +332,6 @@ class DispatchCore:
             ask = edge.ask(run.id)
             if ask is not None:
                 self.outbox.append((edge.port.producer, ask))
-        if run.idle:
+        if is_over:
             completed = [(out, out.complete()) for out in run.edges]
             self.outbox.extend((out.port.consumer, last) for out, last in completed if last is not None)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from slither_actors._record import record
 from slither_actors._validators import is_number
+from slither_actors.dispatch._strategy_base import Clock
 from slither_actors.errors import DeadlineExceeded, InvalidOption, shorten
 
 
@@ -19,8 +20,8 @@ class Deadline:
     given_s: float = math.inf
 
     @classmethod
-    def of(cls, where: str, deadline_s: Any) -> Self:
-        """So many seconds from now; `None` is never.
+    def of(cls, where: str, deadline_s: Any, clock: Clock = time.monotonic) -> Self:
+        """So many seconds from now by this clock; `None` is never.
 
         Raises:
             InvalidOption: it is no time.
@@ -30,7 +31,7 @@ class Deadline:
         if not is_number(deadline_s) or deadline_s <= 0:
             allowed = "None, or a finite number of seconds above 0"
             raise InvalidOption(where, "deadline_s", shorten(deadline_s), allowed)
-        return cls(time.monotonic() + deadline_s, deadline_s)
+        return cls(clock() + deadline_s, deadline_s)
 
     def error(self) -> DeadlineExceeded:
         return DeadlineExceeded(self.given_s)

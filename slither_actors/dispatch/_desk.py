@@ -8,6 +8,7 @@ from collections import deque
 import attrs
 
 from slither_actors.dispatch._edges import InEdge
+from slither_actors.dispatch.messages import Tag
 from slither_actors.otp.ref import Ref
 from slither_actors.workers.parcel import Parcel
 
@@ -25,12 +26,14 @@ class Task:
         parcels: its items.
         owner: the edge that the batch came in on.
         timeout_s: how long it may run.
+        began: when it began to run.
         offset: the place of its first item within the batch.
         attempts: how often it has failed.
         number: that of its execution, which is its own; 0 while there is none.
         kill_again: when its worker is to be killed once more, for a batch that is over its time.
         waits_since: when it began to wait for a worker.
         until: when it must be over, since its run is.
+        tag: what a strategy said of the batch.
     """
 
     run: str
@@ -44,17 +47,28 @@ class Task:
     kill_again: float = 0.0
     waits_since: float = 0.0
     until: float = math.inf
+    tag: Tag | None = None
+    began: float = math.inf
 
-    def deadline(self, since: float) -> float:
-        """When its worker is to be killed, if it began at `since`."""
-        return max(min(since + self.timeout_s, self.until), self.kill_again)
+    @property
+    def lane(self) -> int:
+        """Its lane, 0 for none."""
+        return self.tag[0] if self.tag is not None else 0
+
+    @property
+    def weight(self) -> float:
+        return self.tag[1] if self.tag is not None else 0.0
+
+    @property
+    def deadline(self) -> float:
+        """When its worker is to be killed."""
+        return max(min(self.began + self.timeout_s, self.until), self.kill_again)
 
 
 @attrs.define(eq=False)
 class _Seat:
     worker: Ref
     tasks: deque[Task] = attrs.field(factory=deque)
-    since: float = 0.0  # when the first task began
     leaving: bool = False
 
 
@@ -94,8 +108,7 @@ class Desk:
         """Give the worker a task; true if it begins at once."""
         seat = self._seats[worker.address]
         begins = not seat.tasks
-        if begins:
-            seat.since = now
+        task.began = now if begins else math.inf
         seat.tasks.append(task)
         return begins
 
@@ -106,14 +119,18 @@ class Desk:
         if seat is None or not seat.tasks or seat.tasks[0].number != number:
             return None, None
         task = seat.tasks.popleft()
-        seat.since = now
-        return task, seat.tasks[0] if seat.tasks else None
+        if not seat.tasks:
+            return task, None
+        seat.tasks[0].began = now
+        return task, seat.tasks[0]
 
     def take_back(self, address: str, number: int) -> Task | None:
         """A task did not reach its worker, which is dead or nearly so; gives it nothing more to do."""
         seat = self._seats.get(address)
         task = next((task for task in seat.tasks if task.number == number), None) if seat else None
         if seat is not None and task is not None:
+            if len(seat.tasks) > 1 and seat.tasks[0] is task:
+                seat.tasks[1].began = task.began
             seat.tasks.remove(task)
             seat.leaving = self.someone_leaves = True
         return task
@@ -129,22 +146,34 @@ class Desk:
         if seat is not None:
             seat.leaving = self.someone_leaves = True
 
-    def recall_all(self) -> None:
-        """The leases mean nothing any more."""
+    def recall_all(self) -> tuple[Ref, ...]:
+        """The leases mean nothing any more; the workers that are at a task all the same."""
         for seat in self._seats.values():
             seat.leaving = self.someone_leaves = True
+        return tuple([seat.worker for seat in self._seats.values() if seat.tasks])
 
     def tasks_of(self, run: str) -> list[Task]:
         return [task for seat in self._seats.values() for task in seat.tasks if task.run == run]
 
-    def take_idle(self, *, recalled_only: bool) -> list[Ref]:
-        """Workers without tasks, removed from the desk: those that were recalled, or all."""
-        idle = [seat for seat in self._seats.values() if not seat.tasks and (seat.leaving or not recalled_only)]
+    def places_of(self, run: str) -> list[tuple[str, Task]]:
+        """The tasks of a run, each with the name of its worker."""
+        return [(seat.worker.name, task) for seat in self._seats.values() for task in seat.tasks if task.run == run]
+
+    def take_idle(self, *, recalled_only: bool, keep: int = 0) -> list[Ref]:
+        """Workers without tasks, removed from the desk: those that were recalled, or all but so many that `keep`
+        workers stay."""
+        idle = [seat for seat in self._seats.values() if not seat.tasks]
+        leaving = [seat for seat in idle if seat.leaving]
+        if recalled_only:
+            idle = leaving
+        elif keep:
+            spare = sum(not seat.leaving for seat in self._seats.values()) - keep
+            idle = leaving + [seat for seat in idle if not seat.leaving][: max(0, spare)]
         for seat in idle:
             del self._seats[seat.worker.address]
         self.someone_leaves = any(seat.leaving for seat in self._seats.values())
         return [seat.worker for seat in idle]
 
-    def running(self) -> list[tuple[Ref, Task, float]]:
-        """The task that each busy worker runs, and since when."""
-        return [(seat.worker, seat.tasks[0], seat.since) for seat in self._seats.values() if seat.tasks]
+    def running(self) -> list[tuple[Ref, Task]]:
+        """The task that each busy worker runs."""
+        return [(seat.worker, seat.tasks[0]) for seat in self._seats.values() if seat.tasks]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, InPort, OutPort
+from slither_actors.dispatch.messages import Ask, Batch, Complete, Ends, Expanded, InPort, OutPort, Tag
 from slither_actors.workers.parcel import Parcel
 
 
@@ -97,7 +97,7 @@ class OutEdge:
         self.sent = 0
         self._limit = port.window
         self._settled = 0
-        self._queue: deque[tuple[tuple[Parcel, ...], tuple[Ends, ...], Owner | None]] = deque()
+        self._queue: deque[tuple[tuple[Parcel, ...], tuple[Ends | Expanded, ...], Owner | None, Tag | None]] = deque()
         self._owners: deque[Owner | None] = deque()
         self._completed = False
 
@@ -111,19 +111,25 @@ class OutEdge:
         """Batches that wait for credit."""
         return len(self._queue)
 
-    def put(self, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...] = (), owner: Owner | None = None) -> None:
+    def put(
+        self,
+        parcels: tuple[Parcel, ...],
+        ends: tuple[Ends | Expanded, ...] = (),
+        owner: Owner | None = None,
+        tag: Tag | None = None,
+    ) -> None:
         """Add a batch."""
-        self._queue.append((parcels, ends, owner))
+        self._queue.append((parcels, ends, owner, tag))
 
     def take(self, *, regardless: bool = False, limit: int = 0) -> list[Batch]:
         """The batches that may be sent now, in order; all of them where credit does not matter any more. `limit` is
         that of the way back."""
         batches = []
         while self._queue and (regardless or self.sent < self._limit):
-            parcels, ends, owner = self._queue.popleft()
+            parcels, ends, owner, tag = self._queue.popleft()
             self.sent += 1
             self._owners.append(owner)
-            batches.append(Batch(self._run, self.port.edge, self.sent, parcels, ends, limit))
+            batches.append(Batch(self._run, self.port.edge, self.sent, parcels, ends, limit, tag))
         return batches
 
     def ask(self, limit: int) -> None:
@@ -140,6 +146,9 @@ class OutEdge:
     def settle(self, count: int) -> None:
         """So many batches in all are settled: what an `Ask` would say, where there is a way back."""
         self.ask(count + self.port.window)
+
+    def finish(self) -> None:
+        """Nothing more is put in."""
 
     def complete(self) -> Complete | None:
         """The end of the edge, once, when everything is sent."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import attrs
 
-from slither_actors._codec import Frame, by_value, encode, from_json, is_of_a_signal, to_json
-from slither_actors._describe import message_of, shorten
+from slither_actors._codec import Frame, by_value, encode, from_json, to_json
+from slither_actors._describe import is_of_a_signal, message_of, shorten
 from slither_actors._record import record
 from slither_actors.dispatch.messages import Ends
 from slither_actors.errors import NotDecodable, NotPicklable, RemoteError

@@ -9,7 +9,7 @@ import math
 import attrs
 
 from slither_actors.dispatch._desk import Task
-from slither_actors.dispatch.messages import Ends
+from slither_actors.dispatch.messages import Ends, Tag
 from slither_actors.workers.parcel import Parcel, count, halves
 
 Part = tuple[tuple[Parcel, ...], tuple[Ends, ...]]
@@ -19,6 +19,7 @@ Part = tuple[tuple[Parcel, ...], tuple[Ends, ...]]
 class _Pieces:
     """A batch that runs in parts: how many are still out, and what came of the others, by their offset."""
 
+    tag: Tag | None
     out: int = 1
     done: list[tuple[int, Part]] = attrs.field(factory=list)
 
@@ -46,6 +47,9 @@ class SecondChances:
         """When the first of them is to run."""
         return self._later[0][0] if self._later else math.inf
 
+    def waiting(self) -> list[Task]:
+        return [task for _, _, task in self._later]
+
     def retry(self, task: Task, at: float) -> None:
         heapq.heappush(self._later, (at, next(self._order), task))
 
@@ -58,12 +62,13 @@ class SecondChances:
 
     def split(self, task: Task) -> tuple[Task, Task]:
         """Two tasks that take its place."""
-        self._pieces.setdefault(task.index, _Pieces()).out += 1
+        self._pieces.setdefault(task.index, _Pieces(task.tag)).out += 1
         left, right = halves(task.parcels)
-        offset = task.offset + count(left)
+        first, whole = count(left), count(task.parcels)
+        tags = [_share(task.tag, part / whole) for part in (first, whole - first)]
         return (
-            Task(task.run, task.index, left, task.owner, task.timeout_s, task.offset),
-            Task(task.run, task.index, right, task.owner, task.timeout_s, offset),
+            Task(task.run, task.index, left, task.owner, task.timeout_s, task.offset, tag=tags[0]),
+            Task(task.run, task.index, right, task.owner, task.timeout_s, task.offset + first, tag=tags[1]),
         )
 
     def settle(self, task: Task, part: Part) -> Part | None:
@@ -75,6 +80,11 @@ class SecondChances:
         pieces.out -= 1
         return None if pieces.out else self._pieces.pop(task.index).joined()
 
-    def unfinished(self) -> list[tuple[int, Part]]:
-        """What is done of batches of which parts are out, by the index of the batch."""
-        return [(index, self._pieces[index].joined()) for index in sorted(self._pieces)]
+    def unfinished(self) -> list[tuple[int, Part, Tag | None]]:
+        """What is done of batches of which parts are out, by the index of the batch, and the batch's tag."""
+        return [(index, self._pieces[index].joined(), self._pieces[index].tag) for index in sorted(self._pieces)]
+
+
+def _share(tag: Tag | None, share: float) -> Tag | None:
+    """The tag of a part. What each item weighs is not known here, so all of them count the same."""
+    return tag if tag is None else (tag[0], tag[1] * share, *tag[2:])

@@ -6,31 +6,31 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S, DispatchCore
 from slither_actors.dispatch._desk import SLOTS, Task
 from slither_actors.dispatch._dispatch_run import DispatchPlan, DispatchRun
 from slither_actors.dispatch._edge_keys import EdgeKeys
 from slither_actors.dispatch._edges import InEdge
+from slither_actors.dispatch._patience import CANCEL_GRACE_S, IDLE_S, LOOK_S, STOP_LIMIT_S
 from slither_actors.dispatch._session_lines import SessionLines
+from slither_actors.dispatch._session_moves import SessionMoves
 from slither_actors.dispatch._session_table import Session, SessionTable
-from slither_actors.dispatch.messages import Ask, InPort
-from slither_actors.errors import SessionLost, SlitherError, WorkerBusy, WorkerCrashed
+from slither_actors.dispatch.messages import Ask, Batch, InPort
+from slither_actors.errors import SessionLost, SlitherError, WorkerCrashed
 from slither_actors.otp.ref import Ref
-from slither_actors.workers.messages import EndRun, EndSession, LeaseReturned, RunBatch, WorkerRequest
-from slither_actors.workers.parcel import Parcel
+from slither_actors.workers.messages import EndSession, LeaseRequest, LeaseReturned, RunBatch, WorkerRequest
 from slither_actors.workers.sessions import SessionTicket
 
-# How long a stop hook may run before its worker is killed.
-STOP_LIMIT_S = 30.0
-
-# Sessions that idle too long are looked for this often at most.
-_LOOK_S = 0.05
+Tell = Callable[[Session, Ref], None]
 
 _ENDED = "it was ended"
 _NOBODY = InEdge(InPort(0, "", 1))
 
 
-class SessionCore(DispatchCore):
+def _tell_nobody(session: Session, worker: Ref) -> None:
+    """Where nobody wants to know."""
+
+
+class SessionCore(SessionMoves):
     """Runs of sessions. Each session is a lane: one batch at a time, in order, always with the worker of its pin.
 
     Workers are leased by name, and kept while there is work for them and nobody else wants them. At a worker lanes take
@@ -39,10 +39,15 @@ class SessionCore(DispatchCore):
     Args:
         pool: the pool's name.
         limit: how many sessions there may be.
+        new_run: makes runs.
+        tell: told of each session that has just lost its state, and with which worker.
     """
 
-    def __init__(self, pool: str, limit: int) -> None:
-        super().__init__()
+    def __init__(
+        self, pool: str, limit: int, new_run: Callable[..., DispatchRun] = DispatchRun, tell: Tell = _tell_nobody
+    ) -> None:
+        super().__init__(None, new_run)
+        self._tell = tell
         self._table = SessionTable(pool, limit)
         self._session_of: dict[str, Session] = {}  # by key of the run
         self.keys = EdgeKeys()
@@ -57,6 +62,10 @@ class SessionCore(DispatchCore):
         session = self._table.begin(ticket, now)
         self._look_for(session.expires_at)
         return session.ticket.token
+
+    def session_of(self, ticket: SessionTicket) -> Session | None:
+        """The session of a handle, `None` if it is over for that one."""
+        return self._table.find(ticket)
 
     def end_session(self, ticket: SessionTicket, now: float, done: Callable[[], None]) -> None:
         """Close a handle; the last one ends the session. `done` is called when its stop hook has run."""
@@ -103,7 +112,7 @@ class SessionCore(DispatchCore):
         session = self._table.enter(plan.session.ticket, now)
         plan = plan.for_ticket(session.ticket)
         key = self.keys.open(run, plan)
-        self._runs[key] = DispatchRun(run, plan, plan.session.stage if plan.session else None, key)
+        self._runs[key] = self._new_run(run, plan, plan.session.stage if plan.session else None, key)
         self._session_of[key] = session
         session.runs[key] = None
         self.earliest = min(self.earliest, plan.deadline.at)
@@ -129,12 +138,12 @@ class SessionCore(DispatchCore):
         sender = self.keys.consumer if isinstance(message, Ask) else self.keys.producer
         return self._runs.get(sender(message.run, message.edge))
 
-    def batch(self, run_id: str, edge: int, seq: int, parcels: tuple[Parcel, ...], now: float, limit: int = 0) -> None:
+    def batch(self, run_id: str, batch: Batch, now: float) -> None:
         session = self._session_of.get(run_id)
         if session is not None:
             session.used = now
             self._lines.join(session)
-            super().batch(run_id, edge, seq, parcels, now, limit)
+            super().batch(run_id, batch, now)
 
     # -- workers
 
@@ -147,6 +156,7 @@ class SessionCore(DispatchCore):
         super().pool_up(address)
         for worker in self._lines.workers:
             self._ask_for(worker)
+        self._ask_for_any()
 
     def granted(self, worker: Ref, now: float) -> None:
         self._lines.granted(worker)
@@ -186,8 +196,9 @@ class SessionCore(DispatchCore):
                 self._send_again(task, now)
             return
         late = task is not None and was_running and task.kill_again
-        why = f"a batch of it was over its time, so its worker was killed ({exit_text})" if late else exit_text
-        error: SlitherError = self._table.lose(session, worker.name, f"its worker died with {why}")
+        why = f"{'a batch of it was over its time, so ' if late else ''}its worker {worker.name} died with {exit_text}"
+        error: SlitherError = self._table.lose(session, worker.name, why)
+        self._tell(session, worker)
         if session.lost is not None:
             self._halt_runs(session, error, now)
         elif task is not None and was_running:
@@ -228,16 +239,16 @@ class SessionCore(DispatchCore):
 
     def expire(self, now: float) -> None:
         for key, session in self._session_of.items():
-            if self._runs[key].chances.due <= now:
+            if self._runs[key].chances.due <= now or self._runs[key].pace:
                 self._lines.join(session)
         if self._look_at <= now:
             for session in self._table.expired(now, self._is_idle):
                 self._end(session, f"nobody used it for ttl_s={session.ticket.ttl_s:g}", now)
-            self._look_at = max(self._table.next_expiry, now + _LOOK_S)
+            self._look_at = max(self._table.next_expiry, now + LOOK_S)
         super().expire(now)
 
-    def _next_deadline(self) -> float:
-        return min(super()._next_deadline(), self._look_at if len(self._table) else math.inf)
+    def _next_deadline(self, now: float) -> float:
+        return min(super()._next_deadline(now), self._look_at if len(self._table) else math.inf)
 
     def _look_for(self, at: float) -> None:
         self._look_at = min(self._look_at, at)
@@ -258,6 +269,8 @@ class SessionCore(DispatchCore):
             if self._next_run(session) is not None:
                 self._table.pin(session, self._lines.load)
                 self._lines.join(session)
+        if self._lines.homeless or self._lines.asked_for_any:
+            self._ask_for_any()
         moved = True
         while moved:
             moved = sum(self._serve(worker, now) for worker in self._lines.workers) > 0
@@ -266,9 +279,10 @@ class SessionCore(DispatchCore):
         self._watch_idleness(now)
 
     def _next_run(self, session: Session) -> DispatchRun | None:
-        """The run whose batch is next; none of a run goes past one that pauses before another attempt."""
+        """The run whose batch is next; none of a run goes past one that pauses before another attempt, or comes too
+        early for the rate limit of its stage."""
         runs = (self._runs[key] for key in session.runs)
-        return next((run for run in runs if run.waiting and not run.chances), None)
+        return next((run for run in runs if run.waiting and not run.chances and not run.held_back), None)
 
     def _serve(self, worker: Ref, now: float) -> bool:
         """Give a worker what waits for it, in turn; whether a session went elsewhere, or a batch was given up, so that
@@ -287,39 +301,12 @@ class SessionCore(DispatchCore):
         self._ask_for(worker)
         return again
 
-    def _elsewhere(self, session: Session, run: DispatchRun, worker: Ref, now: float) -> bool:
-        """What becomes of one that does not wait for its busy worker; false if it waits all the same."""
-        if session.is_patient:
-            return False
-        if session.is_disposable:
-            idle = [ref for ref in self._table.workers if not self._lines.is_busy(ref)]
-            begun = session.begun
-            if self._table.move(session, idle, self._lines.load) is None:
-                return False
-            self._clear_out(session, worker, begun)
-        self._lines.leave(worker)
-        if not session.is_disposable:
-            task = run.waiting.popleft()
-            run.in_work += 1
-            self._task_failed(task, WorkerBusy(session.id, worker.name), now)
-        self._lines.join(session)
-        return True
-
-    def _clear_out(self, session: Session, worker: Ref, begun: bool) -> None:
-        """Nothing of a session that has moved stays at its former worker."""
-        for key in session.runs:
-            if worker.address in self._runs[key].workers:
-                self._runs[key].workers.discard(worker.address)
-                self.outbox.append((worker.address, EndRun(key)))
-        if begun:
-            self.outbox.append((worker.address, EndSession(0, session.ticket.key)))
-
     def _hand_over(self, session: Session, run: DispatchRun | None, worker: Ref, now: float) -> None:
         if run is None:
             task = Task("", 0, (), _NOBODY, STOP_LIMIT_S)
             task.number = self._number = self._number + 1
             self._desk.assign(worker, task, now)
-            self.earliest = min(self.earliest, task.deadline(now))
+            self.earliest = min(self.earliest, task.deadline)
             self.outbox.append((worker.address, EndSession(task.number, session.ticket.key)))
         else:
             task = self._send(run, worker, now)
@@ -333,6 +320,13 @@ class SessionCore(DispatchCore):
         if self._pool is not None and self._lines.ask_for(worker):
             self.outbox.append((self._pool, WorkerRequest(worker)))
 
+    def _ask_for_any(self) -> None:
+        """While no worker is up, and a session waits for one, the pool is asked for any: it says if none will come."""
+        wanted = any(self._next_run(session) is not None for session in self._lines.homeless)
+        if self._pool is not None and wanted != self._lines.asked_for_any:
+            self._lines.asked_for_any = wanted
+            self.outbox.append((self._pool, LeaseRequest(int(wanted))))
+
     def _request(self, lost: Ref | None = None) -> None:
         """Workers are asked for by name, where somebody stands in line."""
 
@@ -343,6 +337,8 @@ class SessionCore(DispatchCore):
             self._ask_for(worker)
 
     def _watch_idleness(self, now: float) -> None:
+        timed = (run for run in self._runs.values() if run.filling or run.pace)
+        self.earliest = min(self.earliest, *(run.due(now) for run in timed), math.inf)
         if self._lines or self._desk.running():
             self._idle_since = None
         elif self._idle_since is None and len(self._desk):

@@ -23,6 +23,7 @@ class SessionLines:
         self._requested: set[Ref] = set()
         self._taken: set[Ref] = set()
         self.homeless: dict[Session, None] = {}
+        self.asked_for_any = False  # whether the pool was asked for a worker for those
 
     def __bool__(self) -> bool:
         return bool(self._lines)
@@ -62,6 +63,15 @@ class SessionLines:
         self._standing.discard(session)
         return session
 
+    def step_out(self, session: Session, worker: Ref) -> None:
+        """It does not stand at this worker any more, if it did."""
+        line = self._lines.get(worker, ())
+        if session in line:
+            self._standing.discard(session)
+            self._lines[worker] = deque(other for other in line if other is not session)
+            if not self._lines[worker]:
+                del self._lines[worker]
+
     # -- leases by name
 
     def ask_for(self, worker: Ref) -> bool:
@@ -98,3 +108,4 @@ class SessionLines:
         """There is a new pool, which has not been asked for anything."""
         self._requested.clear()
         self._taken.clear()
+        self.asked_for_any = False

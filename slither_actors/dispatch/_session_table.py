@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable
 
 import attrs
@@ -80,14 +81,17 @@ class SessionTable:
         self._limit = limit
         self._sessions: dict[str, Session] = {}
         self._pinned: dict[Ref, set[Session]] = {}  # by worker that is up
-        self._tokens = itertools.count(1)
+        self._retiring: set[Ref] = set()
+        # Those of another dispatcher, which died, do not fit here.
+        self._tokens = itertools.count(int.from_bytes(os.urandom(4)) << 32 | 1)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
     @property
     def workers(self) -> tuple[Ref, ...]:
-        return tuple(self._pinned)
+        """Those that a session can be pinned to."""
+        return tuple(worker for worker in self._pinned if worker not in self._retiring)
 
     # -- sessions
 
@@ -161,8 +165,20 @@ class SessionTable:
     def worker_up(self, worker: Ref) -> None:
         self._pinned.setdefault(worker, set())
 
+    def retire(self, worker: Ref) -> list[Session]:
+        """Nothing new is pinned to this worker; the sessions that had nothing there yet, without a pin now."""
+        if worker not in self._pinned:
+            return []
+        self._retiring.add(worker)
+        pinned = sorted(self._pinned[worker], key=lambda session: session.ticket.token)
+        movable = [session for session in pinned if not (session.begun or session.out or session.ending)]
+        for session in movable:
+            self.unpin(session)
+        return movable
+
     def worker_down(self, worker: Ref) -> list[Session]:
         """The sessions that were pinned to a worker that is dead; none of them has a pin any more."""
+        self._retiring.discard(worker)
         left = sorted(self._pinned.pop(worker, ()), key=lambda session: session.ticket.token)
         for session in left:
             session.pin = None
@@ -170,7 +186,7 @@ class SessionTable:
 
     def pin(self, session: Session, load: Callable[[Ref], int]) -> Ref | None:
         """Choose a worker for a session that has none: fewest sessions, then least load. `None` while none is up."""
-        return self._pin(session, list(self._pinned), load)
+        return self._pin(session, list(self.workers), load)
 
     def move(self, session: Session, among: list[Ref], load: Callable[[Ref], int]) -> Ref | None:
         """Pin a session whose state is disposable to another worker; `None` if there is none among these."""

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import Any
 
 from slither_actors.dispatch._core import DispatchCore
-from slither_actors.dispatch._outbox import send_all
-from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, OpenRun, RunOpened
-from slither_actors.errors import TransportError
-from slither_actors.otp._timers import Timer
+from slither_actors.dispatch._core_server import CoreServer
+from slither_actors.dispatch._dispatch_run import DispatchRun
+from slither_actors.dispatch._measured_run import new_run
+from slither_actors.dispatch._rate_table import RateTable, SetRate
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, OpenRun, RunOpened, Surrender
+from slither_actors.errors import NotDecodable, TransportError
 from slither_actors.otp.messages import Down, Subscribe, Up
-from slither_actors.otp.server import Server, handles
-from slither_actors.workers.messages import BatchDone, BatchFailed, LeaseAnswer, LeaseGranted, LeaseRecalled, RunBatch
+from slither_actors.otp.reports import Reports, reports_of
+from slither_actors.otp.server import Caller, handles
+from slither_actors.transport.hub import Undecodable, Unread
+from slither_actors.workers.messages import (
+    BatchDone,
+    BatchFailed,
+    LeaseAnswer,
+    LeaseGranted,
+    LeaseRecalled,
+    LeaseRefused,
+    RunBatch,
+)
 from slither_actors.workers.pool import LEASES, WORKERS
 
+# What goes between a dispatcher and workers, and along the edges of a run; their first fields say which.
+_OF_BATCHES = tuple(kind.__name__ for kind in (RunBatch, BatchDone, BatchFailed))
+_OF_RUNS = tuple(kind.__name__ for kind in (Batch, Ask, Complete))
 
-class Dispatcher(Server):
+
+class Dispatcher(CoreServer):
     """Leases workers of one pool and sends them the batches of any number of runs. No user code runs here.
 
     Args:
@@ -24,29 +40,37 @@ class Dispatcher(Server):
         stage: how errors call it; `None` for plain dispatch calls.
     """
 
-    corks = True
+    _core: DispatchCore
 
     def __init__(self, pool: str, stage: str | None = None) -> None:
-        self._core = DispatchCore(stage)
+        self._core = DispatchCore(stage, self._new_run)
+        self._reports: Reports | None = None
+        self._rates = RateTable(lambda: self._clock())
         self._prefix = f"pools/{pool}/"
-        self._timer: Timer | None = None
-        self._timer_at = math.inf
 
     def init(self) -> None:
         registry = self.life.surroundings.registry
         assert registry is not None
         self.post(registry, Subscribe(self._prefix))
+        self._reports = reports_of(self)
+
+    def _new_run(self, *args: Any) -> DispatchRun:
+        """A run; one that reports what becomes of it only where somebody listened when it began."""
+        run = new_run(self._reports, *args)
+        if run.plan.rate is not None:
+            run.pace = self._rates.join(run.plan.rate)
+        return run
 
     # -- the run
 
     @handles(Batch)
     def _on_batch(self, message: Batch, sender: str) -> None:
-        self._core.batch(message.run, message.edge, message.seq, message.parcels, self._clock(), message.limit)
+        self._core.batch(message.run, message, self._clock())
         self._carry_out()
 
     @handles(BatchDone)
     def _on_done(self, message: BatchDone, sender: str) -> None:
-        self._core.done(sender, message.number, message.parcels, self._clock(), message.losses)
+        self._core.done(sender, message.number, message.parcels, self._clock(), message.losses, message.seconds)
         self._carry_out()
 
     @handles(Ask)
@@ -56,7 +80,7 @@ class Dispatcher(Server):
 
     @handles(BatchFailed)
     def _on_failed(self, message: BatchFailed, sender: str) -> None:
-        self._core.failed(sender, message.number, message.error, message.fatal, self._clock())
+        self._core.failed(sender, message.number, message.error, message.fatal, self._clock(), message.seconds)
         self._carry_out()
 
     @handles(Complete)
@@ -76,6 +100,36 @@ class Dispatcher(Server):
         self._carry_out()
         self.rest()
 
+    @handles(Undecodable, Unread)
+    def _on_unreadable(self, message: Undecodable | Unread, sender: str) -> None:
+        """For want of memory, here or there. What travelled is lost, and somebody waits for it."""
+        self._receive_other(message, sender)
+        name, key = (*message.head, "", "")[:2]
+        error = NotDecodable("a message of the run", message.error)
+        if isinstance(key, int) and name in _OF_BATCHES:
+            self._core.failed(sender, key, error, False, self._clock())
+        elif isinstance(key, str) and name in _OF_RUNS and isinstance(message, Unread):
+            self._core.refused(sender, Ask(key, 0, 0), error, self._clock())
+        self._carry_out()
+
+    @handles(Surrender)
+    def _on_surrender(self, message: Surrender, sender: str) -> None:
+        self._core.surrender(message.run, self._keys_of(message.run), sender, self.name, self._clock())
+        self._carry_out()
+        self.rest()
+
+    def handle_call(self, request: Any, caller: Caller) -> Any:
+        if not isinstance(request, SetRate):
+            return super().handle_call(request, caller)
+        is_known = self._rates.change(request.ticket)
+        self._core.expire(self._clock())  # what waits may go sooner now
+        self._carry_out()
+        return is_known
+
+    def _keys_of(self, run: str) -> Iterable[str]:
+        """What the parts of a run are called here."""
+        return (run,)
+
     # -- the pool
 
     @handles(LeaseGranted)
@@ -86,6 +140,11 @@ class Dispatcher(Server):
     @handles(LeaseAnswer)
     def _on_answer(self, message: LeaseAnswer, sender: str) -> None:
         self._core.answered(message.want, self._clock())
+        self._carry_out()
+
+    @handles(LeaseRefused)
+    def _on_lease_refused(self, message: LeaseRefused, sender: str) -> None:
+        self._core.pool_refuses(message.error, self._clock())
         self._carry_out()
 
     @handles(LeaseRecalled)
@@ -119,21 +178,5 @@ class Dispatcher(Server):
             self._core.close_run(message.run, self._clock())
             self._carry_out()
 
-    # -- carrying out
-
-    def _carry_out(self) -> None:
-        if self._core.outbox:
-            send_all(self._core.outbox, self.post, self._refused)
-        if self._core.earliest < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = self._core.earliest
-            self._timer = self.start_timer(max(0.0, self._timer_at - self._clock()), self._on_timer)
-
-    def _refused(self, to: str, message: Any, error: TransportError) -> None:
+    def _not_sent(self, to: str, message: Any, error: TransportError) -> None:
         self._core.refused(to, message, error, self._clock())
-
-    def _on_timer(self) -> None:
-        self._timer_at, self._timer = math.inf, None
-        self._core.expire(self._clock())
-        self._carry_out()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from slither_actors.dispatch._end_lines import KINDS, RunNames
+from slither_actors.dispatch._pulled_ids import PulledIds
+from slither_actors.dispatch.accounting import Accounting
 from slither_actors.dispatch.ends_file import EndsFile
-from slither_actors.dispatch.messages import Ends
+from slither_actors.dispatch.messages import Ends, Expanded
 from slither_actors.errors import EndsFileError
 from slither_actors.item import Item
 from slither_actors.workers._reading import as_they_came, read_items
@@ -43,6 +45,11 @@ class EndLog:
         self.skipped = EndedItems(keep=keep)
         self.dropped = EndedItems(keep=keep)
         self.dead = EndedItems(keep=keep)
+        self.pulled = 0  # items of the source
+        self.given = 0  # results
+        self._born = 0
+        self._expanded = 0
+        self.ids: PulledIds | None = None  # of the run's source
         self._on_end = on_end
         self._file = file
 
@@ -65,16 +72,36 @@ class EndLog:
         """How many items ended in each way."""
         return {kind: getattr(self, kind).total for kind in KINDS}
 
-    def note(self, ends: Ends) -> None:
+    @property
+    def accounting(self) -> Accounting:
+        """Where all items are by now."""
+        return Accounting(
+            inputs=self.pulled, born=self._born, outputs=self.given, expanded=self._expanded, **self.counts()
+        )
+
+    def note(self, ends: Ends | Expanded) -> None:
         """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta. Those that cannot
         be read here stand without their payload."""
+        if isinstance(ends, Expanded):
+            for _, _, more, ended in ends.parents:
+                self._born += more
+                self._expanded += ended
+            return
         items, losses = read_items(as_they_came(ends.parcels))
-        lost = [item for loss in losses for item in loss.items()]
+        self._note(ends, items, [item for loss in losses for item in loss.items()])
+
+    def note_item(self, item: Item, ends: Ends) -> None:
+        """The same of an item that is at hand."""
+        self._note(ends, [item])
+
+    def _note(self, ends: Ends, items: Sequence[Item], lost: Sequence[Item] = ()) -> None:
         if self._file is not None:
             for item in items:
                 self._file.note(item, ends)
             for item in lost:
                 self._file.note(item, ends, lost=True)
+        if self.ids is not None:
+            self.ids.end(ends.kind, [*items, *lost])
         log: EndedItems = getattr(self, ends.kind)
         for item in [*items, *lost]:
             marked = item.with_meta(error=ends.error, stage=ends.stage, attempts=ends.attempts)
@@ -87,6 +114,11 @@ class WithEnds:
     """Base of results: the items that are not among them."""
 
     _ends: EndLog
+
+    @property
+    def accounting(self) -> Accounting:
+        """Where the items of the run are by now, in numbers."""
+        return self._ends.accounting
 
     @property
     def skipped(self) -> EndedItems:

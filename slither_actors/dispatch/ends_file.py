@@ -16,6 +16,7 @@ from slither_actors.dispatch._end_lines import RunNames, line_of, parse, record_
 from slither_actors.dispatch.messages import Ends
 from slither_actors.errors import EndsFileError, InvalidOption, shorten
 from slither_actors.item import Item
+from slither_actors.logs import about
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class EndsFile:
     def _fail(self, error: EndsFileError) -> None:
         if self.failure is None:
             self.failure = error
-            _log.warning("%s", error)
+            names = self._names
+            _log.warning("%s", error, extra=about(run=names.run or None, pool=names.pool, pipe=names.pipe))
 
 
 class EndsReader(Iterator[EndRecord]):

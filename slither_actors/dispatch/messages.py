@@ -7,6 +7,7 @@ ends learn from the plan, so an edge that is never used costs no message.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from slither_actors._message import message
@@ -49,6 +50,11 @@ class Origin:
         return Ends("skipped", (loss.parcel,), self.error(loss.error), self.stage, 1)
 
 
+# What a strategy says of a batch: its lane (0 for none), its weight, its number among all of its source, and why it is
+# none: an item that fits into no batch goes to whom it is bound for only to be routed there.
+Tag = tuple[int, float, int, ItemError | None]
+
+
 @record
 class InPort:
     """The consumer's end of an edge: at most `window` batches may be sent and not yet settled.
@@ -66,7 +72,8 @@ class InPort:
 
 @record
 class OutPort:
-    """The producer's end of an edge. Batches are formed in the size that the consumer wants.
+    """The producer's end of an edge. Batches are formed in the size that the consumer wants, and wait until they are
+    full where it `wants_full` ones, for `max_wait_s` seconds at most.
 
     `route` is what items get as their route on an edge that leads to an output; `back` is as in `InPort`.
     """
@@ -77,6 +84,8 @@ class OutPort:
     batch_size: int
     route: str | None = None
     back: int | None = None
+    wants_full: bool = False
+    max_wait_s: float | None = None
 
 
 @message
@@ -114,16 +123,25 @@ class Ends:
 
 
 @message
+class Expanded:
+    """Items that became others, each as its id, that of its own parent, how many it became, and whether it ended so: 1,
+    or 0 if it failed after some of them. Another entry of the same item is a correction, to be added."""
+
+    parents: tuple[tuple[int, int | None, int, int], ...]
+
+
+@message
 class Batch:
     """Down an edge: one batch. `seq` counts from 1. Only edges to the service carry `ends`. Where the edge has a way
-    back, `limit` is what an `Ask` for that would say, 0 for nothing."""
+    back, `limit` is what an `Ask` for that would say, 0 for nothing. `tag` is there if a strategy formed the batch."""
 
     run: str
     edge: int
     seq: int
     parcels: tuple[Parcel, ...]
-    ends: tuple[Ends, ...]
+    ends: tuple[Ends | Expanded, ...]
     limit: int = 0
+    tag: Tag | None = None
 
 
 @message
@@ -156,8 +174,30 @@ class Failed:
     finished: tuple[Batch, ...]
 
 
+def ends_of(message: Batch | Failed) -> Iterator[Ends]:
+    """Those that a message to the service carries."""
+    for batch in (message,) if isinstance(message, Batch) else message.finished:
+        yield from (ends for ends in batch.ends if isinstance(ends, Ends))
+
+
 @message
 class CloseRun:
     """From the service to a node: forget the run; work in progress is for nobody."""
 
     run: str
+
+
+@message
+class Surrender:
+    """From the service to a node: there is no time left for the run. Forget it, and answer `Surrendered`."""
+
+    run: str
+
+
+@message
+class Surrendered:
+    """From a node: what was finished and on its way to the service, and the names of processes with what they had."""
+
+    run: str
+    held: tuple[tuple[str, tuple[Parcel, ...]], ...]
+    finished: tuple[Batch, ...]

@@ -6,10 +6,18 @@ from typing import Any, Literal, TypedDict
 
 import attrs
 
-from slither_actors._validators import check_known, name, one_of, positive_int, positive_seconds
+from slither_actors._validators import (
+    check_known,
+    name,
+    one_of,
+    optional,
+    positive_int,
+    positive_number,
+    positive_seconds,
+)
 from slither_actors.config import DispatchConfig
-from slither_actors.dispatch.strategy import AnyStrategy, FixedBatch, as_strategy
-from slither_actors.errors import InvalidOption
+from slither_actors.dispatch.strategy import AnyStrategy, Strategy, as_strategy
+from slither_actors.errors import InvalidOption, shorten
 from slither_actors.policy import Halt, Policy, as_policy, without_function
 
 Ordering = Literal["preserve", "as_completed"]
@@ -25,10 +33,11 @@ class WorkerOptions(TypedDict, total=False):
     pool: str
     batch_size: int
     max_in_flight: int
+    max_in_flight_weight: float | None
     ordering: Ordering
     timeout_s: float
     queue_timeout_s: float | None
-    strategy: FixedBatch | None
+    strategy: Strategy | None
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +48,11 @@ class DispatchOptions:
     batch_size: int = attrs.field(default=64, validator=positive_int, metadata={"doc": "Items per batch."})
     max_in_flight: int = attrs.field(
         default=8, validator=positive_int, metadata={"doc": "Batches that may be with workers at once."}
+    )
+    max_in_flight_weight: float | None = attrs.field(
+        default=None,
+        validator=optional(positive_number),
+        metadata={"doc": "What these may weigh together, by a strategy with weights; a heavier batch goes alone."},
     )
     ordering: Ordering = attrs.field(
         default="preserve",
@@ -91,6 +105,10 @@ class DispatchOptions:
             "on_error": defaults.default_on_error,
         }
         try:
-            return cls(**configured | {key: value for key, value in given.items() if value is not None})
+            options = cls(**configured | {key: value for key, value in given.items() if value is not None})
         except InvalidOption as error:
             raise InvalidOption(where, error.option, error.got, error.allowed) from None
+        if options.max_in_flight_weight is not None and not (options.strategy and options.strategy.weighs):
+            allowed = "None, unless strategy=WeightedBatch(max_weight, weight) says what batches weigh"
+            raise InvalidOption(where, "max_in_flight_weight", shorten(options.max_in_flight_weight), allowed)
+        return options

@@ -7,87 +7,48 @@ already: whoever stops taking results stops the source.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import threading
-import time
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from slither_actors import telemetry
-from slither_actors._record import record
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch._run_plan import RunPlan
+from slither_actors.dispatch._halted import Halted as Halted
+from slither_actors.dispatch._last_words import LastWords
+from slither_actors.dispatch._opening import await_opened
+from slither_actors.dispatch._orders import Orders
+from slither_actors.dispatch._run_plan import RunHooks, RunPlan
+from slither_actors.dispatch.drain import RunOutcome, RunReport
 from slither_actors.dispatch.ends import EndLog
-from slither_actors.dispatch.messages import (
-    Ask,
-    Batch,
-    CloseRun,
-    Complete,
-    Failed,
-    OpenRun,
-    RunOpened,
-    RunRefused,
-)
+from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, Surrendered
 from slither_actors.dispatch.source import Source
 from slither_actors.errors import (
-    CallTimeout,
-    NoProcess,
+    Drained,
+    ForkedSystem,
     NotDecodable,
     RemoteError,
     SlitherError,
     StageDown,
+    SystemDown,
     TransportError,
 )
 from slither_actors.item import Item
-from slither_actors.otp.endpoint import Ended, Endpoint, HungUp
-from slither_actors.otp.ref import Ref
-from slither_actors.transport.hub import Undecodable, Undelivered, Unread
+from slither_actors.otp.endpoint import Ended, Endpoint
+from slither_actors.transport.hub import Undecodable, Unread
 from slither_actors.workers._reading import read_items
 
-_log = logging.getLogger(__name__)
-
-# A dispatcher runs no user code, so it answers at once or never. A stage answers when it has done what it is at, which
-# may take what it takes; this often a warning says who is waited for.
-_OPEN_LIMIT_S = 30.0
-
-# At a deadline dispatchers end the run by themselves, and send what is finished; this is how long that may take.
-_LAST_WORDS_S = 0.5
+# At a deadline dispatchers end the run by themselves, and send what is finished; this is how long that may take. Where
+# it is cut they are asked to.
+LAST_WORDS_S = 0.5
 
 
-class Halted(Exception):
-    """A node halted the run, or died. Turned into `DispatchError` or `PipeError` by whoever drives the run."""
-
-    def __init__(self, stage: str | None, error: SlitherError, batch_ref: int) -> None:
-        super().__init__(stage, error, batch_ref)
-        self.stage = stage
-        self.error = error
-        self.batch_ref = batch_ref
-
-
-@record
-class RunHooks:
-    """What a run needs of the system around it.
-
-    Attributes:
-        release: takes the endpoint back.
-        over: called once when the run is over, however it ended.
-        last_exit: tells how a process ended, for the error that reaches the user; raises if the system did.
-        event: prefix of the telemetry events of this run, `start` and `stop`.
-        about: their metadata.
-    """
-
-    release: Callable[[Endpoint], None]
-    over: Callable[[], None]
-    last_exit: Callable[[Ref], str]
-    event: telemetry.Name
-    about: dict[str, Any]
+# What the outcomes of telemetry are in the report of a drain.
+_OUTCOMES: dict[str, RunOutcome] = {"ok": "finished", "drained": "drained", "error": "failed", "cancelled": "closed"}
 
 
 class Run:
-    """One run, in one thread at a time. `batches` yields lists of items; `close` ends it early, more than once. Another
-    thread may `cancel` it at any time.
+    """One run, in one thread at a time. `batches` yields lists of items; `close` ends it early; others give `orders`.
 
     Args:
         endpoint: where its messages arrive, lent for this run.
@@ -108,14 +69,17 @@ class Run:
         self._limit_back = 0  # of the way back of the source's edge; told with the next batch
         self._routes = {node.plan.sink.edge: node.plan.sink.route for node in plan.nodes}
         self._watches: list[Callable[[], None]] = []
-        self._ending = threading.Lock()
-        self._over = False
-        self._cancelled = False
-        self._began = time.perf_counter()
-        self._items_out = 0
+        self._ids = ends.ids = source.ids
+        self.orders = Orders(endpoint.wake)
+        self.drained = False  # whether the source was cut short of its end
+        self._told_cut = False  # whether somebody was told that the run was cut
+        self.driver: int | None = None  # the thread that asks for batches now
+        self.consumer: int | None = None  # the last one that did
+        self.keep: Callable[[], Callable[[float], None] | None] = lambda: None  # drives it in another one
+        self._last_words: LastWords | None = None
         self._outcome = "cancelled"
         has_dispatchers = any(isinstance(node.plan, DispatchPlan) for node in plan.nodes)
-        self._late = plan.deadline.at + (_LAST_WORDS_S if has_dispatchers else 0.0)
+        self._late = plan.deadline.at + (LAST_WORDS_S if has_dispatchers else 0.0)
 
     # -- begin and end
 
@@ -130,73 +94,33 @@ class Run:
             for node in self._plan.nodes:
                 self._watches.append(self._endpoint.watch(node.ref))
                 self._endpoint.post(node.ref.address, OpenRun(self._plan.run, node.plan))
-            self._await_opened()
+            await_opened(self._endpoint, self._plan, self._late)
         except BaseException:
             # the source was not touched, so the caller may try again with it
-            self._over = True
+            self.orders.finish()
             self._leave_nodes()
             self._hooks.release(self._endpoint)
             raise
-        self._ends.begin(self._plan.run, self._hooks.about)
-        telemetry.emit((*self._hooks.event, "start"), {}, self._about())
-
-    def _await_opened(self) -> None:
-        names = {node.ref.address: node.ref.name for node in self._plan.nodes}
-        missing = dict(names)
-        dispatchers = {node.ref.address for node in self._plan.nodes if isinstance(node.plan, DispatchPlan)}
-        deadline = self._endpoint.clock() + _OPEN_LIMIT_S
-        while missing:
-            received = self._endpoint.receive(min(deadline, self._late) - self._endpoint.clock())
-            if received is None:
-                if self._endpoint.clock() >= self._late:
-                    return  # for `batches` to say
-                silent = [name for address, name in missing.items() if address in dispatchers]
-                if silent:
-                    raise CallTimeout(silent[0], _OPEN_LIMIT_S)
-                name = next(iter(missing.values()))
-                _log.warning("a run waits for %s, which is busy with an item; stop_pipe() replaces its processes", name)
-                deadline += _OPEN_LIMIT_S
-                continue
-            news, sender = received
-            if isinstance(news, RunOpened) and news.run == self._plan.run:
-                missing.pop(sender, None)
-            elif isinstance(news, RunRefused) and news.run == self._plan.run:
-                raise news.error
-            elif isinstance(news, Unread) and news.head == ("OpenRun", self._plan.run) and sender in missing:
-                raise NotDecodable(f"the plan of {missing[sender]}", news.error)
-            elif isinstance(news, Ended | HungUp | Undelivered) and sender in names:  # also one that was ready already
-                raise NoProcess(names[sender])
-
-    def cancel(self) -> None:
-        """Make `batches` end the run, in whichever thread it waits for results. Safe to call from any thread."""
-        with self._ending:
-            self._cancelled = True
-            if not self._over:  # else the endpoint is another's by now
-                self._endpoint.wake()
+        self._hooks.events.opened()
+        self._ends.begin(self._plan.run, self._about)
 
     def close(self) -> None:
         """End the run for good: nodes forget it, the source is let go of, the endpoint is given back."""
-        with self._ending:
-            if self._over:
-                return
-            self._over = True
+        if os.getpid() != self.orders.process or not self.orders.finish():  # a fork must not end what is its parent's
+            return
         self._leave_nodes()
-        measured = {
-            "duration_s": time.perf_counter() - self._began,
-            "items_in": self._source.pulled,
-            "items_out": self._items_out,
-            **self._ends.counts(),
-        }
+        counts = {"items_in": self._source.pulled, "items_out": self._ends.given, **self._ends.counts()}
         self._source.close()
         self._ends.close()
-        if self._outcome != "ok":
+        if self._outcome not in ("ok", "drained"):
             self._endpoint.close()  # more may come, which nobody will read; those who sent it learn of that
         self._hooks.release(self._endpoint)
-        self._hooks.over()
-        telemetry.emit((*self._hooks.event, "stop"), measured, self._about() | {"outcome": self._outcome})
+        self._hooks.over(self)
+        self._hooks.events.stop(self._outcome, counts)
 
+    @property
     def _about(self) -> dict[str, Any]:
-        return self._hooks.about | {"run": self._plan.run}
+        return self._hooks.events.about
 
     def _leave_nodes(self) -> None:
         for forget in self._watches:
@@ -208,6 +132,11 @@ class Run:
 
     # -- the run
 
+    def check_process(self) -> None:
+        """Raises `ForkedSystem` where the run is another process's."""
+        if os.getpid() != self.orders.process:
+            raise ForkedSystem(self._about.get("system", ""), (), self.orders.process)
+
     def batches(self) -> Generator[list[Item]]:
         """The results, batch by batch. A batch is settled when the next one is asked for.
 
@@ -215,10 +144,12 @@ class Run:
             Halted: the run was halted; nothing more comes.
             Exception: what the source raises.
         """
+        orders = self.orders
         try:
-            while not self._cancelled and not self._over and not all(edge.done for edge in self._sinks.values()):
-                feeding = not self._source.exhausted and self._out.credit > 0
-                received = self._endpoint.receive(0 if feeding else self._patience_s())
+            while not orders.cancelled and not orders.over and not self._is_complete():
+                if orders.news:
+                    self._obey()
+                received = self._endpoint.receive(0 if self._may_feed else self._patience_s())
                 if received is not None:
                     yield from self._handle(*received)
                 if self._ends.failure is not None:
@@ -226,22 +157,73 @@ class Run:
                     raise Halted(None, self._ends.failure, 0)
                 if self._endpoint.clock() >= self._late:
                     failed = yield from self._arrived()
-                    raise _halted(failed) if failed else Halted(None, self._plan.deadline.error(), 0)
-                if feeding and not self._cancelled:
-                    self._feed()
-            if not self._cancelled and not self._over:
+                    if self._is_complete():  # it was done in time, and only read late
+                        continue
+                    raise self._halted_by(failed) if failed else Halted(None, self._late_error(), 0)
+                if self._may_feed and not orders.news:
+                    yield from self._feed()
+            if self._told_cut and orders.cutting is not None:  # and then it stays so, also if all of it comes yet
+                raise Halted(None, orders.cutting, 0)
+            if not orders.cancelled and not orders.over:
+                yield from self._give(self._source.rest())
                 self._ends.close()
                 if self._ends.failure is not None:
                     raise Halted(None, self._ends.failure, 0)
-                self._outcome = "ok"
-        except Exception:
+                self._outcome = "drained" if self.drained else "ok"
+        except Exception as error:
             self._outcome = "error"
-            raise
+            # No name may keep an error here: it would keep this frame, and with it the source.
+            cutting = self._cutting(error)
+            if cutting is not None or isinstance(error, Halted):
+                yield from self._give(self._source.rest())
+            if cutting is None:
+                raise
+            raise Halted(None, cutting, 0) from None
         finally:
             self.close()
 
+    def _obey(self) -> None:
+        """Pull no more; and where there is no time for more, have the nodes give up what they have."""
+        self.orders.news = False
+        self.drained = self._source.cut() or self.drained
+        if self.orders.cutting is not None and self._last_words is None:
+            self._last_words = LastWords(self._endpoint, self._plan, self.orders.cutting)
+            self._late = min(self._late, self._endpoint.clock() + LAST_WORDS_S)
+
+    def _halted_by(self, failed: Failed) -> Halted:
+        self._hooks.explain(failed.error, 0)
+        return Halted.by(failed)
+
+    def _late_error(self) -> SlitherError:
+        return self._plan.deadline.error() if self._last_words is None else self._last_words.error
+
+    def _cutting(self, error: Exception) -> SlitherError | None:
+        """Why the run was cut, if that is the reason: what dies under one that is cut anyway is no other."""
+        died = isinstance(error, SystemDown) or (isinstance(error, Halted) and isinstance(error.error, StageDown))
+        return self.orders.cutting if died else None
+
+    def drained_error(self) -> Drained:
+        """Why the source was cut."""
+        return Drained(self.orders.draining or "the run", self._source.pulled)
+
+    def report(self) -> RunReport:
+        """How it ended, or what is known while it does not."""
+        is_cut = self.orders.cutting is not None and self._outcome in ("error", "cancelled")
+        self._told_cut = is_cut
+        outcome: RunOutcome = "cut" if is_cut else _OUTCOMES[self._outcome]
+        places = {} if self._last_words is None else self._last_words.places(self._ids.open)
+        return RunReport.of(self._plan.run, self._about, outcome, self._source.read, self._ids, places)
+
+    @property
+    def _may_feed(self) -> bool:
+        return self._source.willing and self._out.credit > 0 and not self.orders.cancelled
+
+    def _is_complete(self) -> bool:
+        return all(edge.done for edge in self._sinks.values())
+
     def _patience_s(self) -> float | None:
-        return None if self._late == math.inf else max(0.0, self._late - self._endpoint.clock())
+        left_s = min(self._late - self._endpoint.clock(), self._source.due_s)
+        return None if left_s == math.inf else max(0.0, left_s)
 
     def _handle(self, news: Any, sender: str) -> Iterator[list[Item]]:
         if getattr(news, "run", self._plan.run) != self._plan.run:
@@ -268,11 +250,17 @@ class Run:
         elif isinstance(news, Failed):
             yield from self._unpack_all(news.finished)
             yield from self._arrived()
-            raise _halted(news)
+            raise self._halted_by(news)
+        elif isinstance(news, Surrendered) and self._last_words is not None:
+            yield from self._unpack_all(news.finished)
+            if self._last_words.note(news, sender):
+                self._late = -math.inf
         elif isinstance(news, Undecodable | Unread):
             raise Halted(None, NotDecodable("a message of the run", news.error), 0)
         elif isinstance(news, Ended) and not self._is_done_with(news.ref.address):
-            raise Halted(_stage_of(news.ref.name), StageDown(news.ref.name, self._hooks.last_exit(news.ref)), 0)
+            error = StageDown(news.ref.name, self._hooks.last_exit(news.ref))
+            self._hooks.explain(error, news.ref.pid)
+            raise Halted(_stage_of(news.ref.name), error, 0)
 
     def _unpack(self, batch: Batch) -> Generator[list[Item], None, Halted | None]:
         """The items of a batch. Those that cannot be read here are charged to whoever made them; returns what halts
@@ -284,14 +272,19 @@ class Run:
             items, losses = read_items(batch.parcels, self._routes[batch.edge], self._plan.reroute)
         except RemoteError as error:
             return Halted(origin.stage, origin.error(error), batch.seq)
-        if items:
-            self._items_out += len(items)
-            yield items
+        yield from self._give(self._source.arranged(items, batch.tag))
         if losses and not origin.skips:
             return Halted(origin.stage, origin.error(losses[0].error), batch.seq)
         for loss in losses:
             self._ends.note(origin.ends(loss))
         return None
+
+    def _give(self, items: list[Item]) -> Iterator[list[Item]]:
+        if items:
+            self._ends.given += len(items)
+            self._ids.finish(items)
+            yield items
+            self._source.taken += len(items)
 
     def _unpack_all(self, batches: Iterable[Batch]) -> Iterator[list[Item]]:
         for batch in batches:
@@ -300,10 +293,13 @@ class Run:
     def _arrived(self) -> Generator[list[Item], None, Failed | None]:
         """What is finished and has come already; returns the last words of a node that halted the run."""
         failed = None
-        while not self._cancelled and (received := self._endpoint.receive(0)) is not None:
+        while not self.orders.cancelled and (received := self._endpoint.receive(0)) is not None:
             news = received[0]
             if isinstance(news, Batch) and news.run == self._plan.run:
+                self._sinks[news.edge].receive(news.seq)
                 yield from self._unpack(news)
+            elif isinstance(news, Complete) and news.run == self._plan.run:
+                self._sinks[news.edge].last_seq = news.last_seq
             elif isinstance(news, Failed) and news.run == self._plan.run:
                 failed = failed or news
                 yield from self._unpack_all(news.finished)
@@ -313,28 +309,29 @@ class Run:
         """Whether a node that died had done its part: everything it owed us has come."""
         return all(edge.done for edge in self._sinks.values() if edge.port.producer == address)
 
-    def _feed(self) -> None:
-        parcel = self._source.pull(self._plan.source.batch_size)
-        if self._cancelled:  # by the source itself, or meanwhile
+    def _feed(self) -> Iterator[list[Item]]:
+        try:
+            self._source.feed(self._out, self._plan.source.batch_size)
+        except Halted:  # for an item that is fit for no batch
+            yield from self._arrived()
+            raise
+        finally:
+            self._ends.pulled = self._source.pulled
+        if self.orders.cancelled:  # by the source itself, or meanwhile
             return
-        if parcel is not None:
-            self._out.put((parcel,))
-            for batch in self._out.take(limit=self._limit_back):
-                try:
-                    self._endpoint.post(self._plan.source.consumer, batch)
-                except TransportError as error:
-                    raise Halted(None, error.with_traceback(None), batch.seq) from None
+        for batch in self._out.take(limit=self._limit_back):
+            try:
+                self._endpoint.post(self._plan.source.consumer, batch)
+            except TransportError as error:
+                raise Halted(None, error.with_traceback(None), batch.seq) from None
+        yield from self._give(self._source.due())
         if self._source.exhausted:
             last = self._out.complete()
             if last is not None:
                 self._endpoint.post(self._plan.source.consumer, last)
 
 
-def _halted(failed: Failed) -> Halted:
-    return Halted(failed.stage, failed.error, failed.batch_ref)
-
-
 def _stage_of(name: str) -> str | None:
     """The stage behind a process name, `None` for the dispatcher of a pool."""
     parts = name.split("/")
-    return parts[-1] if parts[0] == "pipes" else None
+    return parts[2] if parts[0] == "pipes" else None

@@ -15,6 +15,8 @@ class ApiError(enum.Enum):
     RESTARTING = "restarting"
     NOT_FOUND = "not_found"
     SIMPLE_ONE_FOR_ONE = "simple_one_for_one"
+    INVALID_CHILD_SPEC = "invalid_child_spec"
+    """Arguments for a template, where there is none."""
     SHUTDOWN = "shutdown"
     """Ours: the supervisor is stopping. (In OTP the caller of such a call exits.)"""
 
@@ -29,7 +31,8 @@ class Cause:
 
 @record
 class StartChild:
-    """Start this child. Report ``child_started`` or ``child_start_failed``, and its exit whatever happens."""
+    """Start this child. Report ``child_started``, ``child_ignored`` or ``child_start_failed``, and its exit whatever
+    happens."""
 
     child_id: str
     incarnation: int
@@ -57,7 +60,9 @@ class KillChild:
 
 @record
 class RetryLater:
-    """Call ``retry`` once the messages that wait now are dealt with (or after a pause, where there is a backoff)."""
+    """Call ``retry`` once the messages that wait now are dealt with, but not before ``pause_s`` seconds are over."""
+
+    pause_s: float = 0.0
 
 
 @record
@@ -98,13 +103,15 @@ class Forgotten:
 class Reply:
     """The answer to an API call: ``error`` is None where it succeeded.
 
-    ``value`` is the incarnation of the child for ``start_child`` and ``restart_child``, also beside ALREADY_STARTED.
+    ``value`` is the incarnation of the child for ``start_child`` and ``restart_child``, also beside ALREADY_STARTED;
+    None where the child did not want to run. ``child_id`` is that of the child of a template.
     An ExitReason as error says why the child did not come up.
     """
 
     token: object
     value: int | None = None
     error: ApiError | ExitReason | None = None
+    child_id: str | None = None
 
 
 @record

@@ -23,6 +23,10 @@ class RestartBudget:
         """What was charged within the window, oldest first."""
         return tuple(cause for _, cause in self._charged)
 
+    def change(self, intensity: int, period_s: float) -> None:
+        """New limits; what was charged before still counts."""
+        self._intensity, self._period_s = intensity, period_s
+
     def spend(self, now: float, cause: Cause) -> bool:
         """Charge one restart.
 

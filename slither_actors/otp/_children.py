@@ -1,50 +1,72 @@
-"""What a supervisor keeps of each child process, and the words for its end."""
+"""What a supervisor keeps of each child process: how it is made, and why it ended."""
 
 from __future__ import annotations
 
+import os
+from multiprocessing.popen_fork import Popen
 from typing import Any
 
 import attrs
 
-from slither_actors._record import record
-from slither_actors.errors import ChildRefused
-from slither_actors.otp._actions import ApiError
+from slither_actors.otp._stderr import Ear, Sink, heard
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ChildSpec, ExitReason
 from slither_actors.otp.ref import Ref
-from slither_actors.otp.server import Caller
+from slither_actors.otp.shell import Shell
+from slither_actors.transport._standstill import word_of
 from slither_actors.transport.process import describe_exit
 
-_HINTS = {
-    ApiError.ALREADY_STARTED: "it runs already",
-    ApiError.ALREADY_PRESENT: "it is stopped, but not forgotten: restart_child starts it, delete_child forgets it",
-    ApiError.RUNNING: "it runs: terminate_child stops it",
-    ApiError.RESTARTING: "it is being restarted: terminate_child ends that",
-    ApiError.NOT_FOUND: "the supervisor has no such child",
-    ApiError.SIMPLE_ONE_FOR_ONE: "a dynamic supervisor forgets children that end: start_child adds a new one",
-    ApiError.SHUTDOWN: "the supervisor is stopping",
-}
+# What it takes to make a child: two pipes of multiprocessing, one for its standard error, and a socket or two.
+_PIPES_OF_A_FORK = 4
 
 
-@record
-class Request:
-    """The core's token for a call that is answered later."""
+class _Reaped(Popen):
+    """A child whose resource usage is taken when it is reaped: the kernel tells it once, and to nobody else."""
 
-    caller: Caller
-    child_id: str
+    peak_bytes = 0
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        if self.returncode is None:
+            try:
+                pid, status, usage = os.wait4(self.pid, flag)
+            except OSError:  # somebody else has reaped it
+                return None
+            if pid == self.pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+                self.peak_bytes = usage.ru_maxrss * 1024
+        return self.returncode
 
 
 @attrs.define(eq=False)
 class Process:
-    """One incarnation of one child: the operating system's process behind it."""
+    """One incarnation of one child: the operating system's process behind it.
+
+    Attributes:
+        ear: hears what it writes to its standard error; `None` where that could not be made.
+        ordered: whether somebody wanted it killed.
+        stopping: whether it was asked to stop. overdue: whether it was killed since it did not.
+        unasked: whether it was to end, and killed without being asked to.
+        ignored: whether it did not want to run.
+        failure: why it cannot start, where it or its time says so.
+        stood_still: whether the host has killed it, since it had stood still.
+    """
 
     spec: ChildSpec
     incarnation: int
     handle: Any
     watch: int
+    ear: Ear | None = None
+    born: float = 0.0
     ref: Ref | None = None
     announced: ExitReason | None = None
-    ordered: bool = False  # whether somebody wanted it killed
+    handling: str = ""
+    ordered: bool = False
+    stopping: bool = False
+    overdue: bool = False
+    unasked: bool = False
+    ignored: bool = False
+    failure: ExitReason | None = None
+    stood_still: bool = False
     timer: Timer | None = None
 
     @property
@@ -52,23 +74,54 @@ class Process:
         pid: int = self.handle.pid
         return pid
 
+    @property
+    def peak_bytes(self) -> int:
+        """How much main memory it had at its peak, once it is reaped; 0 if nobody knows."""
+        return getattr(getattr(self.handle, "_popen", None), "peak_bytes", 0)
+
     def stop_timer(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
 
 
-def reason_of(exitcode: int | None) -> ExitReason:
-    """Why a process ended that had announced nothing."""
-    text = describe_exit(exitcode)
-    return ExitReason("killed" if exitcode is not None and exitcode < 0 else "crash", text)
+def spawn(parent: Any, sink: Sink) -> tuple[Any, Any, Ear | None] | None:
+    """A new shell below this actor, as its address, its process and what hears it; `None` if no process could be
+    made."""
+    manager = parent._myRef
+    siblings = {id(info.childProc) for info in getattr(manager, "_child_procs", ())}
+    with heard(sink) as ear:
+        address = parent.createActor(Shell)
+    handle = manager._child_procs[-1].childProc if hasattr(manager, "_child_procs") else None
+    # Thespian says nothing when the fork fails
+    if handle is None or id(handle) in siblings:
+        if ear is not None:
+            ear.close()
+        return None
+    popen = getattr(handle, "_popen", None)
+    if type(popen) is Popen:
+        popen.__class__ = _Reaped
+    return address, handle, ear
 
 
-def refusal(child: str, error: ApiError) -> ChildRefused:
-    """What the caller of a supervisor is told."""
-    return ChildRefused(child, error.value, _HINTS[error])
+def why_no_process() -> str:
+    """What `spawn` has met, as far as that can be told afterwards."""
+    opened: list[int] = []
+    try:
+        for _ in range(_PIPES_OF_A_FORK):
+            opened.extend(os.pipe())
+    except OSError as error:
+        return f"no process could be made: {error.strerror}; is a limit reached (ulimit -n)?"
+    finally:
+        for fd in opened:
+            os.close(fd)
+    return "no process could be made; is a limit reached (ulimit -u)?"
 
 
-def last_line(reason: ExitReason) -> str:
-    """The reason without its traceback, of which the last line says what was raised."""
-    lines = reason.text.strip().splitlines()
-    return f"{reason.kind}: {lines[-1]}" if lines else reason.kind
+def reason_of(process: Process, directory: str) -> ExitReason:
+    """Why a process ended that had announced nothing; whoever killed it may have left word in the run directory."""
+    exitcode = process.handle.exitcode
+    if exitcode is None or exitcode >= 0:
+        return ExitReason("crash", describe_exit(exitcode))
+    word = word_of(directory, process.pid)
+    process.stood_still = bool(word)
+    return ExitReason("killed", word or describe_exit(exitcode))

@@ -2,7 +2,8 @@
 
 Such a *plan* occupies a *lane* until it is done. Children that depend on each other share one lane, others have one
 each, so that a slow start holds up nobody else. What is submitted for an occupied lane is deferred, as it would wait
-in the mailbox of a supervisor that blocks.
+in the mailbox of a supervisor that blocks. What is submitted *alone* waits for all lanes, and all that comes later
+waits for it.
 """
 
 import itertools
@@ -62,6 +63,7 @@ class PlanRunner:
         self._plans = {ALL: Plan(ALL)}
         self._deferred: dict[str, deque[tuple[str, Callable[[], None]]]] = {}
         self._freed: list[str] = []
+        self._behind: deque[tuple[str | None, Callable[[], None]]] = deque()  # the first is None: it is to be alone
         self._incarnations = itertools.count(1)
         self._actions: list[Action] = []
 
@@ -71,21 +73,41 @@ class PlanRunner:
 
     def take_actions(self) -> list[Action]:
         """Do what waited for lanes that are free again, and hand over all actions of the present event."""
+        self._use_free_lanes()
+        while self._behind and not (self._behind[0][0] is None and self._plans):
+            child_id, operation = self._behind.popleft()
+            if child_id is None:
+                operation()
+            else:
+                self._submit(child_id, operation)
+            self._use_free_lanes()
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _use_free_lanes(self) -> None:
         # A loop on the outside, not a call from where a plan ends: a long queue would overflow the stack.
         while self._freed:
             lane = self._freed[-1]
             waiting = self._deferred.get(lane)
             if waiting and lane not in self._plans:
-                self.submit(*waiting.popleft())
+                self._submit(*waiting.popleft())
                 continue
             self._freed.pop()
             if not waiting:
                 self._deferred.pop(lane, None)
-        actions, self._actions = self._actions, []
-        return actions
 
     def submit(self, child_id: str, operation: Callable[[], None]) -> None:
         """Do something that may begin a plan for a child: now, or when the child's lane is free."""
+        if self._behind:
+            self._behind.append((child_id, operation))
+        else:
+            self._submit(child_id, operation)
+
+    def submit_alone(self, operation: Callable[[], None]) -> None:
+        """Do something that no plan may see half done: when none is under way, and so none waits either."""
+        self._behind.append((None, operation))
+
+    def _submit(self, child_id: str, operation: Callable[[], None]) -> None:
         lane = self._lane_of(child_id)
         if lane in self._plans:
             self._deferred.setdefault(lane, deque()).append((child_id, operation))
@@ -101,6 +123,7 @@ class PlanRunner:
         """Drop all plans, and all that waits for them. Children they had begun to start or stop go on."""
         self._plans.clear()
         self._deferred.clear()
+        self._behind.clear()
 
     def child_is_up(self, child: Child) -> None:
         """A child that was being started is running."""
@@ -166,7 +189,7 @@ class PlanRunner:
 
     def _start(self, plan: Plan, child: Child) -> None:
         child.previous, child.incarnation = child.incarnation, next(self._incarnations)
-        child.status, child.failure = Status.STARTING, None
+        child.status, child.failure, child.ignored, child.wanted = Status.STARTING, None, False, True
         plan.awaited.add(child.id)
         self.emit(StartChild(child.id, child.incarnation, child.spec))
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from slither_actors.otp.backoff import Backoff
 from slither_actors.otp.child import ChildSpec, ExitReason
 
 
@@ -23,7 +24,7 @@ class Status(enum.Enum):
     EXITED = "exited"
     """Ended by itself; the supervisor is busy and has not dealt with it yet."""
     RESTARTING = "restarting"
-    """The last attempt to restart it failed; another one follows."""
+    """It is to be restarted: after a pause, or since the last attempt failed."""
     STOPPED = "stopped"
 
 
@@ -39,7 +40,20 @@ class Child:
     incarnation: int = 0
     previous: int = 0
     failure: ExitReason | None = None
-    """Why the last start failed; None if it has not, or not yet."""
+    """Why the last start failed, or what the next restart is for; None if there is no such thing."""
+    ignored: bool = False
+    """Whether it said at its last start that it does not want to run."""
+    wanted: bool = True
+    """False once it has ended normally, was stopped by hand or did not want to run."""
+    up_since: float = 0.0
+    ran_s: float = 0.0
+    """How long its last process was up; 0 for one that did not come up."""
+    pauses: int = 0
+    """How many restarts had to wait since its last quiet time."""
+    due: float = 0.0
+    """When the next attempt to restart it is due."""
+    paid: bool = False
+    """Whether that attempt is charged already."""
 
     @property
     def id(self) -> str:
@@ -50,6 +64,13 @@ class Child:
     def is_alive(self) -> bool:
         """Whether there is a process that has not been seen to end."""
         return self.status in _ALIVE
+
+    def next_pause_s(self, backoff: Backoff, draw: float) -> float:
+        """How long its next restart has to wait."""
+        if self.ran_s >= backoff.reset_s:
+            self.pauses = 0
+        self.pauses += 1
+        return backoff.pause_s(self.pauses - 1, draw)
 
 
 @attrs.frozen

@@ -26,9 +26,22 @@ from slither_actors._validators import (
     optional,
     positive_seconds,
 )
-from slither_actors.errors import InvalidOption, shorten
+from slither_actors.errors import InvalidOption, InvalidSpec, shorten
+from slither_actors.otp._spec_words import spec_errors
+from slither_actors.otp.backoff import Backoff
 
-__all__ = ["ChildSpec", "ExitReason", "Restart", "Strategy", "SupervisorOptions", "check_childspecs"]
+__all__ = ["ChildSpec", "ExitReason", "Restart", "Strategy", "SupervisorOptions", "check_childspecs", "last_line"]
+
+# OTP's words for what is wrong with a field, and in its manner for what only we have.
+_SPEC_WORDS = {
+    "id": "invalid_id",
+    "start": "invalid_mfa",
+    "args": "invalid_mfa",
+    "restart": "invalid_restart_type",
+    "type": "invalid_child_type",
+    "shutdown_s": "invalid_shutdown",
+}
+_OPTION_WORDS = {"period_s": "invalid_period"}
 
 ExitKind = Literal["normal", "shutdown", "crash", "killed", "start_failed", "unknown"]
 _EXIT_KINDS = ("normal", "shutdown", "crash", "killed", "start_failed", "unknown")
@@ -52,6 +65,12 @@ class ExitReason:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}" if self.text else self.kind
+
+
+def last_line(reason: ExitReason) -> str:
+    """The reason without its traceback, of which the last line says what was raised."""
+    lines = reason.text.strip().splitlines()
+    return f"{reason.kind}: {lines[-1]}" if lines else reason.kind
 
 
 class Restart(enum.Enum):
@@ -97,11 +116,33 @@ def _something(instance: object, attribute: "attrs.Attribute[Any]", value: objec
         raise InvalidOption(type(instance).__name__, attribute.name, "None", "what the child runs")
 
 
+@attrs.frozen
+class MoreArguments:
+    """Arguments that come in two parts, each encoded where it was given; only the child's process puts them together.
+
+    Attributes:
+        first: Those of a template.
+        more: Those of one child.
+    """
+
+    first: "Frame | tuple[Any, ...]"
+    more: "Frame | tuple[Any, ...]"
+
+    def open(self, what: str) -> tuple[Any, ...]:
+        """All of them, in order; raises as ``Frame.open``."""
+        return (*_opened(self.first, what), *_opened(self.more, what))
+
+
+def _opened(part: "Frame | tuple[Any, ...]", what: str) -> Any:
+    return part.open(what) if isinstance(part, Frame) else part
+
+
 def _arguments(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if not isinstance(value, Frame):
+    if not isinstance(value, Frame | MoreArguments):
         instance_of(tuple)(instance, attribute, value)
 
 
+@spec_errors(_SPEC_WORDS)
 @known_fields
 @attrs.frozen
 class ChildSpec:
@@ -119,9 +160,12 @@ class ChildSpec:
             Left out: 5 seconds for a worker, no limit for a supervisor, which needs as long as its children do.
         start_timeout_s: How long the child may take to come up, None for ever. Left out: 30 seconds for a worker, no
             limit for a supervisor, whose children have limits of their own.
+        backoff: A pause before each restart; None restarts at once.
+        busy_limit_s: How long one message, timer or continuation may keep the child busy before it counts as hung and
+            is killed, to within a second or two; None for ever.
 
     Raises:
-        InvalidOption: A field has a value that is not allowed; the error names it.
+        InvalidSpec: A field is missing or has a value that is not allowed; the error names it.
     """
 
     id: str = attrs.field(validator=name)
@@ -133,6 +177,8 @@ class ChildSpec:
     )
     shutdown_s: float | None = attrs.field(validator=optional(non_negative_seconds), kw_only=True)
     start_timeout_s: float | None = attrs.field(validator=optional(positive_seconds), kw_only=True)
+    backoff: Backoff | None = attrs.field(default=None, validator=optional(instance_of(Backoff)), kw_only=True)
+    busy_limit_s: float | None = attrs.field(default=None, validator=optional(positive_seconds), kw_only=True)
 
     @shutdown_s.default
     def _usual_shutdown_s(self) -> float | None:
@@ -154,7 +200,9 @@ class ChildSpec:
             NotPicklable: What it runs, or an argument, cannot travel; the error names the child.
         """
         start = self.start if isinstance(self.start, Code) else Code.of(self.start)
-        args = self.args if isinstance(self.args, Frame) else encode_parts(self.args, (), f"args of child {self.id}")
+        args = self.args
+        if not isinstance(args, Frame | MoreArguments):
+            args = encode_parts(args, (), f"args of child {self.id}")
         return attrs.evolve(self, start=start, args=args)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -165,6 +213,7 @@ class ChildSpec:
         return functools.partial(type(self), **attrs.asdict(sealed, recurse=False)), ()
 
 
+@spec_errors(_OPTION_WORDS)
 @known_fields
 @attrs.frozen(kw_only=True)
 class SupervisorOptions:
@@ -176,17 +225,24 @@ class SupervisorOptions:
             children and gives up. 0 gives up at the first.
         period_s: The length of that window in seconds.
         parallel_start: Start the first children all at once instead of one after the other.
+        parallel_stop: Stop them all at once when the supervisor ends: several that are stuck take no longer than one.
         dynamic: Children come and go by ``start_child`` alone. They stop all at once, and are forgotten when they end.
+            With one spec among the children of the supervisor that is a template, and ``start_child`` takes the
+            arguments that each child has besides: OTP's simple_one_for_one.
+        revive_stopped: Whether a group restart also starts children that had ended normally or were stopped by hand,
+            as OTP does.
 
     Raises:
-        InvalidOption: A field has a value that is not allowed, or ``dynamic`` meets a group strategy.
+        InvalidSpec: A field has a value that is not allowed, or ``dynamic`` meets a group strategy.
     """
 
     strategy: Strategy = attrs.field(default=Strategy.ONE_FOR_ONE, validator=instance_of(Strategy))
     intensity: int = attrs.field(default=3, validator=non_negative_int)
     period_s: float = attrs.field(default=5.0, validator=positive_seconds)
     parallel_start: bool = attrs.field(default=False, validator=instance_of(bool))
+    parallel_stop: bool = attrs.field(default=False, validator=instance_of(bool))
     dynamic: bool = attrs.field(default=False, validator=instance_of(bool))
+    revive_stopped: bool = attrs.field(default=True, validator=instance_of(bool))
 
     def __attrs_post_init__(self) -> None:
         if self.dynamic and self.strategy is not Strategy.ONE_FOR_ONE:
@@ -206,15 +262,29 @@ def check_childspecs(options: SupervisorOptions, specs: Iterable[ChildSpec]) -> 
         The same specs.
 
     Raises:
-        InvalidOption: One is no ChildSpec, an id stands twice, or a dynamic supervisor is given initial children.
+        InvalidSpec: One is no ChildSpec, an id stands twice, or a dynamic supervisor is given more than a template.
     """
     checked: dict[str, ChildSpec] = {}
     for spec in specs:
         if not isinstance(spec, ChildSpec):
-            raise InvalidOption("supervisor", "children", shorten(spec), "ChildSpec objects")
+            raise InvalidSpec("supervisor", "children", shorten(spec), "ChildSpec objects", "invalid_child_spec")
         if spec.id in checked:
-            raise InvalidOption("supervisor", "id", shorten(spec.id), "one child per id")
+            raise InvalidSpec("supervisor", "id", shorten(spec.id), "one child per id", "duplicate_child_name")
         checked[spec.id] = spec
-    if checked and options.dynamic:
-        raise InvalidOption("supervisor", "children", ", ".join(checked), "none: dynamic children come by start_child")
+    if len(checked) > 1 and options.dynamic:
+        allowed = "one template at most: dynamic children come by start_child"
+        raise InvalidSpec("supervisor", "children", ", ".join(checked), allowed, "bad_start_spec")
     return tuple(checked.values())
+
+
+def checked_plan(name: str, plan: Any) -> tuple[SupervisorOptions, tuple[ChildSpec, ...]]:
+    """What the ``init`` of a supervisor returned, if it is of the right form.
+
+    Raises:
+        InvalidOption: It is not. InvalidSpec: The children are not what the options allow.
+    """
+    if not (isinstance(plan, tuple) and len(plan) == 2):
+        pass
+    elif isinstance(plan[0], SupervisorOptions) and isinstance(plan[1], Iterable):
+        return plan[0], check_childspecs(*plan)
+    raise InvalidOption(f"init of {name}", "answer", shorten(plan), "(SupervisorOptions, [ChildSpec, ...]) or IGNORE")

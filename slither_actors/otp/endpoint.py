@@ -8,9 +8,9 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from slither_actors._codec import Frame, encode_parts
+from slither_actors._letter import opened, sealed
 from slither_actors._message import message
 from slither_actors.config import QUEUE_LIMIT_BYTES
 from slither_actors.errors import (
@@ -23,7 +23,7 @@ from slither_actors.errors import (
 )
 from slither_actors.otp.messages import Call, Cast, Reply, Resolve
 from slither_actors.otp.ref import Ref
-from slither_actors.transport.hub import Hub, Undecodable, Unread
+from slither_actors.transport.hub import Hub, Undecodable, Undelivered, Unread
 
 
 @message
@@ -38,15 +38,6 @@ class Ended:
     """In the endpoint's own inbox, behind all that the process had sent: it is dead."""
 
     ref: Ref
-
-
-def packed(request: Any, to: str) -> Frame:
-    """A request on its way to a process that errors call `to`; what is defined in `__main__` travels by value.
-
-    Raises:
-        NotPicklable: it cannot travel.
-    """
-    return encode_parts(request, (), f"the request to {to} ({type(request).__name__})")
 
 
 def checked_target(to: Any) -> str | Ref:
@@ -70,10 +61,12 @@ class Line:
 
     # What the time is, in seconds. A simulated one has a clock of its own.
     clock: Callable[[], float] = time.monotonic
+    # The messages that answer, by the number of what they answer.
+    _answers: ClassVar[tuple[type[Any], ...]] = (Reply,)
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._numbers = itertools.count(1)
+        self.numbers = itertools.count(1)
 
     def receive(self, timeout_s: float | None) -> tuple[Any, str] | None:
         """The next message and its sender, `None` after `timeout_s`, or when an endpoint was woken.
@@ -81,10 +74,15 @@ class Line:
         Raises:
             SystemDown: an endpoint's host is dead, so nothing more will come.
         """
+        return self._next(None if timeout_s is None else time.monotonic() + timeout_s)
+
+    def _next(self, deadline: float | None) -> tuple[Any, str] | None:
+        """What `receive` returns, until a moment instead of for a time."""
         inbox = self._hub.inbox
         if inbox:
             return inbox.popleft()
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if self._is_interrupted():  # the poll that brought the last message may have brought this news too
+            return None
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             self._hub.poll(left)
@@ -109,18 +107,7 @@ class Line:
             Exception: what the process answered with.
         """
         who = target or to
-        call = Call(next(self._numbers), packed(request, who))
-        before, self._hub.on_hang_up = self._hub.on_hang_up, self._note_hang_up
-        self._hub.uncork()
-        aside: list[tuple[Any, str]] = []
-        try:
-            self._hub.send(to, call)
-            answer = self._await(call, to, time.monotonic() + timeout_s, aside)
-        finally:
-            self._hub.on_hang_up = before
-            self._hub.inbox.extendleft(reversed(aside))
-            if aside:
-                self._hub.wake()  # a loop that waits for the hub's descriptor does not look into the inbox
+        answer = self.exchange(to, request, timeout_s, who)
         if answer is None:
             raise CallTimeout(who, timeout_s)
         if isinstance(answer, Unread):
@@ -129,30 +116,58 @@ class Line:
             raise NotDecodable(f"the answer of {who}", answer.error)
         if not isinstance(answer, Reply):
             raise self._gone(who)
-        value, error = answer.outcome.open(f"the answer of {who}")
+        value, error = opened(answer.outcome, lambda: f"the answer of {who}")
         if error is not None:
             raise error
         return value
 
-    def _await(self, call: Call, to: str, deadline: float, aside: list[tuple[Any, str]]) -> Any:
+    def exchange(self, to: str, request: Any, timeout_s: float, who: str) -> Any:
+        """Ask and wait: the `Reply`, or the news that there will be none: `Undelivered`, `HungUp` (it may have been
+        read), `Unread`, `Undecodable`, or `None` when the time is over.
+
+        Raises:
+            NotPicklable: the request cannot travel. SystemDown: everything is gone.
+        """
+        call = self._call(request, who)
+        before, self._hub.on_hang_up = self._hub.on_hang_up, self._note_hang_up
+        self._hub.uncork()
+        aside: list[tuple[Any, str]] = []
+        try:
+            self._hub.send(to, call)
+            return self._await(call, to, time.monotonic() + timeout_s, aside)
+        finally:
+            self._hub.on_hang_up = before
+            self._hub.inbox.extendleft(reversed(aside))
+            if aside:
+                self._hub.wake()  # a loop that waits for the hub's descriptor does not look into the inbox
+
+    def _call(self, request: Any, who: str) -> Call:
+        return Call(next(self.numbers), sealed(request, lambda: f"the request to {who} ({type(request).__name__})"))
+
+    def _await(self, asked: Any, to: str, deadline: float, aside: list[tuple[Any, str]]) -> Any:
         """The answer, or the news that there will be none, or `None` at the deadline; others are put aside."""
-        unread, undecodable = ("Call", call.number), ("Reply", call.number)
         while True:
-            received = self.receive(deadline - time.monotonic())
+            received = self._next(deadline)
             if received is not None:
                 news, sender = received
-                if getattr(news, "original", None) is call or (isinstance(news, HungUp) and sender == to):
-                    return news
-                if isinstance(news, Unread | Undecodable):
-                    if sender == to and news.head == (unread if isinstance(news, Unread) else undecodable):
+                if isinstance(news, self._answers):
+                    if news.number == asked.number:
                         return news
-                    aside.append(received)
-                elif not isinstance(news, Reply):
-                    aside.append(received)
-                elif news.number == call.number:
+                elif sender == to and self._ends(news, asked):
                     return news
+                else:
+                    aside.append(received)
             if self._hub.closed or time.monotonic() >= deadline:  # others may never stop talking
                 return None
+
+    def _ends(self, news: Any, asked: Any) -> bool:
+        """Whether news of the process that was asked says that there will be no answer."""
+        if isinstance(news, Unread | Undecodable):
+            kinds = (type(asked),) if isinstance(news, Unread) else self._answers
+            return news.head in [(kind.__name__, asked.number) for kind in kinds]
+        if isinstance(news, Undelivered):
+            return news.original is asked
+        return isinstance(news, HungUp)
 
     def find(self, registry: str, to: str | Ref, limit_s: float) -> Ref:
         """Who is meant: a registered name is looked up, an address stands for itself.
@@ -170,7 +185,7 @@ class Line:
 
     def cast(self, registry: str, to: str | Ref, request: Any, limit_s: float) -> None:
         """Send without wanting an answer; the dead are no error."""
-        cast = Cast(packed(request, str(to)))
+        cast = Cast(sealed(request, lambda: f"the request to {to} ({type(request).__name__})"))
         try:
             self._hub.send(self.find(registry, to, limit_s).address, cast)
         except NoProcess:
@@ -273,6 +288,10 @@ class Endpoint(Line):
             raise
         return forget
 
+    def settle(self) -> None:
+        """Take in all that has arrived by now, also over lines that are new."""
+        self._hub.settle("")
+
     def put_aside(self, note: Any, sender: str) -> None:
         """Let `receive` return this note, behind what has arrived by now."""
         self._hub.inbox.append((note, sender))
@@ -290,6 +309,7 @@ class Endpoint(Line):
 
     def _note_host_death(self) -> None:
         self._hub.unwatch(self._host)
+        self._hub.settle("")  # its last words, and those of all that died with it
         self._host_died = True
 
     def _is_interrupted(self) -> bool:

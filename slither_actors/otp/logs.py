@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from slither_actors.errors import TransportError
+from slither_actors.logs import about, ids_of
 from slither_actors.otp.messages import LogLine, Surroundings
 from slither_actors.transport.hub import Hub
 
@@ -16,11 +19,20 @@ _log = logging.getLogger(__name__)
 _BACKLOG_BYTES = 1 << 20
 
 
+class LogScope:
+    """What the user code of a process is at work on, for its log records: `ids` is asked for each of them, so whoever
+    sets it need not say so all the time."""
+
+    def __init__(self) -> None:
+        self.ids: Callable[[], Mapping[str, Any]] = dict
+
+
 class _ForwardHandler(logging.Handler):
     """Sends each record, formatted, to the service. A record that cannot be sent is dropped: logging never kills."""
 
-    def __init__(self, hub: Hub, gateway: str, process: str) -> None:
+    def __init__(self, hub: Hub, gateway: str, process: str, scope: LogScope) -> None:
         super().__init__()
+        self._scope = scope
         self._hub = hub
         self._gateway = gateway
         self._process = process
@@ -42,10 +54,12 @@ class _ForwardHandler(logging.Handler):
             self.handleError(record)
 
     def _send(self, logger: str, level: int, text: str, record: logging.LogRecord) -> None:
-        self._hub.send(self._gateway, LogLine(logger, level, text, record.created, self._process, record.process or 0))
+        ids = tuple({"process": self._process, **self._scope.ids(), **ids_of(record)}.items())
+        pid = record.process or 0
+        self._hub.send(self._gateway, LogLine(logger, level, text, record.created, self._process, pid, ids))
 
 
-def forward_logs(hub: Hub, process: str, surroundings: Surroundings) -> None:
+def forward_logs(hub: Hub, process: str, surroundings: Surroundings, scope: LogScope) -> None:
     """Make this process's root logger send records to the service.
 
     Thespian has replaced the logging tree by one whose root refuses handlers. The tree it replaced is found through a
@@ -58,14 +72,23 @@ def forward_logs(hub: Hub, process: str, surroundings: Surroundings) -> None:
     root.handlers.clear()
     root.setLevel(surroundings.log_level)
     if surroundings.gateway is not None:
-        root.addHandler(_ForwardHandler(hub, surroundings.gateway, process))
+        root.addHandler(_ForwardHandler(hub, surroundings.gateway, process, scope))
 
 
-def replay(line: LogLine) -> None:
+def replay(line: LogLine, system: str) -> None:
     """In the service: hand a forwarded record to the logger it was meant for."""
     logger = logging.getLogger(line.logger)
     if logger.isEnabledFor(line.level):
-        record = logger.makeRecord(line.logger, line.level, line.process, 0, line.text, (), None)
+        record = logger.makeRecord(
+            line.logger,
+            line.level,
+            line.process,
+            0,
+            line.text,
+            (),
+            None,
+            extra=about(**{"system": system, **dict(line.about)}),
+        )
         record.created = line.created
         record.msecs = line.created % 1 * 1000
         record.process = line.pid

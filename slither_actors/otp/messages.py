@@ -8,9 +8,10 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._codec import Frame
+from slither_actors._letter import Letter
 from slither_actors._message import message
 from slither_actors.config import QUEUE_LIMIT_BYTES
-from slither_actors.otp.child import ChildSpec, ExitReason
+from slither_actors.otp.child import ChildSpec, ExitReason, MoreArguments, SupervisorOptions
 from slither_actors.otp.ref import Ref
 
 
@@ -24,6 +25,7 @@ class Surroundings:
         gateway: address in the service where log records and reports go.
         log_level: records below this level stay in the process.
         queue_limit_bytes: what may wait for one peer before sending more to it is an error.
+        stderr: a descriptor of the service's standard error; below the root, 2 is what the supervisor hears.
     """
 
     directory: str
@@ -31,18 +33,20 @@ class Surroundings:
     gateway: str | None
     log_level: int
     queue_limit_bytes: int = QUEUE_LIMIT_BYTES
+    stderr: int = 2
 
 
 @message
 class Init:
-    """To a fresh shell: what to become. Answered by `Started` or `StartFailed`."""
+    """To a fresh shell: what to become. Answered by `Started`, `Ignored` or `StartFailed`."""
 
     name: str
     incarnation: int
     code: Code
-    args: Frame
+    args: Frame | MoreArguments
     parent: str
     surroundings: Surroundings
+    busy_limit_s: float | None = None
 
 
 @message
@@ -65,12 +69,45 @@ class StartFailed:
 
 
 @message
+class EventNotes:
+    """To the gateway: emit these events in the service. Each is a name, measurements and metadata."""
+
+    events: tuple[tuple[Any, ...], ...]
+
+
+@message
+class TreeEvents:
+    """To the gateway: emit these events of the tree, with the name of the system put to their metadata."""
+
+    events: tuple[tuple[Any, ...], ...]
+
+
+@message
+class StartFailure:
+    """To the gateway, before `StartFailed`: the error behind it, where it is more than its text. With a `child` it is
+    that only if this child dies while it starts."""
+
+    error: Exception
+    child: str = ""
+
+
+@message
+class Ignored:
+    """From a child: it does not want to run, which is no failure, and exits."""
+
+    name: str
+    incarnation: int
+
+
+@message
 class Exiting:
-    """From a child, before an exit of its own accord. A death without it is a crash."""
+    """From a child, before an exit of its own accord. A death without it is a crash. `handling` is the kind of message
+    that it crashed at."""
 
     name: str
     incarnation: int
     reason: ExitReason
+    handling: str = ""
 
 
 @message
@@ -82,25 +119,25 @@ class Shutdown:
 
 @message
 class Call:
-    """A request, encoded, that wants a `Reply` with the same number."""
+    """A request that wants a `Reply` with the same number."""
 
     number: int
-    request: Frame
+    request: Letter
 
 
 @message
 class Reply:
-    """The answer to a `Call`, encoded: a value and an error, of which one is `None`."""
+    """The answer to a `Call`: a value and an error, of which one is `None`."""
 
     number: int
-    outcome: Frame
+    outcome: Letter
 
 
 @message
 class Cast:
-    """A request, encoded, that wants no answer."""
+    """A request that wants no answer."""
 
-    request: Frame
+    request: Letter
 
 
 @message
@@ -161,6 +198,30 @@ class WatchEnded:
 
 
 @message
+class Link:
+    """To the registry: should the sender or the process at `to` end, tell the other one by `LinkEnded`; at once, if
+    there is none."""
+
+    to: str | Ref
+
+
+@message
+class Unlink:
+    """Call to the registry: forget this `Link`, whoever of the two asked for it. The reply is the other's address."""
+
+    to: str | Ref
+    sender: str
+
+
+@message
+class LinkEnded:
+    """From the registry: who this process was linked with is dead."""
+
+    ref: Ref
+    reason: ExitReason
+
+
+@message
 class Subscribe:
     """To the registry: send me `Up` and `Down` of all names under `prefix`, beginning with those that run now."""
 
@@ -175,28 +236,37 @@ class Resolve:
 
 
 @message
+class EndOf:
+    """Call to the registry: whether this process has ended, why (`None` if nobody knows), and what its supervisor
+    found. That is known of the newest dead only, however many there were."""
+
+    ref: Ref
+
+
+@message
 class ListProcesses:
     """Call to the registry: all it knows, as a tuple of `ProcessInfo`."""
 
 
 @message
 class StartChild:
-    """Call to a supervisor: add this child and start it. The reply is its `Ref`, or `StartError`."""
+    """Call to a supervisor: add this child, or one of its template with these arguments, and start it. The reply is
+    its `Ref`, `None` if it does not want to run, or `StartError`."""
 
-    spec: ChildSpec
+    spec: ChildSpec | Frame
 
 
 @message
 class TerminateChild:
     """Call to a supervisor: stop this child, or end the attempts to restart it. Its spec stays, unless the child is
-    temporary or the supervisor dynamic."""
+    temporary or the supervisor dynamic. A child of a template is meant by its `Ref`."""
 
-    child_id: str
+    child_id: str | Ref
 
 
 @message
 class RestartChild:
-    """Call to a supervisor: start this child, which is stopped. The reply is its `Ref`, or `StartError`."""
+    """Call to a supervisor: start this child, which is stopped. The reply is as for `StartChild`."""
 
     child_id: str
 
@@ -206,6 +276,14 @@ class DeleteChild:
     """Call to a supervisor: forget the spec of this child, which is stopped."""
 
     child_id: str
+
+
+@message
+class ChangeSupervisor:
+    """Call to a supervisor: take these options, and these specs for children that are there or new."""
+
+    options: SupervisorOptions
+    specs: tuple[ChildSpec, ...]
 
 
 @message
@@ -247,7 +325,8 @@ class TreeDown:
 
 @message
 class LogLine:
-    """From any process to the service: one log record, already formatted; no payload, no objects."""
+    """From any process to the service: one log record, already formatted; no payload, no objects. `about` are the ids
+    of what it is about."""
 
     logger: str
     level: int
@@ -255,3 +334,4 @@ class LogLine:
     created: float
     process: str
     pid: int
+    about: tuple[tuple[str, Any], ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,15 @@ from slither_actors.errors import NoProcess
 from slither_actors.otp.child import ExitReason
 from slither_actors.otp.messages import (
     Down,
+    EndOf,
     Forgotten,
     Forward,
+    Link,
+    LinkEnded,
     ListProcesses,
     Resolve,
     Subscribe,
+    Unlink,
     Unwatch,
     Up,
     Watch,
@@ -25,7 +30,15 @@ from slither_actors.otp.messages import (
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.otp.server import Caller, Server, handles
 
-_News = list[tuple[str, Up | Down | WatchEnded]]
+# How many deaths are remembered, for those who ask when the name has another process, or none.
+_REMEMBERED = 256
+
+_News = list[tuple[str, Up | Down | WatchEnded | LinkEnded]]
+_NOBODY = ExitReason("unknown", "there is no such process")
+
+
+def _has_socket(address: str) -> bool:
+    return address.startswith("/") and os.path.exists(address)
 
 
 class Directory:
@@ -38,10 +51,12 @@ class Directory:
             supervisor tells others too.
     """
 
-    def __init__(self, exists: Callable[[str], bool] = os.path.exists) -> None:
+    def __init__(self, exists: Callable[[str], bool] = _has_socket) -> None:
         self._exists = exists
         self._known: dict[str, ProcessInfo] = {}
         self._subscribers: dict[str, tuple[str, ...]] = {}
+        self._ended: OrderedDict[str, Down] = OrderedDict()  # by address, the newest last
+        self._links: dict[str, set[str]] = {}
         # by watcher and number: the address that is watched
         self._watches: dict[tuple[str, int], str] = {}
 
@@ -75,7 +90,18 @@ class Directory:
         self._known.pop(name, None)
         return self._tell(orphans)
 
+    def end_of(self, ref: Ref) -> tuple[bool, ExitReason | None, Any]:
+        """Whether it is dead, why, and what its supervisor found."""
+        death = self._ended.get(ref.address)
+        if death is not None:
+            return True, death.reason, death.finding
+        known = self._known.get(ref.name)
+        return known is None or known.ref != ref, None, None
+
     def _tell(self, dead: list[Down]) -> _News:
+        self._ended.update((one.ref.address, one) for one in dead)
+        while len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
         news: _News = [(address, one) for one in dead for address in self._interested(one.ref.name)]
         for one in dead:
             watches = [key for key, address in self._watches.items() if address == one.ref.address]
@@ -83,6 +109,9 @@ class Directory:
                 del self._watches[watcher, number]
                 news.append((watcher, WatchEnded(number, one.ref, one.reason)))
             self.unsubscribe(one.ref.address)
+            for other in self._links.pop(one.ref.address, ()):
+                self._links[other].discard(one.ref.address)
+                news.append((other, LinkEnded(one.ref, one.reason)))
         return news
 
     def _below(self, name: str) -> list[ProcessInfo]:
@@ -95,13 +124,37 @@ class Directory:
 
     def watch(self, watcher: str, number: int, to: str | Ref) -> _News:
         """Tell the watcher when the process ends, or at once that there is none."""
+        lives, ref = self._look_up(to)
+        if lives:
+            self._watches[watcher, number] = ref.address
+            return []
+        return [(watcher, WatchEnded(number, ref, _NOBODY))]
+
+    def link(self, one: str, to: str | Ref) -> _News:
+        """Tell each of the two when the other ends, or at once that there is none."""
+        lives, ref = self._look_up(to)
+        if not lives:
+            return [(one, LinkEnded(ref, _NOBODY))]
+        if ref.address != one:
+            self._links.setdefault(one, set()).add(ref.address)
+            self._links.setdefault(ref.address, set()).add(one)
+        return []
+
+    def unlink(self, one: str, to: str | Ref) -> str:
+        """Forget a link; the address of the other."""
+        other = self._look_up(to)[1].address
+        for here, there in ((one, other), (other, one)):
+            self._links.get(here, set()).discard(there)
+        return other
+
+    def _look_up(self, to: str | Ref) -> tuple[bool, Ref]:
+        """Whether there is such a process, and which one it is, as far as that is known."""
         address = to.address if isinstance(to, Ref) else to
         known = next((info for info in self._known.values() if address in (info.ref.name, info.ref.address)), None)
-        if known.alive if known else address.startswith("/") and self._exists(address):
-            self._watches[watcher, number] = known.ref.address if known else address
-            return []
-        ref = known.ref if known else to if isinstance(to, Ref) else Ref(to, 0, "", 0)
-        return [(watcher, WatchEnded(number, ref, ExitReason("unknown", "there is no such process")))]
+        if known is not None:
+            return known.alive, known.ref
+        lives = self._exists(address)
+        return lives, to if isinstance(to, Ref) else Ref(to, 0, to if lives else "", 0)
 
     def unwatch(self, watcher: str, number: int) -> None:
         self._watches.pop((watcher, number), None)
@@ -136,8 +189,8 @@ class Registry(Server):
 
     corks = True
 
-    def __init__(self) -> None:
-        self._directory = Directory()
+    def __init__(self, directory: Directory | None = None) -> None:
+        self._directory = directory or Directory()
 
     @handles(Up)
     def _on_up(self, message: Up, sender: str) -> None:
@@ -159,6 +212,10 @@ class Registry(Server):
     def _on_unwatch(self, message: Unwatch, sender: str) -> None:
         self._directory.unwatch(sender, message.number)
 
+    @handles(Link)
+    def _on_link(self, message: Link, sender: str) -> None:
+        self._tell(self._directory.link(sender, message.to))
+
     @handles(Subscribe)
     def _on_subscribe(self, message: Subscribe, sender: str) -> None:
         self._tell(self._directory.subscribe(sender, message.prefix))
@@ -174,6 +231,10 @@ class Registry(Server):
     def handle_call(self, request: Any, caller: Caller) -> Any:
         if isinstance(request, Resolve):
             return tuple(self._directory.where_is(name) for name in request.names)
+        if isinstance(request, Unlink):
+            return self._directory.unlink(request.sender, request.to)
+        if isinstance(request, EndOf):
+            return self._directory.end_of(request.ref)
         if isinstance(request, ListProcesses):
             return self._directory.processes()
         return super().handle_call(request, caller)

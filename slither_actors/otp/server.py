@@ -13,62 +13,38 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from slither_actors._codec import encode_parts
+from slither_actors._letter import sealed
 from slither_actors.errors import InvalidOption, NoProcess, SlitherError
+from slither_actors.otp._answers import IGNORE, LATER, check_addressee, handles
 from slither_actors.otp._life import Caller, Life, Monitor, Settled, Tick
+from slither_actors.otp._thespian import (
+    Actor,
+    ActorExitRequest,
+    ChildActorExited,
+    WakeupMessage,
+    is_thespians,
+    swallow,
+)
 from slither_actors.otp._timers import Timer
-from slither_actors.otp.child import ExitReason
+from slither_actors.otp.child import ExitReason, last_line
 from slither_actors.otp.endpoint import HungUp
-from slither_actors.otp.messages import Call, Cast, Exiting, LogLine, Reply, Shutdown, Started, WatchEnded
+from slither_actors.otp.messages import (
+    Call,
+    Cast,
+    Exiting,
+    LinkEnded,
+    LogLine,
+    Reply,
+    Shutdown,
+    Started,
+    WatchEnded,
+)
 from slither_actors.otp.ref import Ref
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 
-if TYPE_CHECKING:
-
-    class Actor:
-        """What this library uses of Thespian's untyped `Actor`, so that strict projects can check their subclasses."""
-
-        _myRef: Any
-
-        @property
-        def myAddress(self) -> Any: ...
-        def send(self, targetAddr: Any, msg: Any) -> None: ...
-        def createActor(
-            self,
-            actorClass: Any,
-            targetActorRequirements: Any = None,
-            globalName: Any = None,
-            sourceHash: Any = None,
-        ) -> Any: ...
-        def wakeupAfter(self, timePeriod: timedelta, payload: Any = None) -> None: ...
-
-else:
-    from thespian.actors import Actor
-
-from thespian.actors import ActorExitRequest, ChildActorExited, WakeupMessage
-
 _log = logging.getLogger(__name__)
-_Handler = TypeVar("_Handler", bound=Callable[..., None])
-
-
-def handles(*classes: type) -> Callable[[_Handler], _Handler]:
-    """Mark a method `(self, message, sender)` as the handler of these message classes."""
-
-    def mark(function: _Handler) -> _Handler:
-        function._handled = classes  # type: ignore[attr-defined]
-        return function
-
-    return mark
-
-
-class Later:
-    """What `init` or `handle_call` returns when the answer comes later."""
-
-
-LATER = Later()
 
 
 class Server(Actor):
@@ -80,9 +56,11 @@ class Server(Actor):
 
     # Hold back what is sent until all that has arrived is handled. For actors that pass on much and wait for nothing.
     corks: ClassVar[bool] = False
+    # Whether it starts processes, and so passes on what they write to their standard error.
+    has_children: ClassVar[bool] = False
     # What the time is, in seconds. A simulated process has a clock of its own.
     _clock: Callable[[], float] = time.monotonic
-    _handlers: ClassVar[dict[type, str]] = {}
+    _handlers: ClassVar[dict[type, str]] = {Call: "_answer", Cast: "_take_cast", Settled: "_settle"}
     _life: Life | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -96,7 +74,8 @@ class Server(Actor):
 
     def init(self) -> Any:
         """Called once in the new process, when sending is possible. What it returns goes to the parent as `info`;
-        `LATER` postpones the answer until `started` is called. What it raises is a failed start."""
+        `LATER` postpones the answer until `started` is called. `IGNORE` ends the process, which is no failure: its
+        place under the supervisor stays empty. What it raises is a failed start."""
 
     def handle_call(self, request: Any, caller: Caller) -> Any:
         """Called for a call; the returned value is the reply, `LATER` postpones it. A `SlitherError` raised here is
@@ -111,6 +90,16 @@ class Server(Actor):
     def handle_down(self, ref: Ref, reason: ExitReason) -> None:
         """Called once for each `monitor` when what it watches is dead; of kind "unknown" if it was dead before."""
         _log.warning("%s ignores the end of %s", self.name, ref)
+
+    def handle_exit(self, ref: Ref, reason: ExitReason) -> None:
+        """Called when a process that this one is linked with has ended. Unless a subclass decides otherwise, this one
+        then ends too, for the same reason, save that it was a normal end."""
+        if reason.kind != "normal":
+            self.exit(ExitReason(reason.kind, f"linked with {ref}, which ended: {last_line(reason)}"))
+
+    def handle_continue(self, what: Any) -> None:
+        """Called for a `continue_with`, before anything else is handled. What it raises is a crash."""
+        _log.warning("%s does not continue with a %s", self.name, type(what).__name__)
 
     def handle_info(self, message: Any, sender: str) -> None:
         """Called for a message that nothing else handles."""
@@ -157,7 +146,8 @@ class Server(Actor):
         Raises:
             NoProcess: nobody is registered under the name, or the process is dead or dies before it answers.
             CallTimeout: no answer in time; the call may still be carried out.
-            InvalidOption: it would be a call to itself. NotPicklable: the request or the answer cannot travel.
+            InvalidOption: it would be a call to itself, or `timeout_s` is no time.
+            NotPicklable: the request or the answer cannot travel.
             NotDecodable: the process cannot read the request, or its answer cannot be read here.
             SlitherError: what the process answered with.
         """
@@ -179,9 +169,30 @@ class Server(Actor):
         """
         return self.life.monitor(to)
 
+    def link(self, to: str | Ref) -> None:
+        """Share the fate of another process: when one of the two ends, `handle_exit` of the other is called, and
+        without one of its own it ends too. With one that is dead already that happens at once.
+
+        A supervisor takes no notice: it decides by the exits of its children alone.
+        """
+        self.life.link(to)
+
+    def unlink(self, to: str | Ref) -> None:
+        """End a link, whoever of the two began it; `handle_exit` is not called for it any more.
+
+        Raises:
+            NoProcess, CallTimeout: the registry does not answer.
+        """
+        self.life.unlink(to)
+
+    def continue_with(self, what: Any) -> None:
+        """Have `handle_continue` called as soon as the present message, or `init`, is dealt with, and before anything
+        else that has arrived. So a long set-up holds up no supervisor, and still comes before the first request."""
+        self.life.next_up(lambda: self.handle_continue(what))
+
     def post(self, to: str, message: Any) -> None:
         """Send one of this library's messages. Never blocks."""
-        self.life.transport.post(to, message)
+        (self._life or self.life).transport.post(to, message)
 
     def drain(self, limit_s: float) -> None:
         """Wait until the kernel has taken what was posted, at most `limit_s`; what arrives meanwhile is kept."""
@@ -211,15 +222,15 @@ class Server(Actor):
             life.end_for_sure()
             Actor.send(self, self.myAddress, ActorExitRequest(recursive=True))
 
-    def _say_goodbye(self, reason: ExitReason) -> None:
+    def _say_goodbye(self, reason: ExitReason, handling: str = "") -> None:
         life = self.life
         life.leaving = True
-        life.transport.receiver = _swallow  # what has arrived already meets a server that has cleaned up
+        life.transport.receiver = swallow  # what has arrived already meets a server that has cleaned up
         try:
             self.terminate(reason)
         except BaseException:
             _log.exception("%s: terminate failed", self.name)
-        self.post(life.parent, Exiting(life.name, life.incarnation, reason))
+        self.post(life.parent, Exiting(life.name, life.incarnation, reason, handling))
 
     def send(self, targetAddr: Any, msg: Any) -> None:
         """Thespian's `send`, without its bookkeeping where the address is a final one."""
@@ -230,6 +241,9 @@ class Server(Actor):
             self._life.transport.post(path, msg)
 
     # -- the containment
+
+    def _begin(self) -> Any:
+        return self.init()
 
     def receiveMessage(self, msg: Any, sender: Any) -> None:
         """Thespian's entry; messages of Thespian itself come this way."""
@@ -249,18 +263,16 @@ class Server(Actor):
             try:
                 getattr(self, handler)(message, sender)
             except BaseException as error:
-                self._crash(error)
+                self._crash(error, message)
             return True
         return self._receive_other(message, sender)
 
     def _receive_other(self, message: Any, sender: str) -> bool:
-        if isinstance(message, Call):
-            self._contain(self._answer, message, sender)
-        elif isinstance(message, Cast):
-            self._contain(self._take_cast, message, sender)
-        elif isinstance(message, WatchEnded):
+        if isinstance(message, WatchEnded):
             if self.life.end_monitor(message.number):
                 self._contain(self.handle_down, message.ref, message.reason)
+        elif isinstance(message, LinkEnded):
+            self._contain(self.handle_exit, message.ref, message.reason)
         elif isinstance(message, Undelivered):
             # a handler that logs would bring the next one about, for ever
             if not isinstance(message.original, LogLine | Call | Cast):
@@ -273,20 +285,23 @@ class Server(Actor):
             self._contain(self.post, sender, Unread(message.error, message.head))
         elif isinstance(message, Unread):
             _log.error("%s: %s cannot read what it was sent: %s", self.name, sender, message.error)
-        elif isinstance(message, Settled):
-            self._contain(message.action)
         elif isinstance(message, Shutdown):
             self._contain(self.exit, ExitReason("shutdown", message.why))
-        elif _is_thespians(message):
+        elif is_thespians(message):
             return False
         else:
             self._contain(self.handle_info, message, sender)
         return True
 
+    def _settle(self, note: Settled, sender: str) -> None:
+        note.action()
+
     def _answer(self, call: Call, sender: str) -> None:
         caller = Caller(sender, call.number)
         try:
-            value = self.handle_call(call.request.open(f"the request to {self.name}"), caller)
+            request = self.life.opened(call, lambda: f"the request to {self.name}")
+            check_addressee(request, self.name, self.has_children)
+            value = self.handle_call(request, caller)
         except SlitherError as error:
             self.reply(caller, error=error)
         else:
@@ -297,9 +312,9 @@ class Server(Actor):
         """Answer a call for which `handle_call` returned `LATER`. An answer that cannot be pickled becomes the error
         that says so."""
         try:
-            outcome = encode_parts((value, error), (), f"the answer of {self.name} ({type(error or value).__name__})")
+            outcome = sealed((value, error), lambda: f"the answer of {self.name} ({type(error or value).__name__})")
         except SlitherError as failure:
-            outcome = encode_parts((None, failure), (), "an error")
+            outcome = sealed((None, failure), lambda: "an error")
         self._send_reply(caller.address, Reply(caller.number, outcome))
 
     def _send_reply(self, to: str, reply: Reply) -> None:
@@ -307,7 +322,7 @@ class Server(Actor):
 
     def _take_cast(self, cast: Cast, sender: str) -> None:
         try:
-            request = cast.request.open("its request")
+            request = self.life.opened(cast, lambda: "its request")
         except SlitherError as error:
             _log.error("%s: a cast from %s is lost: %s", self.name, sender, error)
         else:
@@ -317,9 +332,9 @@ class Server(Actor):
         try:
             action(*args)
         except BaseException as error:
-            self._crash(error)
+            self._crash(error, *args[:1])
 
-    def _crash(self, error: BaseException) -> None:
+    def _crash(self, error: BaseException, message: Any = None) -> None:
         """Die once, with the reason told: Thespian would run the message again and then live on half-changed."""
         life = self.life
         text = "".join(traceback.format_exception(error))
@@ -327,18 +342,8 @@ class Server(Actor):
             _log.error("%s crashed: %s", self.name, traceback.format_exception_only(error)[-1].strip())
         if not life.leaving:
             with contextlib.suppress(Exception):
-                self._say_goodbye(ExitReason("crash", text))
+                self._say_goodbye(ExitReason("crash", text), life.handled(message))
         life.leave()
 
 
-def _is_thespians(message: Any) -> bool:
-    # the last of these: what the transport has to say about a message that Thespian sent
-    return type(message).__module__.startswith(("thespian.", "logging", "slither_actors.transport.unix"))
-
-
-def _swallow(message: Any, sender: str) -> bool:
-    """The receiver of a server that is leaving: only Thespian still gets what is its own."""
-    return not _is_thespians(message)
-
-
-__all__ = ["LATER", "Caller", "Monitor", "Server", "handles"]
+__all__ = ["IGNORE", "LATER", "Caller", "Monitor", "Server", "handles"]

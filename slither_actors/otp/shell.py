@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import traceback
 from typing import Any
 
 from slither_actors.errors import SlitherError
 from slither_actors.otp._life import Life
 from slither_actors.otp.logs import forward_logs
-from slither_actors.otp.messages import Init, StartFailed
-from slither_actors.otp.server import LATER, Server
+from slither_actors.otp.messages import Ignored, Init, StartFailed
+from slither_actors.otp.server import IGNORE, LATER, Server
 from slither_actors.transport.bases import WhereAreYou
+from slither_actors.transport.labels import put_label
 from slither_actors.transport.process import close_inherited, lead_group, reset_signals, set_title
 
 
@@ -37,22 +39,30 @@ class Shell(Server):
         transport = self._myRef.transport
         lead_group()
         set_title(init.name or "root")
+        put_label(init.surroundings.directory, init.name or "root", init.incarnation)
         creator = multiprocessing.parent_process()
         transport.hub.queue_limit_bytes = init.surroundings.queue_limit_bytes
-        close_inherited({0, 1, 2, *transport.descriptors(), *([creator.sentinel] if creator else [])})
+        kept = {0, 1, 2, init.surroundings.stderr, *transport.descriptors()}
+        close_inherited(kept | ({creator.sentinel} if creator else set()))
         life = Life(self._myRef, init)
         self._life = life
         try:
-            forward_logs(transport.hub, init.name, init.surroundings)
+            forward_logs(transport.hub, init.name, init.surroundings, life.log_scope)
             cls = init.code.load()
+            if not cls.has_children and init.surroundings.stderr > 2:
+                os.close(init.surroundings.stderr)
             args = init.args.open(f"args of {init.name or 'root'}")
             self.__class__ = cls
             cls.__init__(self, *args)
             self._life = life
-            transport.receiver = self._receive
+            transport.receiver = life.watched(self._receive)
+            transport.broken = self._crash
             transport.corks = transport.hub.segments.relays = self.corks
-            info = self.init()
-            if info is not LATER:
+            info = self._begin()
+            if info is IGNORE:
+                transport.post(init.parent, Ignored(init.name, init.incarnation))
+                life.leave()
+            elif info is not LATER:
                 self.started(info)
         except BaseException as error:
             text = str(error) if isinstance(error, SlitherError) else "".join(traceback.format_exception(error))

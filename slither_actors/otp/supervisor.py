@@ -12,56 +12,70 @@ from typing import Any
 import attrs
 from thespian.actors import ChildActorExited
 
-from slither_actors.errors import SlitherError, StartError
+from slither_actors import telemetry
+from slither_actors.errors import SlitherError
+from slither_actors.logs import about
 from slither_actors.otp import _actions as act
-from slither_actors.otp._children import Process, Request, last_line, reason_of, refusal
+from slither_actors.otp._children import Process, reason_of, spawn, why_no_process
+from slither_actors.otp._inquest import Work
+from slither_actors.otp._parent import Parent
+from slither_actors.otp._requests import Requests
 from slither_actors.otp._restarts import SupervisorCore
-from slither_actors.otp.child import ChildSpec, ExitReason, SupervisorOptions
+from slither_actors.otp.child import ChildSpec, ExitReason, SupervisorOptions, checked_plan, last_line
 from slither_actors.otp.messages import (
-    CountChildren,
-    DeleteChild,
     Down,
-    Exiting,
     Forgotten,
     Forward,
-    GetChildSpec,
+    Ignored,
     Init,
     KillProcess,
     Reply,
-    RestartChild,
     Shutdown,
-    StartChild,
     Started,
     StartFailed,
-    Surroundings,
-    TerminateChild,
     Up,
-    WhichChildren,
 )
 from slither_actors.otp.ref import Ref
-from slither_actors.otp.server import LATER, Caller, Server, handles
-from slither_actors.otp.shell import Shell
-from slither_actors.transport.process import held_still, kill_group, kill_leftovers
+from slither_actors.otp.reports import tell
+from slither_actors.otp.server import IGNORE, LATER, Caller, Server, handles
+from slither_actors.transport.process import kill_leftovers
 from slither_actors.transport.rundir import remove_sockets
 
 _log = logging.getLogger(__name__)
 
 
-class Supervisor(Server):
-    """A supervisor as OTP knows it, over real processes. User code never runs in it.
+class Supervisor(Parent):
+    """A supervisor as OTP knows it, over real processes.
+
+    A subclass overrides `init` where options and children are to be made in the process of the supervisor. That is all
+    of a user's code that ever runs in one.
 
     Args:
-        options: strategy, restart budget.
+        options: strategy, restart budget; left out, those by default.
         specs: the initial children, in start order.
     """
 
-    def __init__(self, options: SupervisorOptions, specs: Iterable[ChildSpec] = ()) -> None:
-        self._core = SupervisorCore(options, tuple(specs))
-        self._processes: dict[tuple[str, int], Process] = {}
-        self._why = ""  # what led to the end of this supervisor, if that was no wish
+    def __init__(self, options: SupervisorOptions | None = None, specs: Iterable[ChildSpec] = ()) -> None:
+        self._plan = options or SupervisorOptions(), specs
 
     def init(self) -> Any:
-        self._surroundings = self.life.surroundings
+        """Called once in the process of the supervisor.
+
+        Returns:
+            `SupervisorOptions` and the children in start order, or `IGNORE`. Anything else, and what it raises, is a
+            failed start.
+        """
+        return self._plan
+
+    def _begin(self) -> Any:
+        plan = self.init()
+        if plan is IGNORE:
+            return IGNORE
+        options, specs = checked_plan(type(self).__name__, plan)
+        self._take_charge()
+        self._why = ""  # what led to the end of this supervisor, if that was no wish
+        self._core = SupervisorCore(options, specs, pause_s=self.uncharged_s, ruled=self._coroner.inquest.ruled)
+        self._requests = Requests(self._core, self.name, self._ref_of)
         self._act(self._core.start(time.monotonic()))
         return LATER
 
@@ -71,32 +85,22 @@ class Supervisor(Server):
         """Called when a child is dead; what it finds is passed on with `Down`, and to `charges`."""
         return None
 
-    def at_work(self, ref: Ref) -> int | None:
-        """What a child is at work on now, for those who want it killed for that alone."""
-        return None
-
     def charges(self, ref: Ref | None, reason: ExitReason, finding: Any) -> bool:
         """Whether this exit counts against the restart budget."""
         return True
 
+    def uncharged_s(self, child: str, reason: ExitReason, now: float) -> float | None:
+        """After how many seconds a child that died is restarted without a charge; `None` charges its restart."""
+        return None
+
     def child_up(self, ref: Ref, info: Any) -> None:
         """Called when a child is up; `info` is what its `init` returned."""
 
+    def child_down(self, process: Process, reason: ExitReason) -> None:
+        """Called when a child that was up is dead, before its `autopsy`."""
+
     def gave_up(self, causes: Sequence[str]) -> None:
         """Called when the restart budget is spent, before this process exits."""
-
-    @property
-    def surroundings(self) -> Surroundings:
-        """What children are told of the system; a subclass may change it while it starts them."""
-        return self._surroundings
-
-    @surroundings.setter
-    def surroundings(self, value: Surroundings) -> None:
-        self._surroundings = value
-
-    def refs(self) -> list[Ref]:
-        """The children that are up."""
-        return [process.ref for process in self._processes.values() if process.ref is not None]
 
     # -- messages
 
@@ -111,6 +115,13 @@ class Supervisor(Server):
         self.child_up(process.ref, message.info)
         self._act(self._core.child_started(process.spec.id, process.incarnation, time.monotonic()))
 
+    @handles(Ignored)
+    def _on_ignored(self, message: Ignored, sender: str) -> None:
+        process = self._find(message.name, message.incarnation)
+        if process is not None:
+            process.ignored = True
+            self._act(self._core.child_ignored(process.spec.id, process.incarnation, time.monotonic()))
+
     @handles(StartFailed)
     def _on_start_failed(self, message: StartFailed, sender: str) -> None:
         process = self._find(message.name, message.incarnation)
@@ -119,30 +130,8 @@ class Supervisor(Server):
             self._start_failed(process, message.error)
 
     def _start_failed(self, process: Process, error: str) -> None:
-        reason = ExitReason("start_failed", error)
+        reason = process.failure = ExitReason("start_failed", error)
         self._act(self._core.child_start_failed(process.spec.id, process.incarnation, reason, time.monotonic()))
-
-    @handles(Exiting)
-    def _on_exiting(self, message: Exiting, sender: str) -> None:
-        process = self._find(message.name, message.incarnation)
-        if process is not None:
-            process.announced = message.reason
-
-    @handles(KillProcess)
-    def _on_kill(self, message: KillProcess, sender: str) -> None:
-        self._kill_as_told(message)
-
-    def _kill_as_told(self, message: KillProcess) -> bool:
-        process = self._find(message.ref.name, message.ref.incarnation)
-        if process is None or process.handle.exitcode is not None:
-            return False
-        with held_still(process.pid):  # or it could begin with something else between the look and the kill
-            if message.only not in (None, self.at_work(message.ref)):
-                return False
-            process.announced = ExitReason("killed", message.why)
-            process.ordered = True
-            self._kill(process)
-        return True
 
     @handles(Shutdown)
     def _on_shutdown(self, message: Shutdown, sender: str) -> None:
@@ -154,30 +143,19 @@ class Supervisor(Server):
             super().handle_info(message, sender)
 
     def handle_call(self, request: Any, caller: Caller) -> Any:
-        core, now = self._core, time.monotonic()
-        match request:
-            case StartChild(spec):
-                self._act(core.start_child(spec, now, Request(caller, spec.id)))
-            case TerminateChild(child_id):
-                self._act(core.terminate_child(child_id, now, Request(caller, child_id)))
-            case RestartChild(child_id):
-                self._act(core.restart_child(child_id, now, Request(caller, child_id)))
-            case DeleteChild(child_id):
-                self._act(core.delete_child(child_id, Request(caller, child_id)))
-            case GetChildSpec(child_id):
-                found = core.get_childspec(child_id)
-                if isinstance(found, act.ApiError):
-                    raise refusal(self._child_name(child_id), found)
-                return found
-            case WhichChildren():
-                return core.which_children()
-            case CountChildren():
-                return core.count_children()
-            case KillProcess():
-                return self._kill_as_told(request)
-            case _:
-                return super().handle_call(request, caller)
+        if isinstance(request, KillProcess):
+            return self._kill_as_told(request)
+        answer = self._requests.answer(request)
+        if answer is not None:
+            return answer
+        actions = self._requests.carry_out(request, caller, time.monotonic())
+        if actions is None:
+            return super().handle_call(request, caller)
+        self._act(actions)
         return LATER
+
+    def handle_exit(self, ref: Ref, reason: ExitReason) -> None:
+        """A supervisor decides by the exits of its children, and by no link."""
 
     def _send_reply(self, to: str, reply: Reply) -> None:
         # by way of the registry, so that whoever has the answer finds there what it tells of
@@ -200,22 +178,22 @@ class Supervisor(Server):
         except SlitherError as error:
             self._cannot_start(key, str(error))
             return
-        name = self._child_name(spec.id)
-        siblings = {id(info.childProc) for info in getattr(self._myRef, "_child_procs", ())}
-        local = self.createActor(Shell)
-        handle = self._myRef._child_procs[-1].childProc if hasattr(self._myRef, "_child_procs") else None
-        if handle is None or id(handle) in siblings:  # Thespian says nothing when the fork fails
-            self._cannot_start(key, "no process could be made; is a limit reached (ulimit -u)?")
+        spawned = spawn(self, self._coroner.sink)
+        if spawned is None:
+            self._cannot_start(key, why_no_process())
             return
-        process = self._processes[key] = Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid))
+        address, handle, ear = spawned
+        process = self._processes[key] = Process(spec, action.incarnation, handle, os.pidfd_open(handle.pid), ear)
+        self._coroner.attend(process)
         self.life.transport.hub.watch(process.watch, lambda: self._died(process))
         limit = spec.start_timeout_s
         if limit is not None:
             text = f"not up after {limit:g} s (its start_timeout_s)"
             process.timer = self.start_timer(limit, lambda: self._start_failed(process, text))
-        init = Init(name, action.incarnation, spec.start, spec.args, self.address, self.surroundings)
+        name, around = self._child_name(spec.id), self.surroundings
+        init = Init(name, action.incarnation, spec.start, spec.args, self.address, around, spec.busy_limit_s)
         # Thespian keeps it until the shell has an address
-        super(Server, self).send(local, init)
+        super(Server, self).send(address, init)
 
     def _cannot_start(self, key: tuple[str, int], problem: str) -> None:
         reason, now = ExitReason("start_failed", problem), time.monotonic()
@@ -226,6 +204,7 @@ class Supervisor(Server):
         if process is None:
             return
         process.stop_timer()
+        process.stopping = True
         if process.ref is not None:
             self.post(process.ref.address, Shutdown(self._why or self._told(action.cause)))
         if action.shutdown_s is not None:
@@ -240,15 +219,12 @@ class Supervisor(Server):
     def _do_kill(self, action: act.KillChild) -> None:
         process = self._processes.get((action.child_id, action.incarnation))
         if process is not None:
+            process.overdue = process.stopping
+            process.unasked = not process.stopping and process.failure is None
             self._kill(process)
 
-    def _kill(self, process: Process) -> None:
-        # asking for the exit code reaps a dead child, so a pid that is still ours to kill is not another's yet
-        if process.handle.exitcode is None:
-            kill_group(process.pid)
-
     def _do_retry(self, action: act.RetryLater) -> None:
-        self.start_timer(0.0, lambda: self._act(self._core.retry(time.monotonic())))
+        self.start_timer(action.pause_s, lambda: self._act(self._core.retry(time.monotonic())))
 
     def _do_started(self, action: act.Started) -> None:
         self.started(self.start_info())
@@ -266,36 +242,34 @@ class Supervisor(Server):
         life.leave()
 
     def _do_give_up(self, action: act.GiveUp) -> None:
-        causes = [f"{self._child_name(cause.child_id)}: {cause.reason}" for cause in action.causes]
+        self._coroner.inquest.close_all()
+        causes = self._coroner.inquest.explained(action.causes)
         _log.error("%s gives up: its children died too often", self.name or "the root supervisor")
+        cause = action.causes[-1]
+        self._report("give_up", {}, self._child_name(cause.child_id), cause.reason)
         self.gave_up(causes)
         # the whole of it, and behind it in one line the exit that was one too many, for those who have no more room
         self.exit(attrs.evolve(action.reason, text="\n".join([*causes, self._told(action.causes[-1])])))
 
     def _do_stopped(self, action: act.Stopped) -> None:
+        self._coroner.inquest.close_all()
         self.exit(ExitReason("shutdown", self._why))
 
     def _do_reply(self, action: act.Reply) -> None:
-        request = action.token
-        assert isinstance(request, Request)
-        name, caller = self._child_name(request.child_id), request.caller
-        process = self._processes.get((request.child_id, action.value or 0))
-        if isinstance(action.error, act.ApiError):
-            self.reply(caller, error=refusal(name, action.error))
-        elif isinstance(action.error, ExitReason):
-            self.reply(caller, error=StartError(name, action.error.text or action.error.kind))
-        elif action.value is None:
-            self.reply(caller)
-        elif process is not None and process.ref is not None:
-            self.reply(caller, process.ref)
-        else:
-            self.reply(caller, error=StartError(name, "it ended at once"))
+        self.reply(*self._requests.reply(action))
 
     def _do_forgotten(self, action: act.Forgotten) -> None:
         self._tell_registry(Forgotten(self._child_name(action.child_id)))
 
     def _do_restarted(self, action: act.Restarted) -> None:
-        _log.warning("%s was restarted: %s", self._child_name(action.child_id), last_line(action.cause))
+        name = self._child_name(action.child_id)
+        _log.warning("%s was restarted: %s", name, last_line(action.cause), extra=about(child=name))
+        away_s = self._coroner.inquest.away_s(action.child_id, action.old_incarnation)
+        self._report("restart", {} if away_s is None else {"away_s": away_s}, name, action.cause)
+
+    def _report(self, what: str, measurements: dict[str, float], process: str, reason: ExitReason) -> None:
+        about = {"supervisor": self.name or "root", "process": process, "reason": reason.kind}
+        tell(self, (*telemetry.SUPERVISOR, what), measurements, **about, error=last_line(reason))
 
     _ACTIONS: dict[type, Callable[[Any, Any], None]] = {  # noqa: RUF012 - a table, never changed
         act.StartChild: _do_start,
@@ -326,24 +300,16 @@ class Supervisor(Server):
         process.stop_timer()
         process.handle.join(1.0)
         self._processes.pop((process.spec.id, process.incarnation), None)
-        reason = process.announced or reason_of(process.handle.exitcode)
+        reason = process.announced or reason_of(process, self.surroundings.directory)
+        self._coroner.examine(process, reason, self.last_work(process.ref) if process.ref else Work())
+        if process.ref is not None:
+            self.child_down(process, reason)
         finding = self.autopsy(process.ref) if process.ref else None
         charge = not process.ordered and self.charges(process.ref, reason, finding)
         remove_sockets(Path(self.surroundings.directory), process.pid)
+        # what is written down about it is there before anybody hears of it
+        now = time.monotonic()
+        actions = self._core.child_exited(process.spec.id, process.incarnation, reason, now, charge=charge)
         if process.ref is not None:
             self._tell_registry(Down(process.ref, reason, finding))
-        now = time.monotonic()
-        self._act(self._core.child_exited(process.spec.id, process.incarnation, reason, now, charge=charge))
-
-    # -- names
-
-    def _child_name(self, child_id: str) -> str:
-        return f"{self.name}/{child_id}" if self.name else child_id
-
-    def _find(self, name: str, incarnation: int) -> Process | None:
-        return self._processes.get((name.rpartition("/")[2], incarnation))
-
-    def _tell_registry(self, news: Up | Down | Forgotten) -> None:
-        registry = self.surroundings.registry
-        if registry is not None and (isinstance(news, Forgotten) or registry != news.ref.address):
-            self.post(registry, news)
+        self._act(actions)

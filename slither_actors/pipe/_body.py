@@ -17,7 +17,7 @@ from slither_actors.workers.adapter import Command
 from slither_actors.workers.executor import Call, Executor
 
 OPTIONS = ("outputs", "on_error", "stores")
-_OF_STAGES = frozenset({*WorkerOptions.__annotations__, "then", "many"})
+_OF_STAGES = frozenset({*WorkerOptions.__annotations__, "then", "many", "replicas", "ordered", "rate"})
 
 # Two names are taken for one with a slip of the pen from here on: `output` is, `out` is not.
 _NEAR = 0.8

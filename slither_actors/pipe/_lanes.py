@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,8 @@ class Emission:
         self.item = item
         self.payloads = payloads
         self.attempts = attempts
-        self.empty = True
+        self.count = 0  # of what it became
+        self.over = False  # whether that was all
         self.failed = False
 
     def close(self) -> None:
@@ -27,6 +29,11 @@ class Emission:
         close = getattr(self.payloads, "close", None)
         if close is not None:
             close()
+
+    def drop(self) -> None:
+        """The same of what has failed already."""
+        with contextlib.suppress(BaseException):
+            self.close()
 
 
 @record
@@ -44,11 +51,17 @@ Parent = Item | Emission | Routed
 class Lane:
     """An edge, and the items that wait for a full batch on it. Each has beside it what it was made of."""
 
-    def __init__(self, edge: OutEdge, holds: bool) -> None:
+    due_s: float | None = None  # seconds until there is something to pack though nothing comes
+
+    def __init__(self, edge: OutEdge) -> None:
         self.edge = edge
-        self.holds = holds
         self.items: list[Item] = []
         self.origins: list[Parent] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether there may be something to pack."""
+        return bool(self.items)
 
     @property
     def full(self) -> bool:
@@ -58,22 +71,20 @@ class Lane:
         """Form batches; returns the origins of items that cannot travel, and why they cannot."""
         size = self.edge.port.batch_size
         stuck: list[tuple[Parent, NotPicklable]] = []
-        while self.items and (everything or not self.holds or len(self.items) >= size):
+        while self.items and (everything or not self.edge.port.wants_full or len(self.items) >= size):
             items, origins = self.items[:size], self.origins[:size]
             del self.items[:size], self.origins[:size]
             try:
                 parcels = [pack_items(items)]
             except NotPicklable:
-                parcels, culprits = _pack_one_by_one(items, origins)
+                parcels, culprits = pack_one_by_one(items, origins)
                 stuck += culprits
             if parcels:
                 self.edge.put(tuple(parcels))
         return stuck
 
 
-def _pack_one_by_one(
-    items: list[Item], origins: list[Parent]
-) -> tuple[list[Parcel], list[tuple[Parent, NotPicklable]]]:
+def pack_one_by_one(items: list[Item], origins: list[Parent]) -> tuple[list[Parcel], list[tuple[Parent, NotPicklable]]]:
     """Parcels of what can travel, and the origins of what cannot."""
     parcels = []
     stuck = []

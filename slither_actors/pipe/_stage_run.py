@@ -6,36 +6,31 @@ many may go on for ever. Whoever emits is asked for more only while every way ou
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import random
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
-
 from slither_actors._code import Code
+from slither_actors.context import Context
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch.messages import Batch, Ends
-from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, kinds_of, shorten
-from slither_actors.item import Item, take_ids
+from slither_actors.dispatch._strategy_base import Clock, Strategy
+from slither_actors.dispatch.messages import Batch, Ends, Origin, OutPort
+from slither_actors.errors import InvalidOutcome, ItemError, NotPicklable, RemoteError, SlitherError, shorten
+from slither_actors.item import Item
 from slither_actors.outcome import Drop, Emit, Fail, RouteTo
+from slither_actors.pipe._answers import as_error, child_of, emitted, means_nothing, new_child_of, next_item, same_item
+from slither_actors.pipe._births import Births
+from slither_actors.pipe._formed_lane import lane_to
+from slither_actors.pipe._halt import RunHalted as RunHalted
 from slither_actors.pipe._lanes import Emission, Lane, Parent, Routed
 from slither_actors.pipe._stage_plan import StagePlan
-from slither_actors.policy import Halt, Retry, Route, Skip, Verdict, verdict, way_out
+from slither_actors.policy import Retry, Verdict, verdict, way_out
 from slither_actors.workers._reading import marks, read_items, replaced, unrouted
-from slither_actors.workers.executor import descendant, item_error
+from slither_actors.workers.executor import item_error
 from slither_actors.workers.parcel import Note, Parcel, pack_items
-
-
-class RunHalted(Exception):
-    """The policy says that the run ends here. `stage` is who is to blame, `None` for the stage itself."""
-
-    def __init__(self, error: SlitherError, stage: str | None = None) -> None:
-        super().__init__(error)
-        self.error = error
-        self.stage = stage
-
 
 # Stands for the end of an iterator.
 _END = object()
@@ -44,31 +39,53 @@ _END = object()
 class StageRun:
     """One run through one stage.
 
+    Args:
+        run, stage, plan: its id, how errors call the stage, and its part in the run.
+        strategies: by the names of later stages, what forms their batches here.
+        context: of the run, bound to this process; without one it has a state of its own.
+        clock: gives seconds, for how long a batch has waited.
+
     Raises:
-        NotDecodable: the context cannot be read in this process.
+        NotDecodable: the context cannot be read in this process. StrategyError: a strategy does not start.
     """
 
-    def __init__(self, run: str, stage: str, plan: StagePlan, state: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        stage: str,
+        plan: StagePlan,
+        strategies: Mapping[str, Strategy] | None = None,
+        context: Context | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.id = run
         self.plan = plan
         self.stage = stage
-        self.context = plan.context.open().bind({} if state is None else state)
+        self.clock = clock
+        self.context = plan.context.open().bind({}) if context is None else context
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
-        self.sink = Lane(OutEdge(run, plan.sink), holds=False)
-        self._lanes = {name: Lane(OutEdge(run, port), name in plan.holds) for name, port in plan.stages.items()}
-        self._by_edge = {lane.edge.port.edge: lane.edge for lane in (*self._lanes.values(), self.sink)}
-        self._waiting: deque[tuple[InEdge, tuple[Parcel, ...]]] = deque()
+        self.sink = Lane(OutEdge(run, plan.sink))
+        self.lanes = {name: self._lane(name, port, (strategies or {}).get(name)) for name, port in plan.stages.items()}
+        self._by_edge = {lane.edge.port.edge: lane.edge for lane in (*self.lanes.values(), self.sink)}
+        self.waiting: deque[tuple[InEdge, tuple[Parcel, ...]]] = deque()
         self._work: Iterator[float] | None = None  # what is left to do of the batch in work, which came in on `_owner`
+        self.in_work: tuple[Parcel, ...] = ()
         self._owner: InEdge | None = None
         self._emission: Emission | None = None
+        self._births = Births()
+        self._follow, self._child = (same_item, new_child_of) if plan.keeps_ids else (next_item, child_of)
         self.pause_s = 0.0  # to wait before the next step; set to 0 by whoever drives this, when it is over
+
+    def _lane(self, name: str, port: OutPort, strategy: Strategy | None) -> Lane:
+        on_loss = functools.partial(self._unfit, self.plan.unfit.get(name, self.plan.inputs[0].origin))
+        return lane_to(OutEdge(self.id, port), strategy, on_loss, self.clock)
 
     # -- events
 
     def batch(self, edge: int, seq: int, parcels: tuple[Parcel, ...]) -> None:
         owner = self.inputs[edge]
         owner.receive(seq)
-        self._waiting.append((owner, parcels))
+        self.waiting.append((owner, parcels))
 
     def ask(self, edge: int, limit: int) -> None:
         if edge in self._by_edge:
@@ -82,7 +99,7 @@ class StageRun:
     @property
     def ready(self) -> bool:
         """Whether there is something to do, and every way out has room for what may come of it."""
-        if self.pause_s or (self._work is None and not self._waiting):
+        if self.pause_s or (self._work is None and not self.waiting):
             return False
         return all(edge.credit > 0 for edge in self._by_edge.values())
 
@@ -94,10 +111,10 @@ class StageRun:
         """
         if self._work is not None:
             return None
-        self._owner, parcels = self._waiting.popleft()
+        self._owner, self.in_work = self.waiting.popleft()
         origin = self._owner.port.origin
         try:
-            items, losses = read_items(parcels)
+            items, losses = read_items(self.in_work)
         except RemoteError as error:
             raise RunHalted(origin.error(error), origin.stage) from error
         for loss in losses:
@@ -120,7 +137,7 @@ class StageRun:
         emission = self._emission
         if emission is not None:
             self._emit(emission)
-            return self._emission is emission and not any(lane.full for lane in (*self._lanes.values(), self.sink))
+            return self._emission is emission and not any(lane.full for lane in (*self.lanes.values(), self.sink))
         assert self._work is not None
         try:
             self.pause_s = next(self._work)
@@ -134,7 +151,7 @@ class StageRun:
     @property
     def finished(self) -> bool:
         """Whether everything that will come has been worked on."""
-        return self._work is None and not self._waiting and all(edge.done for edge in self.inputs.values())
+        return self._work is None and not self.waiting and all(edge.done for edge in self.inputs.values())
 
     def close(self) -> None:
         """The run is over, whatever there is left to do. Raises what a generator raises that is left half-way."""
@@ -152,17 +169,17 @@ class StageRun:
         """
         try:
             if isinstance(answer, Drop):
-                self._end("dropped", [item], _as_error(answer.reason, "Drop"), attempts)
+                self._end("dropped", [item], as_error(answer.reason, "Drop"), attempts)
             elif isinstance(answer, Fail):
-                return self.failure([item], _as_error(answer.reason, "Fail"), attempts)
+                return self.failure([item], as_error(answer.reason, "Fail"), attempts)
             elif isinstance(answer, Emit):
-                self._emission = Emission(item, _iterator(self.stage, answer.payloads), attempts)
+                self._emission = Emission(item, emitted(self.stage, answer.payloads), attempts)
             elif isinstance(answer, RouteTo):
-                self._put(_next_item(item, answer.payload), answer.destination, item)
-            elif _means_nothing(answer):
+                self._put(self._follow(item, answer.payload), answer.destination, item)
+            elif means_nothing(answer):
                 raise InvalidOutcome(self.stage, f"{shorten(answer)} means nothing here; Drop(...) and Fail(...) do")
             else:
-                self._put(_next_item(item, answer), self.plan.next, item)
+                self._put(self._follow(item, answer), self.plan.next, item)
         except ItemError as error:
             return self.failure([item], error, attempts)
         return None
@@ -173,16 +190,18 @@ class StageRun:
             part = next(emission.payloads, _END)
             if part is _END:
                 self._emission = None
-                if emission.empty:  # an item that becomes nothing is accounted for too
-                    why = _as_error("it became no item at all", "Drop")
+                if emission.count:
+                    self._births.over(emission)
+                else:  # an item that becomes nothing is accounted for too
+                    why = as_error("it became no item at all", "Drop")
                     self._end("dropped", [emission.item], why, emission.attempts)
                 return
-            if isinstance(part, Emit | Drop | Fail) or _means_nothing(part):
+            if isinstance(part, Emit | Drop | Fail) or means_nothing(part):
                 name = getattr(part, "__name__", type(part).__name__)
                 raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {name}")
             made, to = (part.payload, part.destination) if isinstance(part, RouteTo) else (part, self.plan.next)
-            self._put(_child(emission.item, made), to, emission)
-            emission.empty = False
+            self._put(self._child(emission.item, made), to, emission)
+            emission.count += 1
         except RunHalted:
             raise
         except BaseException as error:  # a generator is user code too
@@ -192,27 +211,27 @@ class StageRun:
         """It emits no more, and its item fails, once."""
         if self._emission is emission:
             self._emission = None
-            with contextlib.suppress(BaseException):  # it has failed already
-                emission.close()
+            emission.drop()
         if not emission.failed:
-            emission.failed = True
-            self.failure([emission.item], error, emission.attempts, final=True)
+            item = self._births.failed(emission, routed=way_out(self.plan.policy) is not None)
+            self.failure([item], error, emission.attempts, final=True)
 
     def _put(self, item: Item, destination: Any, origin: Parent) -> None:
         lane, placed = self._place(item, destination)
         lane.items.append(placed)
         lane.origins.append(origin)
 
+    def count_out(self, number: int) -> None:
+        """So many were sent on together."""
+
     def _place(self, item: Item, destination: Any) -> tuple[Lane, Item]:
         if isinstance(destination, str):
-            lane = self._lanes.get(destination)
-            if lane is not None:
-                return lane, item
+            if destination in self.lanes:
+                return self.lanes[destination], item
             if destination in self.plan.outputs:
                 return self.sink, item if item.route == destination else item.with_route(destination)
-        allowed = ", ".join((*self._lanes, *self.plan.outputs))
-        problem = f"destination {shorten(destination)}; a later stage or an output: {allowed}"
-        raise InvalidOutcome(self.stage, problem)
+        allowed = ", ".join((*self.lanes, *self.plan.outputs))
+        raise InvalidOutcome(self.stage, f"destination {shorten(destination)}; a later stage or an output: {allowed}")
 
     def failure(self, items: list[Item], error: ItemError, attempts: int = 1, *, final: bool = False) -> Verdict:
         """Items failed together, for the `attempts`-th time. The policy decides: `RETRY` and `SPLIT` are the caller's,
@@ -229,7 +248,7 @@ class StageRun:
             raise RunHalted(error)
         if decision is Verdict.ROUTED:
             for item in items:
-                self._route(item, Note(error, self.stage, attempts))
+                self._route(item, Note(error, self.stage, attempts, keeps_id=self.plan.keeps_ids))
         elif decision in (Verdict.SKIPPED, Verdict.DEAD):
             self._end(decision.value, items, error, attempts)
         return decision
@@ -258,18 +277,29 @@ class StageRun:
         policy = self.plan.policy
         return policy.pause_s(attempts, random.random()) if isinstance(policy, Retry) else 0.0
 
-    def _end(self, kind: str, items: list[Item], error: SlitherError, attempts: int) -> None:
+    def _unfit(self, origin: Origin, item: Item, error: ItemError) -> bool:
+        """An item fits into no batch of a later stage, whose policy decides; true if it is routed there."""
+        if not origin.skips:
+            raise RunHalted(error, origin.stage)
+        if way_out(origin.policy) is not None:
+            return True
+        self._end("skipped", [item], error, 1, origin.stage)
+        return False
+
+    def _end(self, kind: str, items: list[Item], error: SlitherError, attempts: int, stage: str | None = None) -> None:
         self._pack(self.sink, everything=True)
         try:
             parcel = pack_items(items)
         except NotPicklable:  # a handler changed them in place
             parcel = pack_items([Item(item.id, None, parent_id=item.parent_id) for item in items])
-        self.sink.edge.put((), (Ends(kind, (parcel,), error, self.stage, attempts),))
+        # what it became before it ended is told before its end
+        self.sink.edge.put((), (*self._births.take(), Ends(kind, (parcel,), error, stage or self.stage, attempts)))
 
     def _pack(self, lane: Lane, *, everything: bool) -> None:
         for origin, why in lane.pack(everything=everything):
             error = InvalidOutcome(self.stage, str(why))
             if isinstance(origin, Emission):
+                self._births.stuck(origin)
                 self._emission_failed(origin, error)
             elif isinstance(origin, Routed):  # to route it once more would end here once more
                 self._unrouted(origin.item, origin.note, error)
@@ -277,31 +307,37 @@ class StageRun:
                 self.failure([origin], error, final=True)
 
     # -- what has to be sent
-
     def flush(self) -> list[tuple[str, Any]]:
         """What credit allows to be sent now, requests for more, and the end when it is reached.
 
         Raises:
             RunHalted: an answer cannot travel, and the policy is to halt.
         """
-        finished = self.finished
-        lanes = [*self._lanes.values(), self.sink]  # the sink last: what fails on the way to the others ends there
+        # the sink last: what fails on the way to the others ends there
+        finished, lanes = self.finished, [*self.lanes.values(), self.sink]
         messages: list[tuple[str, Any]] = []
-        for lane in lanes:
+        for lane in lanes if finished else [lane for lane in lanes if lane.busy]:
             self._pack(lane, everything=finished)
-        while finished and any(lane.items for lane in lanes):  # what failed on its way was routed to another one
+        # what failed on its way was routed to another one
+        while (finished or self.plan.settles_last) and any(lane.items for lane in lanes):
             for lane in lanes:
-                self._pack(lane, everything=True)
-        for lane in lanes:
-            messages += [(lane.edge.port.consumer, batch) for batch in lane.edge.take()]
-        for edge in self.inputs.values():
-            ask = edge.ask(self.id)
-            if ask is not None:
+                self._pack(lane, everything=finished)
+        if self._work is None and (born := self._births.take()):
+            self.sink.edge.put((), born)
+        messages += [(lane.edge.port.consumer, one) for lane in lanes if lane.edge.waiting for one in lane.edge.take()]
+        unsent = self.plan.settles_last and any(edge.waiting for edge in self._by_edge.values())
+        for edge in () if unsent else self.inputs.values():
+            if (ask := edge.ask(self.id)) is not None:
                 messages.append((edge.port.producer, ask))
         if finished:
             completed = [(lane.edge, lane.edge.complete()) for lane in lanes]
             messages += [(edge.port.consumer, last) for edge, last in completed if last is not None]
         return messages
+
+    @property
+    def due_s(self) -> float | None:
+        """Seconds until there is something to send though nothing happens."""
+        return min((lane.due_s for lane in self.lanes.values() if lane.due_s is not None), default=None)
 
     @property
     def over(self) -> bool:
@@ -312,37 +348,3 @@ class StageRun:
         """At a halt: what is finished and on its way to the service, whether it has credit or not."""
         self.sink.pack(everything=True)
         return tuple(self.sink.edge.take(regardless=True))
-
-
-def _means_nothing(answer: Any) -> bool:
-    """Whether it means something elsewhere, or was not made."""
-    kind = type(answer)
-    return kind in (Halt, Skip, Retry, Route) or (kind is type and answer in (Drop, Emit, Fail, RouteTo))
-
-
-def _next_item(item: Item, answer: Any) -> Item:
-    """The item that an answer stands for: itself if it is one, else the old one with a new payload."""
-    return descendant(answer, item) if isinstance(answer, Item) else item.with_payload(answer)
-
-
-def _child(parent: Item, made: Any) -> Item:
-    """One of several made of `parent`, under an id of its own."""
-    child = made if isinstance(made, Item) else parent.with_payload(made)
-    fresh = child.id if child.id != parent.id else take_ids(1)[0]
-    return attrs.evolve(child, id=fresh, parent_id=parent.id)
-
-
-def _iterator(stage: str, payloads: Any) -> Iterator[Any]:
-    if isinstance(payloads, str | bytes | dict) or not hasattr(payloads, "__iter__"):
-        raise InvalidOutcome(stage, f"a list of payloads was expected, not a {type(payloads).__name__}")
-    try:
-        return iter(payloads)
-    except BaseException as error:  # user code too
-        raise item_error(error) from error
-
-
-def _as_error(reason: Any, kind: str) -> RemoteError:
-    if isinstance(reason, BaseException):
-        return RemoteError.of(reason)
-    # to a policy it is as good as an exception
-    return RemoteError(kind, str(reason) if reason is not None else "", "", (kind, *kinds_of(Exception)))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from slither_actors.context import Context
 from slither_actors.item import Item
 from slither_actors.outcome import Emit, RouteTo
+from slither_actors.pipe._handling import singly
+from slither_actors.pipe._sending_on import sort_out
+from slither_actors.pipe._stage_run import StageRun
 from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, StageDeclaration, takes_context
 from slither_actors.pipe.pipe import PipeType
 from slither_actors.pipe.stage import Stage
@@ -49,3 +53,14 @@ class RouterStage(Stage):
             if predicate(item):
                 return RouteTo(destination, item)
         return item
+
+    def _handle(self, run: StageRun, items: list[Item]) -> Iterator[float]:
+        routes, otherwise = self._routes, run.plan.next
+
+        def look(item: Item, ctx: Context) -> str:
+            for predicate, destination in routes:
+                if predicate(item):
+                    return destination
+            return otherwise
+
+        return singly(self.handle_item, run, items, look, sort_out)

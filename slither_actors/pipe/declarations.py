@@ -15,12 +15,18 @@ from slither_actors._validators import check_bool, check_known, is_number
 from slither_actors.dispatch.options import WorkerOptions
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import Item
+from slither_actors.pipe._flow_options import checked_flow
 from slither_actors.pipe.stage import Stage, names_of_options
 from slither_actors.policy import AnyPolicy
+from slither_actors.rate import AnyRate, Rate
 from slither_actors.workers.executor import NO_ASYNC, AnyExecutor, code_of, refuse_async
 
 # What every stage may be told.
-FLOW_OPTIONS = ("then", "on_error")
+FLOW_OPTIONS = ("then", "on_error", "rate")
+# What stages may be told that have processes of their own.
+_LIMITS = ("handle_timeout_s", "replicas", "ordered")
+_OF_EVERY_STAGE = (*FLOW_OPTIONS, *_LIMITS, "start_timeout_s")
+HANDLE_TIMEOUT_S = 30.0
 _HOOKS = {"setup": ("ctx",), "handle_item": ("item", "ctx"), "handle_batch": ("items", "ctx"), "teardown": ()}
 
 
@@ -32,6 +38,15 @@ class StageDeclaration:
     then: str | None = None
     on_error: Any = None
     start_timeout_s: float = 30.0
+    handle_timeout_s: float | None = HANDLE_TIMEOUT_S
+    replicas: int = 1
+    ordered: bool = True
+    rate: Rate | None = None
+
+    @property
+    def has_balancer(self) -> bool:
+        """Whether what comes to the stage passes a balancer, which divides it or holds it back."""
+        return self.replicas > 1 or (self.rate is not None and self.kind != "worker")
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +80,14 @@ class CustomDeclaration(StageDeclaration):
 def local(function: Callable[..., Any], /) -> LocalDeclaration: ...
 @overload
 def local(
-    *, many: bool = False, then: str | None = None, on_error: AnyPolicy | None = None
+    *,
+    many: bool = False,
+    then: str | None = None,
+    on_error: AnyPolicy | None = None,
+    handle_timeout_s: float | None = HANDLE_TIMEOUT_S,
+    replicas: int = 1,
+    ordered: bool = True,
+    rate: AnyRate | None = None,
 ) -> Callable[[Callable[..., Any]], LocalDeclaration]: ...
 def local(function: Any = None, /, **options: Any) -> Any:
     """Declare a stage that runs a function for each item, in a process of its own beside the workers.
@@ -77,11 +99,18 @@ def local(function: Any = None, /, **options: Any) -> Any:
         many: the function returns an iterable of results (as if by `Emit`).
         then: a later stage or an output to go on to, instead of the next stage.
         on_error: error policy of this stage.
+        handle_timeout_s: how many seconds one call may take before its process counts as hung and is killed, to within
+            a second or two, and runs through it end with `StageDown`; `None` for ever.
+        replicas: how many processes of the stage work at the same time, at most 32. Items go to whichever has the
+            fewest. Each has its own `ctx.state`.
+        ordered: whether what replicas make goes on in the order of the input, as if there was one. Without that it
+            goes on as it is made, so a slow item holds up no other one.
+        rate: how many items per second the stage is given, all runs and replicas together: a number, or a `Rate`.
 
     Raises:
-        InvalidOption: an unknown option.
+        InvalidOption: an unknown option, or a value that is not allowed.
     """
-    check_known("local", options, ("many", *FLOW_OPTIONS))
+    check_known("local", options, ("many", *FLOW_OPTIONS, *_LIMITS))
 
     def declare(function: Any) -> LocalDeclaration:
         return _local(function, **options)
@@ -93,6 +122,7 @@ def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
     if not callable(function) or not (accepts(function, 1) or accepts(function, 2)):
         raise InvalidOption("local", "function", _shown(function), "a function of (item, ctx) or (item)")
     check_bool("local", "many", many)
+    flow = checked_flow("local", flow)
     refuse_async("local", "function", function, shorten(function))
     if inspect.isgeneratorfunction(function) and not many:
         allowed = "a function that returns its answer; with many=True one that yields several"
@@ -119,6 +149,7 @@ def worker(
     *,
     then: str | None = None,
     on_error: AnyPolicy | None = None,
+    rate: AnyRate | None = None,
     **options: Unpack[WorkerOptions],
 ) -> WorkerDeclaration:
     """Declare a stage that runs batches on a worker pool.
@@ -127,18 +158,30 @@ def worker(
         executor: `"module:function"`, a function, `Call(...)`, `Command(...)` or an `Executor` subclass.
         then: a later stage or an output to go on to, instead of the next stage.
         on_error: error policy of this stage.
-        options: those of `DispatchOptions`: pool, batch_size, max_in_flight, ordering, timeout_s, strategy.
+        rate: how many items per second go to workers, of all runs together: a number, or a `Rate`. A batch that has
+            another attempt counts again. Runs of sessions share one limit, and others share one.
+        options: those of `DispatchOptions`: pool, batch_size, max_in_flight, max_in_flight_weight, ordering,
+            timeout_s, queue_timeout_s, strategy. The strategy runs in the process of the stage before, or in the
+            service before the first stage; behind another worker stage only `FixedBatch` is possible. Batches
+            have the size of the stage that gets them, whatever is before it.
 
     Raises:
-        InvalidOption: the executor is none, or its parameters do not fit.
+        InvalidOption: the executor is none, or its parameters do not fit; the rate is none.
     """
     code = code_of(executor, "worker")
-    return WorkerDeclaration(kind="worker", executor=code, options={**options}, then=then, on_error=on_error)
+    flow = checked_flow("worker", {"then": then, "on_error": on_error, "rate": rate})
+    return WorkerDeclaration(kind="worker", executor=code, options={**options}, **flow)
 
 
 @known_keywords
 def router(
-    *routes: tuple[Callable[[Item], object], str], then: str | None = None, on_error: AnyPolicy | None = None
+    *routes: tuple[Callable[[Item], object], str],
+    then: str | None = None,
+    on_error: AnyPolicy | None = None,
+    handle_timeout_s: float | None = HANDLE_TIMEOUT_S,
+    replicas: int = 1,
+    ordered: bool = True,
+    rate: AnyRate | None = None,
 ) -> RouterDeclaration:
     """Declare a stage that sends each item to the destination of the first predicate that is true of it.
 
@@ -149,9 +192,11 @@ def router(
             stage.
         then: where to go on to when no predicate holds, instead of the next stage.
         on_error: error policy of this stage.
+        handle_timeout_s: how many seconds the predicates may take for one item; as for `local`.
+        replicas, ordered, rate: as for `local`.
 
     Raises:
-        InvalidOption: something is not such a pair.
+        InvalidOption: something is not such a pair, or a value is not allowed.
     """
     route: Any  # not every caller asks a type checker
     for number, route in enumerate(routes, 1):
@@ -163,7 +208,9 @@ def router(
         refuse_async("router", f"route {number}", route[0], shorten(route[0]))
     if not routes:
         raise InvalidOption("router", "routes", "nothing", "at least one (predicate, destination)")
-    return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error)
+    given = {"handle_timeout_s": handle_timeout_s, "replicas": replicas, "ordered": ordered, "rate": rate}
+    flow = checked_flow("router", given)
+    return RouterDeclaration(kind="router", routes=routes, then=then, on_error=on_error, **flow)
 
 
 def stage(
@@ -173,6 +220,10 @@ def stage(
     then: str | None = None,
     on_error: AnyPolicy | None = None,
     start_timeout_s: float = 30.0,
+    handle_timeout_s: float | None = HANDLE_TIMEOUT_S,
+    replicas: int = 1,
+    ordered: bool = True,
+    rate: AnyRate | None = None,
     **options: Any,
 ) -> CustomDeclaration:
     """Declare a stage of your own class.
@@ -182,6 +233,8 @@ def stage(
         then: a later stage or an output to go on to, instead of the next stage.
         on_error: error policy of this stage.
         start_timeout_s: how many seconds its `setup` may take.
+        handle_timeout_s: how many seconds one call of `handle_item` or `handle_batch` may take; as for `local`.
+        replicas, ordered, rate: as for `local`. Each replica has a `self` of its own.
         options: those of the class's `Options`, checked now.
 
     Raises:
@@ -195,6 +248,28 @@ def stage(
         raise DefinitionError(f"stage {cls.__name__}", "it handles nothing", "handle_item or handle_batch")
     if not is_number(start_timeout_s) or start_timeout_s <= 0:
         raise InvalidOption("stage", "start_timeout_s", shorten(start_timeout_s), "a finite number of seconds above 0")
+    limits = {"handle_timeout_s": handle_timeout_s, "replicas": replicas, "ordered": ordered, "rate": rate}
+    flow = checked_flow("stage", limits | {"start_timeout_s": start_timeout_s, "then": then, "on_error": on_error})
+    _check_hooks(cls)
+    _check_own_names(cls)
+    check_known(f"stage {cls.__name__}", options, (*names_of_options(cls), *_OF_EVERY_STAGE))
+    try:
+        cls.make_options(options)
+    except InvalidOption:
+        raise
+    except Exception as error:
+        raise DefinitionError(f"stage {cls.__name__}", f"its options are refused: {error}") from error
+    return CustomDeclaration(kind="stage", stage=cls, options=options, **flow)
+
+
+def _check_own_names(cls: type[Stage]) -> None:
+    for name in names_of_options(cls):
+        if name in _OF_EVERY_STAGE:
+            problem = f"its option {name!r} could never be given: slither.stage has one of this name"
+            raise DefinitionError(f"stage {cls.__name__}", problem, "another name in Options")
+
+
+def _check_hooks(cls: type[Stage]) -> None:
     for hook, arguments in _HOOKS.items():
         if not accepts(method_of(cls, hook), len(arguments)):
             problem = f"{hook} has the parameters ({', '.join(required(getattr(cls, hook)))})"
@@ -204,13 +279,3 @@ def stage(
     if inspect.isgeneratorfunction(cls.handle_item):
         allowed = "it returns its answer, Emit(...) for several"
         raise DefinitionError(f"stage {cls.__name__}", "handle_item yields", allowed)
-    check_known(f"stage {cls.__name__}", options, (*names_of_options(cls), *FLOW_OPTIONS, "start_timeout_s"))
-    try:
-        cls.make_options(options)
-    except InvalidOption:
-        raise
-    except Exception as error:
-        raise DefinitionError(f"stage {cls.__name__}", f"its options are refused: {error}") from error
-    return CustomDeclaration(
-        kind="stage", stage=cls, options=options, then=then, on_error=on_error, start_timeout_s=start_timeout_s
-    )

@@ -11,14 +11,16 @@ from typing import Any
 import attrs
 
 from slither_actors._validators import check_known
-from slither_actors.config import NO_STORES, DispatchConfig, names_stores
+from slither_actors.config import DispatchConfig
 from slither_actors.dispatch.options import DispatchOptions, WorkerOptions
-from slither_actors.dispatch.strategy import WeightedBatch
+from slither_actors.dispatch.strategy import FixedBatch, Strategy
 from slither_actors.errors import DefinitionError, InvalidOption, shorten
 from slither_actors.item import DEFAULT_ROUTE
+from slither_actors.pipe._burst import check_burst, within_burst
 from slither_actors.pipe.declarations import FLOW_OPTIONS, RouterDeclaration, StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.policy import Policy, as_policy, way_out
+from slither_actors.store.access import name_of
 
 _STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -31,6 +33,14 @@ class StageSpec:
     declaration: StageDeclaration
     next: str
 
+    @property
+    def strategy(self) -> Strategy | None:
+        """What forms the batches of a worker stage, if more than their size counts."""
+        if not isinstance(self.declaration, WorkerDeclaration):
+            return None
+        strategy: Strategy | None = self.declaration.options.get("strategy")
+        return strategy if strategy is not None and strategy.needs_former else None
+
 
 @attrs.frozen
 class PipeDefinition:
@@ -41,12 +51,14 @@ class PipeDefinition:
         stages: in the order in which they stand.
         outputs: names of the outputs; "default" is always there.
         on_error: policies by stage name, "*" for all others.
+        stores: names of the stores whose session views its runs see.
     """
 
     name: str
     stages: tuple[StageSpec, ...]
     outputs: tuple[str, ...]
     on_error: dict[str, Policy]
+    stores: tuple[str, ...] = ()
 
     def stage(self, name: str) -> StageSpec:
         """The stage of that name."""
@@ -67,7 +79,12 @@ class PipeDefinition:
         """The options of a worker stage."""
         assert isinstance(stage.declaration, WorkerDeclaration)
         given = stage.declaration.options | {"on_error": self.policy(stage, config.default_on_error)}
+        given = within_burst(stage.declaration, given, config)
         return DispatchOptions.of(given, config, f"{self.name}.{stage.name}")
+
+    def batch_size(self, stage: StageSpec, config: DispatchConfig) -> int:
+        """Items that a stage may be given at once."""
+        return self.dispatch_options(stage, config).size if isinstance(stage.declaration, WorkerDeclaration) else 1
 
 
 def define(
@@ -87,8 +104,7 @@ def define(
     """
     if not declared:
         raise DefinitionError(f"pipe {name}", "it has no stage", "local, worker, router and stage declare one")
-    if names_stores(stores):
-        raise DefinitionError(f"pipe {name}, stores", f"got {shorten(stores)}", NO_STORES)
+    store_names = _check_stores(name, stores)
     output_names = _check_outputs(name, outputs, declared)
     policies = _check_policies(name, on_error, declared)
     names = list(declared)
@@ -100,7 +116,8 @@ def define(
         following = names[position + 1] if position + 1 < len(names) else DEFAULT_ROUTE
         stages.append(StageSpec(stage_name, declaration, declaration.then or following))
     _check_reached(name, stages, policies)
-    return PipeDefinition(name, tuple(stages), output_names, policies)
+    _check_strategies(name, stages, policies)
+    return PipeDefinition(name, tuple(stages), output_names, policies, store_names)
 
 
 def _check_reached(name: str, stages: list[StageSpec], policies: Mapping[str, Policy]) -> None:
@@ -134,6 +151,21 @@ def _check_outputs(name: str, outputs: Any, declared: Mapping[str, Any]) -> tupl
         if output not in checked:
             checked.append(output)
     return tuple(checked)
+
+
+def _check_stores(name: str, stores: Any) -> tuple[str, ...]:
+    where = f"pipe {name}, stores"
+    if isinstance(stores, str | type) or not isinstance(stores, Iterable):
+        raise DefinitionError(where, f"got {shorten(stores)}", "a list of stores, such as [FeatureStore]")
+    names: list[str] = []
+    for store in stores:
+        try:
+            names.append(name_of(store, where))
+        except InvalidOption as error:
+            raise DefinitionError(where, f"got {error.got}", error.allowed) from None
+        if names.count(names[-1]) > 1:
+            raise DefinitionError(where, f"{names[-1]!r} stands twice", "each store once")
+    return tuple(names)
 
 
 def _is_attribute(name: Any) -> bool:
@@ -176,10 +208,7 @@ def _check_stage(pipe: str, name: str, declaration: StageDeclaration, reachable:
             as_policy(declaration.on_error, where)
         if isinstance(declaration, WorkerDeclaration):
             check_known(where, declaration.options, (*WorkerOptions.__annotations__, *FLOW_OPTIONS))
-            strategy = DispatchOptions.of(declaration.options, DispatchConfig(), where).strategy
-            if isinstance(strategy, WeightedBatch) or (strategy is not None and strategy.max_wait_s is not None):
-                allowed = "None or FixedBatch(size): the stage before forms the batches, as it goes"
-                raise InvalidOption(where, "strategy", shorten(strategy), allowed)
+            check_burst(declaration, where)
     except InvalidOption as error:
         raise DefinitionError(where, f"option {error.option} is {error.got}", error.allowed) from None
 
@@ -200,6 +229,23 @@ def _way_out(stage: str, declaration: StageDeclaration, policies: Mapping[str, P
     own = declaration.on_error
     policy = as_policy(own, stage) if own is not None else policies.get(stage) or policies.get("*")
     return way_out(policy) if policy is not None else None
+
+
+def _check_strategies(pipe: str, stages: list[StageSpec], policies: Mapping[str, Policy]) -> None:
+    """The stage before forms the batches, where all of its items pass one place: a dispatcher runs no user code, and
+    what replicas make comes together in a balancer, which runs none either."""
+    formed = {stage.name: stage for stage in stages if not isinstance(stage.strategy, FixedBatch | None)}
+    for before in stages:
+        declaration = before.declaration
+        if not isinstance(declaration, WorkerDeclaration) and declaration.replicas == 1:
+            continue
+        what = "worker stage" if isinstance(declaration, WorkerDeclaration) else "replicas of stage"
+        routes = declaration.routes if isinstance(declaration, RouterDeclaration) else ()
+        for behind in (before.next, _way_out(before.name, declaration, policies), *(to for _, to in routes)):
+            if isinstance(behind, str) and behind in formed:
+                problem = f"option strategy is {shorten(formed[behind].strategy)}, behind {what} {before.name!r}"
+                allowed = "None or FixedBatch there; a local stage between the two can form the batches"
+                raise DefinitionError(f"pipe {pipe}, stage {behind}", problem, allowed)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from slither_actors.errors import DefinitionError
 from slither_actors.pipe._body import OPTIONS, check_body
+from slither_actors.pipe._drawing import drawn
 from slither_actors.pipe.declarations import StageDeclaration
 from slither_actors.pipe.definition import PipeDefinition, define
 from slither_actors.policy import AnyPolicy
@@ -63,7 +64,7 @@ class Pipe(metaclass=PipeType):
     Class attributes:
         outputs: names of the outputs; "default" is always there.
         on_error: error policies by stage name, "*" for all others.
-        stores: none; stores are not part of this version.
+        stores: stores whose session views its runs see; their tables and their global views, every run sees.
         definition: all of it as checked, plain data.
     """
 
@@ -71,5 +72,22 @@ class Pipe(metaclass=PipeType):
     on_error: ClassVar[Mapping[str, AnyPolicy] | str] = {}
     stores: ClassVar[Sequence[Any]] = []
 
+    @classmethod
+    def describe(cls, format: str = "text") -> str:
+        """The topology, as it is declared: stages, what they run, their options, and where items go from them.
 
-_RESERVED = frozenset({*OPTIONS, "definition"})
+        Nothing is started or imported for it. What the pipe does not say, such as a batch size that it leaves to the
+        configuration, is left out; so is where functions send items with `RouteTo`, which they alone know.
+
+        Args:
+            format: "text" for people, or "mermaid" for a flowchart in documents that can draw one.
+
+        Raises:
+            InvalidOption: there is no such format. DefinitionError: this is `Pipe` itself, which has no stage.
+        """
+        if not hasattr(cls, "definition"):
+            raise DefinitionError(f"pipe {cls.__name__}", "it has no stage", "a subclass that declares some")
+        return drawn(cls.definition, format)
+
+
+_RESERVED = frozenset({*OPTIONS, "definition", "describe"})

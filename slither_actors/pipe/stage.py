@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -14,20 +13,38 @@ from slither_actors._message import message
 from slither_actors._validators import check_known
 from slither_actors.context import Context
 from slither_actors.dispatch.messages import Ask, Batch, CloseRun, Complete, Failed, OpenRun, RunOpened, RunRefused
-from slither_actors.errors import DefinitionError, NotDecodable, ResultCountMismatch, SlitherError, TransportError
+from slither_actors.dispatch.strategy import Strategy
+from slither_actors.errors import (
+    DefinitionError,
+    NotDecodable,
+    SlitherError,
+    StrategyError,
+    TransportError,
+)
 from slither_actors.item import Item
+from slither_actors.logs import about
 from slither_actors.otp._timers import Timer
 from slither_actors.otp.child import ExitReason
+from slither_actors.otp.reports import Reports, reports_of
 from slither_actors.otp.server import Server, handles
-from slither_actors.pipe._stage_plan import StageSetting
+from slither_actors.pipe._handling import singly, together
+from slither_actors.pipe._measured_stage_run import new_run
+from slither_actors.pipe._stage_plan import ForgetRuns, StagePlan, StageSetting, strategy_of
 from slither_actors.pipe._stage_run import RunHalted, StageRun
-from slither_actors.policy import Verdict
-from slither_actors.workers.executor import item_error
+from slither_actors.pipe._surrender import Surrender, surrendered
+from slither_actors.store.access import stores_of_actor
+from slither_actors.transport.hub import Unread
 from slither_actors.workers.messages import EndSession
-from slither_actors.workers.sessions import SessionStates
+from slither_actors.workers.sessions import KeptSession, SessionStates
+
+if TYPE_CHECKING:
+    from slither_actors.store.views import ProcessStores
 
 # How long a stage works for one run before it looks what else has come. An item that becomes many may go on for ever.
 _TURN_S = 0.01
+
+# A strategy that is late, and gives nothing all the same, is asked again no sooner than this.
+_SOONEST_S = 0.001
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +77,9 @@ class Stage(Server):
     """
 
     Options: ClassVar[type] = NoOptions
+    _stores: ProcessStores | None = None
+    _reports: Reports | None = None
+    _at: StageRun | None = None  # the run that it works for at this moment
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -77,6 +97,8 @@ class Stage(Server):
         self._runs: dict[str, StageRun] = {}
         self._pauses: dict[str, Timer] = {}  # of runs that wait before another attempt
         self._sessions = SessionStates()
+        self._late: dict[str, Timer] = {}  # of runs with batches that go out at their time, full or not
+        self._strategies: dict[str, Strategy] = {}
         self._going_on: set[str] = set()  # runs that have more to do, and a note to self that says so
         self.options: Any = self.make_options(setting.options if setting else options)
 
@@ -115,33 +137,65 @@ class Stage(Server):
     # -- the actor
 
     def init(self) -> None:
+        self._reports = reports_of(self)
+        self.life.log_scope.ids = lambda: {} if self._at is None else self._at.plan.context.ids
+        self._stores = stores_of_actor(self.life)
+        self._sessions = SessionStates(self._stores)
         setting = self._setting
-        self.setup(Context(pipe=setting.pipe, stage=setting.name) if setting else Context())
+        if setting is not None:
+            self._strategies = {name: strategy_of(code.load(), name) for name, code in setting.strategies.items()}
+        context = Context(pipe=setting.pipe, stage=setting.name) if setting else Context()
+        self.setup(context if self._stores is None else context.bind({}, self._stores.run((), {})))
+        self._report()
 
     def terminate(self, reason: ExitReason) -> None:
         for run_id in list(self._runs):
             self._forget(run_id)
         self.teardown()
+        self._report()
 
     @handles(OpenRun)
     def _on_open(self, message: OpenRun, sender: str) -> None:
         stage = self._setting.name if self._setting else type(self).__name__
         try:
             ticket = message.plan.session
-            state = None if ticket is None else self._sessions.enter("", ticket, Context())
-            self._runs[message.run] = StageRun(message.run, stage, message.plan, state)
-        except NotDecodable as error:
+            kept = None if ticket is None else self._sessions.enter("", ticket, Context())
+            context = self._bound(message.plan, kept)
+            run = new_run(self._reports, message.run, stage, message.plan, self._strategies, context, self._clock)
+            self._runs[message.run] = run
+        except (NotDecodable, StrategyError) as error:
             self.post(sender, RunRefused(message.run, error))
         else:
             self.post(sender, RunOpened(message.run))
 
+    def _bound(self, plan: StagePlan, kept: KeptSession | None) -> Context:
+        """The context of a run in this process."""
+        state, views = ({}, {}) if kept is None else (kept.context.state, kept.views)
+        stores = None if self._stores is None else self._stores.run_of(plan.context, views)
+        return plan.context.open().bind(state, stores)
+
     @handles(EndSession)
     def _on_end_session(self, message: EndSession, sender: str) -> None:
         self._sessions.end("", message.key)
+        self._report()
 
     @handles(CloseRun)
     def _on_close(self, message: CloseRun, sender: str) -> None:
         self._forget(message.run)
+
+    @handles(ForgetRuns)
+    def _on_forget_runs(self, message: ForgetRuns, sender: str) -> None:
+        for run_id in list(self._runs):
+            self._forget(run_id)
+
+    @handles(Surrender)
+    def _on_surrender(self, message: Surrender, sender: str) -> None:
+        run = self._runs.get(message.run)
+        if run is not None:
+            words = surrendered(run, self.name)
+            self._report()
+            self.post(sender, words)
+            self._forget(message.run)
 
     @handles(_GoOn)
     def _on_go_on(self, message: _GoOn, sender: str) -> None:
@@ -174,8 +228,9 @@ class Stage(Server):
     def _work(self, run: StageRun) -> None:
         """Work for a turn. What is left then comes after whatever has arrived meanwhile."""
         end = self._clock() + _TURN_S
+        self._at = run
         try:
-            self._send_all(run.flush())
+            self._flush(run)
             while run.ready:
                 if self._clock() > end:
                     if run.id not in self._going_on:
@@ -189,7 +244,7 @@ class Stage(Server):
                     pass
                 if run.pause_s:
                     self._pauses[run.id] = self.start_timer(run.pause_s, functools.partial(self._resume, run.id))
-                self._send_all(run.flush())
+                self._flush(run)
         except RunHalted as halt:
             self._end(run, halt.error, halt.stage)
         except TransportError as error:  # without its traceback, for the reason in dispatch/_outbox.py
@@ -197,6 +252,8 @@ class Stage(Server):
         else:
             if run.over:
                 self._forget(run.id)
+        finally:
+            self._at = None
 
     def _resume(self, run_id: str) -> None:
         """The pause before another attempt is over."""
@@ -209,6 +266,7 @@ class Stage(Server):
         """The run ends here, by the fault of `stage` or of this one, with what is finished on its way to the service if
         there is room for it."""
         last_words = run.last_words() if finished else ()
+        self._report()
         try:
             self.post(run.plan.sink.consumer, Failed(run.id, stage or run.stage, error, 0, last_words))
         except TransportError:
@@ -218,75 +276,61 @@ class Stage(Server):
         else:
             self._forget(run.id)
 
+    @handles(Unread)
+    def _on_unread(self, message: Unread, sender: str) -> None:
+        """For want of memory. What travelled is lost, and somebody waits for it."""
+        self._receive_other(message, sender)
+        run = self._runs.get(str(message.head[1])) if len(message.head) > 1 else None
+        if run is not None:
+            self._end(run, NotDecodable("a message of the run", message.error))
+
     def handle_undelivered(self, message: Any, to: str) -> None:
         if isinstance(message, Batch | Ask | Complete | Failed):  # whoever takes part has left the run without a word
             self._forget(message.run)
 
     def _forget(self, run_id: str) -> None:
         run = self._runs.pop(run_id, None)
-        pause = self._pauses.pop(run_id, None)
-        if pause is not None:
-            pause.cancel()
+        for timers in (self._pauses, self._late):
+            timer = timers.pop(run_id, None)
+            if timer is not None:
+                timer.cancel()
         if not self._runs:
             self.rest()
         if run is not None:
             try:
                 run.close()
             except BaseException:
-                _log.exception("%s: what an item was becoming could not be closed", self.name)
+                ids = about(**run.plan.context.ids)
+                _log.exception("%s: what an item was becoming could not be closed", self.name, extra=ids)
+            self._report()
 
     def _handle(self, run: StageRun, items: list[Item]) -> Iterator[float]:
         """Handles items; yields, behind each and before each further attempt, how many seconds to wait then."""
         if type(self).handle_batch is not Stage.handle_batch:
-            if items:
-                yield from self._handle_together(run, items)
-            return
-        for item in items:
-            attempts = 1
-            while self._handle_one(run, item, attempts) is Verdict.RETRY:
-                yield run.pause_after(attempts)
-                attempts += 1
-            yield 0.0
+            return together(self.handle_batch, f"{type(self).__name__}.handle_batch", run, items)
+        return singly(self.handle_item, run, items)
 
-    def _handle_one(self, run: StageRun, item: Item, attempts: int) -> Verdict | None:
-        try:
-            answer = self.handle_item(item, run.context)
-        except BaseException as error:
-            return run.failure([item], item_error(error), attempts)
-        return run.outcome(item, answer, attempts)
+    def _report(self) -> None:
+        """Events come before the news of what they are a part of."""
+        if self._stores is not None:
+            self._stores.report()
 
-    def _handle_together(self, run: StageRun, items: list[Item]) -> Iterator[float]:
-        """The same in one call, and in further ones as the policy says."""
-        todo: deque[tuple[list[Item], list[Any] | None, int]] = deque([(items, None, 1)])
-        while todo:
-            part, answers, attempts = todo.popleft()
-            decision = None
-            if answers is None:
-                try:
-                    answers = self._answers(run, part)
-                except BaseException as error:
-                    decision = run.failure(part, item_error(error), attempts)
-            if decision is Verdict.SPLIT:
-                half = len(part) // 2
-                todo.extendleft([(part[half:], None, 1), (part[:half], None, 1)])
-            elif decision is Verdict.RETRY:
-                todo.appendleft((part, None, attempts + 1))
-            if answers is None:
-                yield run.pause_after(attempts) if decision is Verdict.RETRY else 0.0
-                continue
-            for done, (item, answer) in enumerate(zip(part, answers, strict=True), 1):
-                if run.outcome(item, answer, attempts) is Verdict.RETRY:
-                    todo.extendleft([(part[done:], answers[done:], attempts), ([item], None, attempts + 1)])
-                    yield run.pause_after(attempts)
-                    break
-                yield 0.0
-
-    def _answers(self, run: StageRun, items: list[Item]) -> list[Any]:
-        answers = list(self.handle_batch(list(items), run.context))  # it may use its list up, and we still need ours
-        if len(answers) != len(items):
-            raise ResultCountMismatch(f"{type(self).__name__}.handle_batch", len(items), len(answers))
-        return answers
-
-    def _send_all(self, messages: list[tuple[str, Any]]) -> None:
-        for address, news in messages:
+    def _flush(self, run: StageRun) -> None:
+        self._report()
+        for address, news in run.flush():
             self.post(address, news)
+        if self._strategies or run.plan.keeps_ids:
+            self._watch_time(run)
+
+    def _watch_time(self, run: StageRun) -> None:
+        timer = self._late.pop(run.id, None)
+        if timer is not None:
+            timer.cancel()
+        due_s = run.due_s
+        if due_s is not None:
+            self._late[run.id] = self.start_timer(max(due_s, _SOONEST_S), functools.partial(self._on_late, run.id))
+
+    def _on_late(self, run_id: str) -> None:
+        """A batch that is not full has waited long enough."""
+        del self._late[run_id]
+        self._work(self._runs[run_id])

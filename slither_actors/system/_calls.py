@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 import os
 import threading
@@ -10,11 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from slither_actors.dispatch.messages import Batch, CloseRun, Failed, OpenRun, RunRefused
+from slither_actors.dispatch.messages import Batch, CloseRun, Failed, OpenRun, RunRefused, ends_of
 from slither_actors.errors import InvalidOutcome, NotDecodable, RemoteError, SessionLost, SlitherError
 from slither_actors.item import Item
 from slither_actors.otp.endpoint import Endpoint, HungUp
 from slither_actors.otp.ref import Ref
+from slither_actors.system._ending import Limit
 from slither_actors.system.client import Client
 from slither_actors.transport.hub import Undecodable, Undelivered, Unread
 from slither_actors.workers._reading import read_items
@@ -22,6 +24,9 @@ from slither_actors.workers.parcel import pack_items
 
 # Whoever submits bounds what is open; the flow protocol does not.
 WINDOW = 1 << 40
+
+# How often somebody who waits for answers looks whether the limit has come nearer.
+_GLANCE_S = 0.05
 
 _GONE = "the dispatcher of sessions died"
 
@@ -53,7 +58,7 @@ class Line:
         with self._lock:
             if self.over is not None:
                 raise self.over
-            batch = Batch(self.run, 1, self._sent + 1, (parcel,), (), self._answered + WINDOW)
+            batch = Batch(self.run, 1, self._sent + 1, (parcel,), (), self._answered + WINDOW, None)
             self._open.append(future)
             try:
                 self._calls.post(self.to.address, batch)
@@ -81,8 +86,9 @@ class Line:
         except RemoteError as error:
             future.set_exception(error.with_traceback(None))
             return
-        if batch.ends:
-            future.set_exception(batch.ends[0].error)
+        ended = next(ends_of(batch), None)
+        if ended is not None:
+            future.set_exception(ended.error)
         elif losses:
             future.set_exception(InvalidOutcome.unreadable(self._name, losses[0].error))
         else:
@@ -132,6 +138,12 @@ class Calls:
     def forget(self, line: Line) -> None:
         if self._lines.pop(line.run, None) is not None and self._endpoint is not None:
             self._endpoint.post(line.to.address, CloseRun(line.run))
+
+    def settle(self, limit: Limit) -> None:
+        """Wait for the answers to what was submitted."""
+        waiting = [future for line in tuple(self._lines.values()) for future in line.pending()]
+        while waiting and (left := limit.left_s):
+            waiting = list(concurrent.futures.wait(waiting, min(left, _GLANCE_S)).not_done)
 
     def _listen(self, endpoint: Endpoint, lent: Any) -> None:
         end: Exception | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,11 +11,14 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._signature import accepts
-from slither_actors._validators import is_number
+from slither_actors.config import DispatchConfig
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._dispatch_run import DispatchPlan, SessionPart
+from slither_actors.dispatch._formed_source import FormedSource
+from slither_actors.dispatch._former import OnLoss
 from slither_actors.dispatch._run_plan import Node, RunPlan
+from slither_actors.dispatch._strategy_base import Clock
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.ends_file import EndsFile
 from slither_actors.dispatch.messages import Ends, InPort, Origin, OutPort
@@ -25,27 +28,28 @@ from slither_actors.dispatch.source import Source
 from slither_actors.errors import (
     DeadlineExceeded,
     DispatchError,
+    Drained,
     EndsFileError,
     InvalidOption,
     ItemError,
     PipeError,
+    PoolQuarantined,
+    SystemStopping,
     TransportError,
     shorten,
 )
 from slither_actors.item import DEFAULT_ROUTE, Item
-from slither_actors.otp.ref import ProcessInfo, Ref
+from slither_actors.otp.ref import Ref
 from slither_actors.pipe.definition import PipeDefinition
-from slither_actors.policy import skips, way_out, without_function
-from slither_actors.system.names import ROOT
+from slither_actors.policy import Policy, skips, way_out, without_function
 from slither_actors.workers.messages import Job
-from slither_actors.workers.parcel import pack_items
 
 # Batches that may wait at the dispatcher or be on their way, beside those with workers: enough to keep it busy while
 # the consumer settles one, within the promise of `max_in_flight + 4`.
 _SLACK = 2
 
 # What befalls a run on its way; everything else cannot work at all.
-_HALTS = (ItemError, TransportError, DeadlineExceeded, EndsFileError)
+_HALTS = (ItemError, TransportError, DeadlineExceeded, EndsFileError, PoolQuarantined, Drained, SystemStopping)
 
 
 def dispatch_plan(
@@ -60,32 +64,80 @@ def dispatch_plan(
 ) -> RunPlan:
     """The plan of a plain dispatch: service -> dispatcher -> service."""
     window = options.max_in_flight + _SLACK
+    strategy, echoes = options.strategy, False
+    if strategy is not None and strategy.needs_former:
+        echoes = True
+        if not strategy.keeps_order:  # the service knows the order of the input, and restores it
+            options = attrs.evolve(options, ordering="as_completed")
     there = OutPort(1, dispatcher.address, window, options.size, back=2)
     back = OutPort(2, service, window, options.size)
     policy = without_function(options.on_error)
     given, made = Origin(None, policy), Origin(None, policy, executor.name)
     job = Job(executor, context)
     inputs = (InPort(1, service, window, given, back=2),)
-    plan = DispatchPlan(inputs, back, back, job, options.for_dispatcher(), deadline, session=session)
+    dispatching = options.for_dispatcher()
+    plan = DispatchPlan(inputs, back, back, job, dispatching, deadline, session=session, echoes=echoes)
     sinks = (InPort(2, dispatcher.address, window, made),)
     to = way_out(options.on_error)
     return RunPlan(run, (Node(dispatcher, plan),), there, sinks, deadline, to if callable(to) else None)
 
 
-def dispatch_source(items: Iterable[Any], where: str, options: DispatchOptions, ends: EndLog) -> Source:
+def dispatch_source(
+    items: Iterable[Any], where: str, options: DispatchOptions, ends: EndLog, clock: Clock = time.monotonic
+) -> Source:
     """The source of a plain dispatch; items that its strategy cannot place end by the error policy.
 
     Raises:
-        InvalidOption: the items are not iterable.
+        InvalidOption: the items are not iterable. StrategyError: the strategy does not start.
     """
+    strategy = options.strategy
+    if strategy is None or not strategy.needs_former:
+        return Source(items, where)
+    on_loss = loss_by(options.on_error, None, ends)
+    ahead = (options.max_in_flight + 2 * _SLACK) * options.size
+    in_order = options.ordering == "preserve" and not strategy.keeps_order
+    return FormedSource(
+        items, where, strategy=strategy, size=options.size, on_loss=on_loss, ahead=ahead, in_order=in_order, clock=clock
+    )
 
-    def on_loss(item: Item, error: ItemError) -> None:
-        if not skips(options.on_error):
-            raise Halted(None, error, 0)
-        ends.note(Ends("skipped", (pack_items([item]),), error, None, 1))
 
-    cutter = options.strategy.cutter(options.batch_size, on_loss) if options.strategy else None
-    return Source(items, where, cutter=cutter)
+def pipe_source(
+    items: Iterable[Any],
+    where: str,
+    definition: PipeDefinition,
+    config: DispatchConfig,
+    ends: EndLog,
+    *,
+    keep_order: bool = False,
+    clock: Clock = time.monotonic,
+) -> Source:
+    """The source of a run of a pipe; items that the strategy of its first stage cannot place end by that one's policy.
+
+    Raises:
+        InvalidOption: the items are not iterable. StrategyError: the strategy does not start.
+    """
+    entry = definition.stages[0]
+    if entry.strategy is None:
+        return Source(items, where, keep_order=keep_order)
+    size = definition.dispatch_options(entry, config).size
+    on_loss = loss_by(definition.policy(entry, config.default_on_error), entry.name, ends)
+    return FormedSource(
+        items, where, strategy=entry.strategy, size=size, on_loss=on_loss, keep_order=keep_order, clock=clock
+    )
+
+
+def loss_by(policy: Policy, stage: str | None, ends: EndLog) -> OnLoss:
+    """What a policy means for an item that is in no batch."""
+
+    def on_loss(item: Item, error: ItemError) -> bool:
+        if not skips(policy):
+            raise Halted(stage, error, 0)
+        if way_out(policy) is not None:
+            return True
+        ends.note_item(item, Ends("skipped", (), error, stage, 1))
+        return False
+
+    return on_loss
 
 
 def dispatch_failure(halt: Halted, items: list[Item]) -> Exception:
@@ -116,47 +168,14 @@ def by_output(outputs: Iterable[str], items: Iterable[Item], order: Mapping[int,
     return {output: [item for _, item in sorted(found, key=operator.itemgetter(0))] for output, found in placed.items()}
 
 
-def tree_of(system: str, processes: Iterable[ProcessInfo]) -> dict[str, Any]:
-    """Nested plain data out of a flat list of names."""
-    root: dict[str, Any] = {"name": system, "children": []}
-    nodes = {"": root}
-    for info in sorted(processes, key=lambda info: info.ref.name):
-        node = {
-            "name": info.ref.name.rpartition("/")[2],
-            "pid": info.ref.pid,
-            "incarnation": info.ref.incarnation,
-            "kind": info.kind,
-            "alive": info.alive,
-            "restarts": info.restarts,
-            "last_exit": str(info.last_exit) if info.last_exit else None,
-            "children": [],
-        }
-        if info.ref.name == ROOT:
-            root.update({key: value for key, value in node.items() if key not in ("name", "children")})
-            continue
-        nodes[info.ref.name] = node
-        nodes.get(info.ref.name.rpartition("/")[0], root)["children"].append(node)
-    return root
-
-
-def given_options(
-    pool: str,
-    strategy: Any,
-    batch_size: Any,
-    max_in_flight: Any,
-    ordering: Any,
-    on_error: Any,
-    timeout_s: Any,
-    queue_timeout_s: Any,
+def given_limits(
+    batch_size: Any, max_in_flight: Any, max_in_flight_weight: Any, timeout_s: Any, queue_timeout_s: Any
 ) -> dict[str, Any]:
-    """The given options by name."""
+    """The given limits by name."""
     return {
-        "pool": pool,
-        "strategy": strategy,
         "batch_size": batch_size,
         "max_in_flight": max_in_flight,
-        "ordering": ordering,
-        "on_error": on_error,
+        "max_in_flight_weight": max_in_flight_weight,
         "timeout_s": timeout_s,
         "queue_timeout_s": queue_timeout_s,
     }
@@ -176,13 +195,6 @@ def end_log(where: str, on_end: Any, keep: int | None = None, ends_file: Any = N
     if on_end is not None and not (callable(on_end) and accepts(on_end, 2)):
         raise InvalidOption(where, "on_end", shorten(on_end), "None or a function of item and end")
     return EndLog(keep, on_end, None if ends_file is None else EndsFile.of(where, ends_file))
-
-
-def checked_seconds(where: str, timeout_s: Any) -> float:
-    """A time that may be nothing at all, but not less."""
-    if not is_number(timeout_s) or not 0 <= timeout_s <= threading.TIMEOUT_MAX:
-        raise InvalidOption(where, "timeout_s", shorten(timeout_s), "a number of seconds, 0 or more")
-    return float(timeout_s)
 
 
 def sealed_context(context: Any, run_id: str, where: str) -> SealedContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slither_actors._keywords import known_keywords
+from slither_actors._validators import checked_seconds
 from slither_actors.otp.handle import SupervisorHandle
 from slither_actors.otp.ref import Ref
 from slither_actors.system.client import Client
@@ -27,11 +28,12 @@ class ActorCalls:
         Raises:
             NoProcess: nobody is registered under the name, or the process is dead or dies before it answers.
             CallTimeout: no answer in time; the call may still be carried out.
+            InvalidOption: `timeout_s` is no time.
             NotPicklable, NotImportable: the request or the answer cannot travel.
             SlitherError: what the actor answered with.
             SystemDown: the system is stopped, or gave up.
         """
-        return self._client.ask(to, request, timeout_s)
+        return self._client.ask(to, request, checked_seconds("call", timeout_s))
 
     @known_keywords
     def cast(self, to: str | Ref, request: Any) -> None:
@@ -50,7 +52,11 @@ class ActorCalls:
 
     @known_keywords
     def supervisor(self, to: str | Ref, timeout_s: float = 60.0) -> SupervisorHandle:
-        """A handle of a supervisor, to start and stop its children: `"children"` is the one of your own actors."""
+        """A handle of a supervisor, to start and stop its children: `"children"` is the one of your own actors.
+
+        Raises:
+            InvalidOption: `timeout_s` is no time. That there is no such supervisor is found out by the first call.
+        """
         return SupervisorHandle(to, self._client.ask, timeout_s)
 
     @property

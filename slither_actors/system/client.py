@@ -8,40 +8,56 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from slither_actors import telemetry
-from slither_actors.dispatch._run_plan import RunPlan
+from slither_actors.dispatch._run_events import RunEvents
+from slither_actors.dispatch._run_plan import RunHooks, RunPlan
+from slither_actors.dispatch.drain import DrainReport, RunReport
 from slither_actors.dispatch.ends import EndLog
-from slither_actors.dispatch.run import Run, RunHooks
+from slither_actors.dispatch.run import Run
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import CallTimeout, NoProcess, RunDirectoryError, SlitherError, SystemDown
-from slither_actors.otp._children import last_line
-from slither_actors.otp.child import ExitReason
+from slither_actors.errors import (
+    ForkedSystem,
+    NoProcess,
+    RunDirectoryError,
+    SlitherError,
+    SystemDown,
+    SystemStopping,
+)
 from slither_actors.otp.endpoint import Endpoint
-from slither_actors.otp.messages import ListProcesses, Resolve, Shutdown
-from slither_actors.otp.ref import ProcessInfo, Ref
+from slither_actors.otp.messages import ListProcesses, Shutdown
+from slither_actors.otp.ref import ProcessInfo
+from slither_actors.system._asking import CALL_LIMIT_S as CALL_LIMIT_S
+from slither_actors.system._asking import RESTART_LIMIT_S as RESTART_LIMIT_S
+from slither_actors.system._asking import Asking
+from slither_actors.system._ending import Ending, Limit, had_killed, killed
+from slither_actors.system._explained import deaths_behind
+from slither_actors.system._open_runs import OpenRuns
 from slither_actors.system.endpoints import Endpoints
 from slither_actors.system.gateway import Gateway
 from slither_actors.transport.bases import open_system
+from slither_actors.transport.incident_file import IncidentReader
 from slither_actors.transport.launch import Host
 
-# How long a call waits for a process that is being restarted.
-RESTART_LIMIT_S = 5.0
-CALL_LIMIT_S = 10.0
+if TYPE_CHECKING:
+    from slither_actors.store.views import ProcessStores
 
-# How long the registry, or the end of the whole tree, may lag behind a death.
-_NEWS_LIMIT_S = 1.0
+# How long the end of a run waits for handlers that are slow.
+_HEARING_S = 5.0
 
 # How long what is left after an orderly stop may take to be killed.
 _KILLING_S = 1.0
+
+# How often somebody who stops the tree looks whether others have become more hurried.
+_GLANCE_S = 0.05
 
 # How long an orderly stop may take when somebody is in a hurry.
 HURRIED_S = 0.5
 
 
-class Client:
+class Client(Asking):
     """Safe to use from any thread.
 
     Args:
@@ -49,9 +65,12 @@ class Client:
         host: its host process.
         gateway: the endpoint that actors know as the gateway.
         registry: address of the registry.
-        tick: called about once per second in the gateway's thread.
+        tick: called once per second, or more often, in the gateway's thread.
         queue_limit_bytes: what may wait for one peer before sending more to it is an error.
     """
+
+    # What the time is, in seconds. A simulated system has a clock of its own.
+    clock: Callable[[], float] = staticmethod(time.monotonic)
 
     def __init__(
         self,
@@ -67,14 +86,24 @@ class Client:
         self._registry = registry
         self._lock = threading.RLock()  # a signal handler may stop the system wherever the thread is
         self._stopped = False
-        self._stopper = 0
-        self._over = threading.Event()
+        self._leaving = False  # the interpreter ends
+        self._ending = Ending()
+        self.runs = OpenRuns()
+        self.joining: list[Callable[[], None]] = []  # who has to say what came of what was cut
+        self.settling: list[Callable[[Limit], None]] = []  # what else there is to wait for before the tree stops
         self._causes: tuple[str, ...] | None = None
         self._queue_limit_bytes = queue_limit_bytes
         self._endpoints = Endpoints(self._make_endpoint, self._refusal)
         self._actor_system: Any = None
+        self._stores: ProcessStores | None = None
+        self.incidents = IncidentReader(host.directory)
         self._gateway_endpoint = gateway
-        self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, tick)
+
+        def beat() -> None:
+            host.look()
+            tick()
+
+        self._gateway = Gateway(name, gateway, self._note_down, self._note_registry, beat, host.look_every_s)
         self._pid = os.getpid()
         atexit.register(self._at_exit)
 
@@ -83,67 +112,28 @@ class Client:
         self._gateway.start()
 
     @property
+    def directory(self) -> Path:
+        """The system's run directory."""
+        return self._host.directory
+
+    @property
     def state(self) -> str:
-        """ "running", "stopped" or "down"."""
-        return "stopped" if self._stopped else "down" if self._causes is not None else "running"
+        """ "running", "stopping", "stopped", "down", or "forked" in a fork of the service."""
+        if not self.is_ours:
+            return "forked"
+        if self._stopped or self._causes is not None:
+            return "stopped" if self._stopped else "down"
+        return "stopping" if self._ending.begun else "running"
 
-    # -- asking
+    @property
+    def stores(self) -> ProcessStores:
+        """The stores of the system, as this process uses them."""
+        with self._lock:
+            if self._stores is None:
+                from slither_actors.store.views import ProcessStores  # with LMDB, which others do not need
 
-    def resolve(self, names: tuple[str, ...], limit_s: float = RESTART_LIMIT_S) -> tuple[Ref, ...]:
-        """Who runs under these names; a process that is being restarted is waited for.
-
-        Raises:
-            NoProcess: it did not come back in time. SystemDown: the system is stopped, or gave up.
-        """
-        deadline = time.monotonic() + limit_s
-        while True:
-            try:
-                refs: tuple[Ref, ...] = self._ask_registry(Resolve(names))
-                return refs
-            except NoProcess:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)  # it is being restarted; the registry has no way to say when
-
-    def call(self, name: str, request: Any, timeout_s: float) -> Any:
-        """Ask the process called `name`."""
-        (ref,) = self.resolve((name,))
-        with self._endpoints.lent() as endpoint:
-            return endpoint.call(ref.address, request, timeout_s, name)
-
-    def ask(self, to: str | Ref, request: Any, timeout_s: float) -> Any:
-        """Ask a process; one that is being restarted is not waited for."""
-        with self._endpoints.lent() as endpoint:
-            ref = endpoint.find(self._registry, to, timeout_s)
-            return endpoint.call(ref.address, request, timeout_s, ref.name)
-
-    def cast(self, to: str | Ref, request: Any) -> None:
-        """Send without wanting an answer; the dead are no error."""
-        with self._endpoints.lent() as endpoint:
-            endpoint.cast(self._registry, to, request, CALL_LIMIT_S)
-            if not endpoint.flush(CALL_LIMIT_S):  # nobody polls an endpoint that idles
-                raise CallTimeout(str(to), CALL_LIMIT_S)
-
-    def whereis(self, name: str) -> Ref | None:
-        """Who runs under this name now."""
-        try:
-            found: tuple[Ref, ...] = self._ask_registry(Resolve((name,)))
-        except NoProcess:
-            return None
-        return found[0]
-
-    def processes(self) -> tuple[ProcessInfo, ...]:
-        """All that the registry knows."""
-        found: tuple[ProcessInfo, ...] = self._ask_registry(ListProcesses())
-        return found
-
-    def endpoint(self) -> AbstractContextManager[Endpoint]:
-        """An endpoint for the time of a block."""
-        return self._endpoints.lent()
-
-    def _ask_registry(self, request: Any) -> Any:
-        with self._endpoints.lent() as endpoint:
-            return endpoint.call(self._registry, request, CALL_LIMIT_S, "the registry")
+                self._stores = ProcessStores(self._host.directory, self._refusal)
+            return self._stores
 
     @property
     def actor_system(self) -> Any:
@@ -163,9 +153,10 @@ class Client:
         plan: Callable[[str], RunPlan],
         source: Source,
         ends: EndLog,
-        event: telemetry.Name,
+        events: RunEvents,
         over: Callable[[], None] = lambda: None,
-        **about: str,
+        through: str | None = None,
+        admitted: bool = False,
     ) -> Run:
         """Open a run on an endpoint of its own; a node that is being restarted is waited for.
 
@@ -173,11 +164,30 @@ class Client:
             plan: makes the plan for the address of the endpoint; called again for each attempt.
             source: the items.
             ends: where ended items are noted.
-            event: prefix of the run's telemetry events.
+            events: what telemetry hears of it.
             over: called when the run is over.
-            about: metadata of the events.
+            through: the pipe that it goes through, as its supervisor calls that.
+            admitted: whether it is for what was taken already, so that it may begin while the system is stopping.
         """
-        hooks = RunHooks(self._endpoints.give_back, over, self.last_exit, event, {"system": self._name, **about})
+        if not admitted:
+            self.check_admission()
+        events.start()
+
+        def ended(run: Run) -> None:  # given, not remembered: results are freed with their run, not by a collector
+            self.runs.remove(run)
+            over()
+            self.hear()
+
+        hooks = RunHooks(self._endpoints.give_back, ended, self.last_exit, events, self.explain)
+        try:
+            run = self._opened(plan, source, ends, hooks)
+        except BaseException:
+            events.stop("error")
+            raise
+        self.runs.add(run, through)
+        return run
+
+    def _opened(self, plan: Callable[[str], RunPlan], source: Source, ends: EndLog, hooks: RunHooks) -> Run:
         deadline = time.monotonic() + RESTART_LIMIT_S
         attempt = 0
         while True:
@@ -197,79 +207,91 @@ class Client:
             else:
                 return run
 
-    def last_exit(self, ref: Ref) -> str:
-        """How a process ended, in one line.
+    def hear(self) -> None:
+        """Wait, for some seconds at most, until handlers have heard the events of what is over now."""
+        if telemetry.interest().prefixes:
+            self._gateway.settle(_HEARING_S)
 
-        Raises:
-            SystemDown: it ended with everything else.
-        """
-        return self.end_of(ref)[0]
-
-    def end_of(self, ref: Ref) -> tuple[str, Any]:
-        """How a process ended, in one line, and what its supervisor found, `None` if nobody can tell.
-
-        The kernel has told us of the end sooner than the registry, so this waits a moment for the registry's news.
-
-        Raises:
-            SystemDown: it ended with everything else.
-        """
-        deadline = time.monotonic() + _NEWS_LIMIT_S
-        while time.monotonic() < deadline:
-            refusal = self._refusal()
-            if refusal is not None:
-                raise refusal
-            with contextlib.suppress(NoProcess, CallTimeout):
-                known = next((info for info in self.processes() if info.ref.name == ref.name), None)
-                if known is None:
-                    return "an orderly stop", None
-                if known.ref != ref or not known.alive:
-                    return _said(known.last_exit), known.finding
-            time.sleep(0.005)
-        return "an unknown exit", None
+    def explain(self, error: SlitherError, process: int) -> None:
+        """Note on an error what is known of the death behind it: the text of a traceback ends with that."""
+        for incident in deaths_behind(error, process, lambda: self.incidents.read().newest, time.time()):
+            error.add_note(str(incident))
 
     # -- the end
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop the tree in order, then everything that is left of it; at the end of it all calls have returned."""
-        if os.getpid() != self._pid:  # a forked child must not end what is its parent's
-            return
-        with self._lock:
-            first, self._stopped = not self._stopped, True
-            if first:
-                self._stopper = threading.get_ident()
-        if first:
-            try:
-                self._stop(time.monotonic() + timeout_s + _KILLING_S, timeout_s)
-            finally:
-                self._over.set()
-        elif threading.get_ident() not in (self._stopper, self._gateway.thread):  # those would wait for themselves
-            self._over.wait()
+    def stop(self, timeout_s: float, *, drain: bool = True) -> DrainReport:
+        """Drain what is open, stop the tree in order, then kill everything that is left of it."""
+        self.check_process()
+        at = time.monotonic() + timeout_s
+        limit = Limit(at if drain else 0.0, at)
+        report = self._ending.once(limit, self._stop, self.runs.hasten, (self._gateway.thread,))
+        return report or DrainReport(None, 0, 0, 0.0, system=self._name)
 
-    def _stop(self, deadline: float, timeout_s: float) -> None:
+    def _stop(self, limit: Limit) -> DrainReport:
+        began, since = time.monotonic(), time.time()
         atexit.unregister(self._at_exit)
+        reports: tuple[RunReport, ...] = ()
+        left: tuple[str, ...] = ()
         try:
             if self._causes is None and self._host.alive:
-                with contextlib.suppress(SlitherError):
-                    self._gateway_endpoint.post(self._host.root, Shutdown())
-                    self._gateway.root_exited.wait(timeout_s)
+                reports = self._drain(limit)
+                for join in () if self._leaving else self.joining:
+                    join()
+                left = self._stop_tree(limit)
         finally:  # also if the wait is interrupted
+            self._stopped = True
+            deadline = max(limit.end, time.monotonic()) + _KILLING_S
             self._gateway.stop(max(0.1, (deadline - time.monotonic()) / 2))
-            self._host.end(max(0.1, deadline - time.monotonic()))
+            if not self._host.end(max(0.1, deadline - time.monotonic())):
+                left = (*left, "host")
+            self.incidents.close()
             self._endpoints.close()
+            if self._stores is not None:
+                self._stores.close()
             if self._actor_system is not None:
                 self._actor_system._systemBase.transport.close()
+        ended = sum(report.outcome in ("cut", "closed") for report in reports)
+        left = tuple(sorted({*left, *had_killed(self.incidents.read().newest, since)}))
+        took = time.monotonic() - began
+        return DrainReport(None, len(reports) - ended, ended, took, reports, left, self._name)
+
+    def _drain(self, limit: Limit) -> tuple[RunReport, ...]:
+        """Bring everything that is open to its end."""
+        runs = self.runs.drain(f"system {self._name}")
+        if self._leaving:  # nobody is there any more who would want anything
+            return ()
+        for settle in self.settling:
+            settle(limit)
+        return self.runs.settle(runs, limit, SystemStopping(self._name))
+
+    def _stop_tree(self, limit: Limit) -> tuple[str, ...]:
+        """Everything in reverse order; returns who does not end."""
+        before: tuple[ProcessInfo, ...] = ()
+        with contextlib.suppress(SlitherError):
+            before = self._ask_registry(ListProcesses(), HURRIED_S)
+        self._stopped = True
+        limit.end = max(limit.end, time.monotonic() + HURRIED_S)
+        with contextlib.suppress(SlitherError):
+            self._gateway_endpoint.post(self._host.root, Shutdown())
+            while not self._gateway.root_exited.wait(_GLANCE_S):
+                if time.monotonic() > limit.end:
+                    return killed(before)
+        return () if self._causes is None else (self._host.victim,)
 
     def _at_exit(self) -> None:
-        self.stop(HURRIED_S)
+        if self.is_ours:
+            self._leaving = True
+            self.stop(HURRIED_S, drain=False)
 
     def _note_registry(self, address: str) -> None:
         self._registry = address
 
     def _note_down(self, causes: tuple[str, ...]) -> None:
         """In the gateway's thread: the tree gave up, or the host died."""
+        self.incidents.close()  # what the tree had to say last, before its directory goes
         with self._lock:
             if self._causes is None:
-                self._causes = causes or ("the host process died",)
+                self._causes = causes or (self._host.epitaph(),)
         self._host.end(HURRIED_S)
 
     def _make_endpoint(self) -> Endpoint:
@@ -284,20 +306,34 @@ class Client:
     def _down_error(self) -> SystemDown:
         if self._stopped and self._causes is None:
             return SystemDown(self._name, ("it was stopped",))
-        return SystemDown(self._name, self._causes or ("the host process died",))
+        return SystemDown(self._name, self._causes or (self._host.epitaph(),))
 
     def refusal(self) -> SlitherError | None:
         """The error of a system that is stopped or down."""
         return self._refusal()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process is the one that the handle was made in."""
+        return os.getpid() == self._pid
+
+    def check_process(self) -> None:
+        """Raises `ForkedSystem` where this is no process to use the handle in."""
+        if not self.is_ours:
+            raise self._forked()
+
+    def check_admission(self) -> None:
+        """Raises where nothing new may begin: `SystemStopping`, or what `refusal` says."""
+        refusal = self._refusal()
+        if refusal is None and self._ending.begun:
+            refusal = SystemStopping(self._name)
+        if refusal is not None:
+            raise refusal
+
+    def _forked(self) -> ForkedSystem:
+        return ForkedSystem(self._name, (), self._pid)
+
     def _refusal(self) -> SlitherError | None:
-        if os.getpid() != self._pid:
-            return SystemDown(self._name, (f"it belongs to process {self._pid}, of which this is a fork",))
+        if not self.is_ours:
+            return self._forked()
         return self._down_error() if self._stopped or self._causes is not None else None
-
-
-def _said(reason: ExitReason | None) -> str:
-    if reason is not None and not reason.is_normal:
-        return last_line(reason)
-    why = reason.text if reason is not None and reason.kind == "shutdown" else ""
-    return f"an orderly stop ({why})" if why else "an orderly stop"

@@ -27,33 +27,33 @@ from slither_actors.system.names import POOLS
 from slither_actors.transport.hub import Unread
 from slither_actors.transport.process import has_ended
 from slither_actors.workers.messages import ListWorkers, OnceDone, RunOnce
-from slither_actors.workers.pool import LEASES, WORKERS, worker_names
+from slither_actors.workers.pool import WORKERS
 
 # An endpoint is lent again and again: an answer that comes too late must not be taken for that of a later call.
 _numbers = itertools.count(1)
 
 
-def call_each(
-    client: Client, pool: str, size: int, executor: Code, context: SealedContext, timeout_s: float
-) -> list[Any]:
+def call_each(client: Client, pool: str, executor: Code, context: SealedContext, timeout_s: float) -> list[Any]:
     """Run a function once on each worker; the results in the order of the workers.
 
-    Workers that are being restarted are waited for. Who takes the place of one that died before it began is asked
-    instead. All answers are waited for, also behind an error, so that no worker is still at work on it afterwards;
-    those that do not answer in time are killed.
+    Workers that are being restarted are waited for. Who takes the place of one that ended before it began is asked
+    instead; those that retire and those in quarantine are not. All answers are waited for, also behind an error, so
+    that no worker is still at work on it afterwards; those that do not answer in time are killed.
 
     Raises:
         WorkerCrashed: a worker died over it. CallTimeout: one did not answer in time.
-        NoProcess: one does not come up.
+        NoProcess: one does not come up. PoolQuarantined: none is there.
         SlitherError: the function cannot be loaded, or raised (`RemoteError`).
     """
     with client.endpoint() as endpoint:
         call = _Round(endpoint, executor.name, timeout_s, client.end_of)
         try:
-            while call.asks_for_more(size):
-                call.ask(_listed(client, pool, size), executor, context)
+            workers = _listed(client, pool)
+            while call.lacks(workers):
+                call.ask(workers, executor, context)
                 call.listen()
-            return call.results(worker_names(pool, size))
+                workers = _listed(client, pool) if call.goes_on else workers
+            return call.results(workers)
         finally:
             try:
                 # or they would be at work for ever on what nobody waits for
@@ -64,20 +64,23 @@ def call_each(
                             call.await_end(ref)
             finally:
                 call.close()
+                client.hear()
 
 
-def _listed(client: Client, pool: str, size: int) -> Sequence[Ref]:
+def _listed(client: Client, pool: str) -> Sequence[Ref]:
     """All workers of a pool, as soon as all are up."""
     deadline = time.monotonic() + RESTART_LIMIT_S
+    supervisor = f"{POOLS}/{pool}/{WORKERS}"
     while True:
-        workers: Sequence[Ref] = client.call(f"{POOLS}/{pool}/{LEASES}", ListWorkers(), CALL_LIMIT_S)
-        # the pool hears of a death a little later than the kernel knows
+        workers, expected = client.call(supervisor, ListWorkers(), CALL_LIMIT_S)
+        # the supervisor hears of a death a little later than the kernel knows
         living = [ref for ref in workers if not has_ended(ref.pid)]
-        if len(living) == size:
+        missing = set(expected).difference(ref.name for ref in living)
+        if not missing:
             return living
         if time.monotonic() > deadline:
-            raise NoProcess(next(name for name in worker_names(pool, size) if name not in {ref.name for ref in living}))
-        time.sleep(0.005)  # the pool has no way to say when
+            raise NoProcess(min(missing))
+        time.sleep(0.005)  # the supervisor has no way to say when
 
 
 class _Round:
@@ -103,9 +106,14 @@ class _Round:
         self._error: Exception | None = None
         self._watches: list[Callable[[], None]] = []
 
-    def asks_for_more(self, size: int) -> bool:
-        """Whether nothing went wrong, and some worker has not begun."""
-        return self._error is None and len(self._results) < size
+    @property
+    def goes_on(self) -> bool:
+        """Whether nothing went wrong."""
+        return self._error is None
+
+    def lacks(self, workers: Sequence[Ref]) -> bool:
+        """Whether nothing went wrong, and some of these have not begun."""
+        return self.goes_on and any(ref.name not in self._results for ref in workers)
 
     def ask(self, workers: Sequence[Ref], executor: Code, context: SealedContext) -> None:
         """Call those that have not begun, if there is time left for them."""
@@ -134,12 +142,12 @@ class _Round:
                 break
             self._take(*received)
 
-    def results(self, names: Sequence[str]) -> list[Any]:
+    def results(self, workers: Sequence[Ref]) -> list[Any]:
         """What these workers answered; raises what went wrong first."""
         if self._error is not None:
             self._results.clear()  # the error leads to this frame, and no buffer may be part of such a cycle
             raise self._error
-        return [self._results[name] for name in names]
+        return [self._results[ref.name] for ref in workers]
 
     def _take(self, news: Any, sender: str) -> None:
         ref, number = self.missing.get(sender, (None, 0))

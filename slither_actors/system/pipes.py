@@ -11,29 +11,41 @@ from typing import Any
 
 import attrs
 
-from slither_actors import telemetry
 from slither_actors._code import Code
+from slither_actors._validators import checked_seconds
 from slither_actors.config import DispatchConfig
 from slither_actors.context import SealedContext
 from slither_actors.dispatch._deadline import Deadline
+from slither_actors.dispatch._run_events import RunEvents
 from slither_actors.dispatch._run_plan import RunPlan
+from slither_actors.dispatch.drain import DrainReport
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.run import Run
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import ChildRefused, InvalidOption, NoProcess, SlitherError, UnknownPool, shorten
+from slither_actors.errors import (
+    ChildRefused,
+    NoProcess,
+    SlitherError,
+    StageDown,
+    StartError,
+)
 from slither_actors.otp.child import ChildSpec, SupervisorOptions
 from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.supervisor import Supervisor
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.definition import PipeDefinition
-from slither_actors.pipe.pipe import Pipe, PipeType
-from slither_actors.pipe.plan import RunSession, pipe_spec, run_plan, start_limit_s
-from slither_actors.system._runs import checked_seconds
+from slither_actors.pipe.pipe import PipeType
+from slither_actors.pipe.plan import RunSession, pipe_spec, process_of, run_plan, start_limit_s
+from slither_actors.system._asking import CALL_LIMIT_S, GLANCE_S, RESTART_LIMIT_S
+from slither_actors.system._ending import Limit
+from slither_actors.system._feeders import Feed, Feeders
+from slither_actors.system._pipe_checks import check_pipe, checked
+from slither_actors.system._rates import Rates
 from slither_actors.system._sessions import Sessions
-from slither_actors.system.client import CALL_LIMIT_S, RESTART_LIMIT_S, Client
+from slither_actors.system.client import Client
 from slither_actors.system.names import PIPES, ROOT
-from slither_actors.workers.adapter import check_command
+from slither_actors.system.stores import check_stores_of
 from slither_actors.workers.pool_options import PoolOptions
 
 # A pipe that was started by a run stops after this long without one.
@@ -44,21 +56,22 @@ _START_SLACK_S = 30.0
 _STOP_LIMIT_S = 60.0
 _LONGEST_NAME = 40
 
-# How long a stage that is not there is waited for before somebody looks why.
-_GLANCE_S = 0.2
+# How often it is tried to start processes again that were up before.
+_MOST_REVIVALS = 3
 
 
 @attrs.define(eq=False)
 class RunningPipe:
     """A pipe whose processes run, or are being started: `child_id` is what its supervisor is called among all pipes.
 
-    `starting` is held while they are started and stopped, which may take long; `over` says that they were stopped for
-    good.
+    It stops when it has idled for `idle_s` seconds, `IDLE_S` by default, unless it is to `keep`. `starting` is held
+    while they are started and stopped, which may take long; `over` says that they were stopped for good.
     """
 
     pipe: PipeType
     child_id: str
     keep: bool = False
+    idle_s: float | None = None
     runs: int = 0
     idle_since: float = 0.0
     up: bool = False
@@ -69,27 +82,15 @@ class RunningPipe:
     def definition(self) -> PipeDefinition:
         return self.pipe.definition
 
+    def has_idled(self, now: float) -> bool:
+        """Whether it is to be stopped."""
+        idle_s = IDLE_S if self.idle_s is None else self.idle_s
+        return self.up and not self.keep and not self.runs and self.idle_since + idle_s < now
+
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of its stages' processes."""
-        return tuple(f"{PIPES}/{self.child_id}/{stage.name}" for stage in self.definition.stages)
-
-
-@attrs.frozen
-class DrainReport:
-    """How a pipe was stopped.
-
-    Attributes:
-        pipe: its name.
-        runs_finished: runs that were open and came to their own end, however.
-        runs_ended: runs that were still open and ended with an error.
-        duration_s: how long it took, in seconds.
-    """
-
-    pipe: str
-    runs_finished: int
-    runs_ended: int
-    duration_s: float
+        """Names of the processes that take part in runs, one per stage."""
+        return tuple(f"{PIPES}/{self.child_id}/{process_of(stage)}" for stage in self.definition.stages)
 
 
 class Pipes:
@@ -109,17 +110,24 @@ class Pipes:
         self._sessions = sessions
         self._pools = pools
         self._config = config
+        self._rates = Rates(client, config)
         # Re-entrant, since the garbage collector may end an abandoned stream anywhere, also within this lock.
         self._lock = threading.Condition(threading.RLock())
         self._running: dict[PipeType, RunningPipe] = {}
         self._leaving: dict[PipeType, RunningPipe] = {}  # no run begins on them, and some may still be open
         self._numbers = itertools.count(1)
+        self.feeders = Feeders()
+        client.settling.append(self.feeders.settle)
+        client.joining.append(self.feeders.join)
         self._supervising = threading.Lock()
         self._is_supervised = False
 
-    def begin(self, pipe: Any, *, keep: bool = False) -> RunningPipe:
-        """A run of `pipe` begins; starts its processes if need be, and keeps them if wanted."""
+    def begin(self, pipe: Any, *, keep: bool = False, idle_s: float | None = None) -> RunningPipe:
+        """A run of `pipe` begins; starts its processes if need be, and keeps them if wanted, or for as long without a
+        run as is said."""
         check_pipe(pipe, self._pools, self._config)
+        if pipe.definition.stores:
+            check_stores_of(pipe.definition, self._client.stores.catalogue)
         while True:
             with self._lock:
                 running = self._running.get(pipe)
@@ -130,6 +138,8 @@ class Pipes:
             try:
                 if self._is_up(running):
                     running.keep = running.keep or keep
+                    if idle_s is not None:
+                        running.idle_s = max(running.idle_s or 0.0, idle_s)
                     return running
             except BaseException:
                 self.end(running)
@@ -151,22 +161,34 @@ class Pipes:
         ends: EndLog,
         context: SealedContext,
         deadline: Deadline,
+        events: RunEvents,
         session_id: str | None = None,
+        feed: Feed | None = None,
     ) -> Run:
-        """Open a run of `pipe`, in a session if one is named."""
-        running = self.begin(pipe)
-        definition = running.definition
+        """Open a run of `pipe`, in a session if one is named, or one that is fed item by item."""
+        sealed = context.with_trace(events.start())
+        idle_s = None if feed is None else feed.idle_stop_s
+        try:
+            running = self.begin(pipe, keep=feed is not None and idle_s is None, idle_s=idle_s)
+        except BaseException:
+            events.stop("error")
+            raise
+        definition, max_wait_s = (running.definition, None) if feed is None else (feed.definition, feed.max_wait_s)
 
         def plan(service: str) -> RunPlan:
             stages = dict(zip((stage.name for stage in definition.stages), self.refs(running), strict=True))
             session = None if session_id is None else self._join(session_id, definition, stages)
-            return run_plan(run_id, definition, stages, service, context, self._config, deadline, session)
+            rates = self._rates.tickets(pipe, running.child_id)
+            return run_plan(
+                run_id, definition, stages, service, sealed, self._config, deadline, session, max_wait_s, rates
+            )
 
         def over() -> None:
             self.end(running)
 
         try:
-            return self._client.open(plan, source, ends, telemetry.PIPE_RUN, over, pipe=definition.name)
+            admitted = feed is not None  # when its items were taken
+            return self._client.open(plan, source, ends, events, over, running.child_id, admitted)
         except BaseException:
             over()
             raise
@@ -177,22 +199,23 @@ class Pipes:
         for stage in definition.stages:
             if isinstance(stage.declaration, WorkerDeclaration):
                 pool = definition.dispatch_options(stage, self._config).pool
-                parts[stage.name] = self._sessions.part(session_id, pool, stage.name)
-                stages[stage.name] = self._sessions.dispatcher(pool)
+                stages[stage.name], parts[stage.name] = self._sessions.part(session_id, pool, stage.name)
             else:
                 tickets[stage.name] = self._sessions.stage_ticket(session_id, stages[stage.name].address)
         return RunSession(parts, tickets)
 
-    def start(self, pipe: Any) -> None:
-        """Start the processes of `pipe`, and keep them."""
-        self.end(self.begin(pipe, keep=True))
+    def start(self, pipe: Any, idle_stop_s: float | None = None) -> None:
+        """Start the processes of `pipe`, and keep them, or for as long without a run as is said."""
+        self.end(self.begin(pipe, keep=idle_stop_s is None, idle_s=idle_stop_s))
 
     def stop(self, pipe: Any, timeout_s: Any) -> DrainReport:
         """Stop the processes of `pipe`, when its open runs are over or it took too long. A run that begins meanwhile
         starts others."""
         limit_s = checked_seconds("stop_pipe", timeout_s)
         began = time.monotonic()
+        limit = Limit(began + limit_s)
         name = checked(pipe).definition.name
+        feeders = self.feeders.refuse(pipe, limit)
         with self._lock:
             if pipe in self._running:
                 self._leaving[pipe] = self._running.pop(pipe)
@@ -200,19 +223,33 @@ class Pipes:
             if running is None:
                 return DrainReport(name, 0, 0, 0.0)
             opened = running.runs
-            self._lock.wait_for(lambda: not running.runs, limit_s)
-            ended = min(running.runs, opened)
+        where, open_runs = running.child_id, self._client.runs
+        stopped = StageDown(f"{PIPES}/{where}", "an orderly stop (stop_pipe)")
+        reports = open_runs.settle(open_runs.drain(f"pipe {name}", where), limit, stopped)
+        cut = sum(report.outcome in ("cut", "closed") for report in reports)
+        with self._lock:
+            self._lock.wait_for(lambda: not running.runs, limit.left_s)
+            ended = min(running.runs + cut, opened)
         self._terminate(running)
+        open_runs.forget(where)
+        self.feeders.join(feeders)
         with self._lock:
             if self._leaving.get(pipe) is running:
                 del self._leaving[pipe]
-        return DrainReport(name, opened - ended, ended, time.monotonic() - began)
+        return DrainReport(name, opened - ended, ended, time.monotonic() - began, reports)
+
+    def set_rate(self, pipe: Any, stage: Any, rate: Any) -> None:
+        """Another limit for a stage of `pipe`, whether that runs or not."""
+        kind = checked(pipe)
+        with self._lock:
+            running = self._running.get(kind)
+        self._rates.set(kind, stage, rate, running.child_id if running is not None and running.up else None)
 
     def stop_idle(self) -> None:
         """Stop what nobody has used for a while and nobody wants kept."""
-        oldest = time.monotonic() - IDLE_S
+        now = time.monotonic()
         with self._lock:
-            idle = [r for r in self._running.values() if r.up and not r.keep and not r.runs and r.idle_since < oldest]
+            idle = [r for r in self._running.values() if r.has_idled(now)]
             for running in idle:
                 del self._running[running.pipe]
         for running in idle:
@@ -230,13 +267,19 @@ class Pipes:
             StartError: they do not start again. NoProcess: they did not come back in time.
         """
         deadline = time.monotonic() + RESTART_LIMIT_S
+        failures: list[StartError] = []
         while True:
             try:
-                return self._client.resolve(running.names, _GLANCE_S)
+                return self._client.resolve(running.names, GLANCE_S)
             except NoProcess:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline and not failures:
                     raise
+            try:
                 self._revive(running)
+            except StartError as error:  # they did start once, so one of them may have been killed while it came up
+                failures.append(error)
+                if len(failures) == _MOST_REVIVALS:
+                    raise
 
     def _revive(self, running: RunningPipe) -> None:
         """Start its processes again if their supervisor has forgotten them: one that was restarted has."""
@@ -252,7 +295,8 @@ class Pipes:
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         with self._lock:
-            return {pipe.__name__: {"runs": run.runs, "kept": run.keep} for pipe, run in self._running.items()}
+            running = [(pipe, {"runs": run.runs, "kept": run.keep}) for pipe, run in self._running.items()]
+        return {pipe.__name__: told | self._rates.figures(pipe) for pipe, told in running}
 
     def _is_up(self, running: RunningPipe) -> bool:
         """Start the processes unless they run; false when somebody has stopped them for good meanwhile."""
@@ -293,33 +337,3 @@ class Pipes:
             if running.up:
                 running.up = False
                 self._client.call(PIPES, TerminateChild(running.child_id), _STOP_LIMIT_S)
-
-
-def check_pipe(pipe: Any, pools: Mapping[str, PoolOptions], config: DispatchConfig) -> None:
-    """Refuse what cannot run in a system with these pools.
-
-    Raises:
-        InvalidOption: it is no subclass of `Pipe`, or a stage wants a command that its pool does not have.
-        UnknownPool: a stage wants a pool that is not there.
-    """
-    definition = checked(pipe).definition
-    for stage in definition.stages:
-        if isinstance(stage.declaration, WorkerDeclaration):
-            pool = definition.dispatch_options(stage, config).pool
-            if pool not in pools:
-                error = UnknownPool(pool, tuple(pools))
-                error.add_note(f"stage {stage.name} of pipe {definition.name} wants it")
-                raise error
-            where = f"stage {stage.name} of pipe {definition.name}"
-            check_command(stage.declaration.executor, pools[pool].adapter, f"pool {pool!r}", where)
-
-
-def checked(pipe: Any) -> PipeType:
-    """The pipe, if it is one.
-
-    Raises:
-        InvalidOption: it is no subclass of `Pipe`.
-    """
-    if not isinstance(pipe, PipeType) or pipe is Pipe:
-        raise InvalidOption("system", "pipe", shorten(pipe), "a subclass of slither_actors.Pipe")
-    return pipe

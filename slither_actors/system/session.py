@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
@@ -65,12 +66,15 @@ class Session:
     def __init__(self, system: Service, sessions: Sessions, session_id: str, options: SessionOptions) -> None:
         self.id = session_id
         self.options = options
+        sessions.check_admission()
         self._system = system
         self._sessions = sessions
         self._held = sessions.hold(options.ticket(session_id, sessions.default_ttl_s))
         self._lock = threading.Lock()
         self._lines: dict[Any, Line] = {}
         self._closed = False
+        self._left_by_error = False
+        self._began = time.perf_counter()
         telemetry.emit((*telemetry.SESSION, "start"), {}, self._about())
 
     def __repr__(self) -> str:
@@ -156,8 +160,7 @@ class Session:
         code = self._system._code(executor, options, "submit")
         run_id = self._system._run_id()
         sealed = sealed_context(Context(session_id=self.id), run_id, "submit")
-        part = self._sessions.part(self.id, pool, calls=True)
-        to = self._sessions.dispatcher(pool)
+        to, part = self._sessions.part(self.id, pool, calls=True)
         return self._sessions.calls.open(
             self.id, code.name, to, lambda service: _line_plan(service, options, code, sealed, part)
         )
@@ -167,14 +170,18 @@ class Session:
     def close(self) -> None:
         """End the session: its state is gone when this returns. What is still open of it fails. Repeating it does no
         harm."""
+        if not self._sessions.is_ours:  # a fork must not end what is its parent's
+            return
         with self._lock:
             if self._closed:
                 return
             self._closed = True
         for line in self._lines.values():
             line.close()
-        self._sessions.release(self._held)
-        telemetry.emit((*telemetry.SESSION, "stop"), {}, self._about())
+        losses, is_lost = self._sessions.release(self._held)
+        outcome = "lost" if is_lost else "error" if self._left_by_error else "ok"
+        measured = {"duration_s": time.perf_counter() - self._began, "losses": losses}
+        telemetry.emit((*telemetry.SESSION, "stop"), measured, self._about() | {"outcome": outcome})
 
     def __enter__(self) -> Self:
         return self
@@ -182,11 +189,13 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        self._left_by_error = kind is not None
+        if kind is None and self._sessions.is_ours:
             concurrent.futures.wait([future for line in self._lines.values() for future in line.pending()])
         self.close()
 
     def _check_open(self) -> None:
+        self._sessions.check_admission()
         if self._closed:
             raise SessionLost(self.id, "", 1, "it was ended")
 

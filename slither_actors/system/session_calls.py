@@ -8,11 +8,11 @@ from typing import Any, cast
 from slither_actors._keywords import known_keywords
 from slither_actors.dispatch.session_options import OnLoss, SessionHook, SessionMode, SessionOptions
 from slither_actors.system._runs import check_session
-from slither_actors.system.actors import ActorCalls
 from slither_actors.system.session import Service, Session
+from slither_actors.system.store_calls import StoreCalls
 
 
-class SessionCalls(ActorCalls):
+class SessionCalls(StoreCalls):
     """Sessions of a system."""
 
     _sessions: Any

@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from slither_actors import telemetry
 from slither_actors._code import Code
 from slither_actors._keywords import known_keywords
-from slither_actors._validators import check_bool
 from slither_actors.config import Config
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._deadline import Deadline
+from slither_actors.dispatch._run_events import RunEvents
 from slither_actors.dispatch._run_plan import RunPlan
 from slither_actors.dispatch.ends import STREAM_KEEPS, EndLog, OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
@@ -27,24 +26,26 @@ from slither_actors.otp.endpoint import Endpoint
 from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe
 from slither_actors.policy import AnyPolicy, as_policy
+from slither_actors.system._pipe_checks import checked
 from slither_actors.system._runs import (
     by_output,
     check_session,
-    checked_seconds,
     dispatch_failure,
     dispatch_plan,
     dispatch_source,
     end_log,
-    given_options,
+    given_limits,
     pipe_failure,
+    pipe_source,
     sealed_context,
-    tree_of,
 )
 from slither_actors.system._sessions import Sessions
-from slither_actors.system.client import HURRIED_S, Client
-from slither_actors.system.each import call_each
-from slither_actors.system.figures import statistics_of
-from slither_actors.system.pipes import DrainReport, Pipes, checked
+from slither_actors.system.client import Client
+from slither_actors.system.figures import Figures
+from slither_actors.system.lifecycle import Lifecycle
+from slither_actors.system.pipe_calls import PipeCalls
+from slither_actors.system.pipes import Pipes
+from slither_actors.system.pool_calls import PoolCalls
 from slither_actors.system.results import Results, Stream, collect
 from slither_actors.system.session_calls import SessionCalls
 from slither_actors.transport.launch import Host
@@ -52,14 +53,24 @@ from slither_actors.workers.executor import AnyExecutor
 from slither_actors.workers.pool_options import PoolOptions, code_for
 
 
-class System(SessionCalls):
+class System(Lifecycle, PoolCalls, PipeCalls, SessionCalls, Figures):
     """A running system, as `start` returns it. A context manager: leaving the block stops the system."""
 
     def __init__(
-        self, name: str, host: Host, gateway: Endpoint, registry: str, pools: dict[str, PoolOptions], config: Config
+        self,
+        name: str,
+        host: Host,
+        gateway: Endpoint,
+        registry: str,
+        pools: dict[str, PoolOptions],
+        config: Config,
+        handle_signals: bool,
+        stop_timeout_s: float,
     ) -> None:
         self.name = name
         self.config = config
+        self._handle_signals = handle_signals
+        self._stop_timeout_s = stop_timeout_s
         self._pools = pools
         self._run_numbers = itertools.count(1)
         self._client = Client(name, host, gateway, registry, lambda: self._pipes.stop_idle(), config.queue_limit_bytes)
@@ -82,6 +93,7 @@ class System(SessionCalls):
         strategy: AnyStrategy | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
+        max_in_flight_weight: float | None = None,
         ordering: Ordering | None = None,
         on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
@@ -100,6 +112,7 @@ class System(SessionCalls):
             strategy: how items are cut into batches; `FixedBatch(batch_size)` by default.
             batch_size: items per batch (64, unless configured otherwise).
             max_in_flight: batches that may be with workers at once (8, unless configured otherwise).
+            max_in_flight_weight: what these may weigh together, by a strategy with weights; a heavier one goes alone.
             ordering: `"preserve"` or `"as_completed"`.
             on_error: `"halt"`, `"skip"`, `Skip()`, `Retry()` or `Route(function)`.
             timeout_s: seconds a batch may run before its worker is killed.
@@ -118,7 +131,8 @@ class System(SessionCalls):
             SystemDown: the system is stopped, or gave up.
         """
         ends = end_log("dispatch", on_end, ends_file=ends_file)
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
+        limits = given_limits(batch_size, max_in_flight, max_in_flight_weight, timeout_s, queue_timeout_s)
+        given = limits | {"pool": pool, "strategy": strategy, "ordering": ordering, "on_error": on_error}
         run = self._dispatch_run(items, executor, context, ends, given, "dispatch", deadline_s)
         return Results(collect(run, dispatch_failure), ends)
 
@@ -132,6 +146,7 @@ class System(SessionCalls):
         strategy: AnyStrategy | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
+        max_in_flight_weight: float | None = None,
         ordering: Ordering | None = None,
         on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
@@ -144,7 +159,8 @@ class System(SessionCalls):
         """Like `dispatch`, lazily: `items` may be endless, and is pulled in the thread that takes the results, never
         further ahead of what was taken than `(max_in_flight + 4) * batch_size` items."""
         ends = end_log("stream", on_end, STREAM_KEEPS, ends_file)
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
+        limits = given_limits(batch_size, max_in_flight, max_in_flight_weight, timeout_s, queue_timeout_s)
+        given = limits | {"pool": pool, "strategy": strategy, "ordering": ordering, "on_error": on_error}
         run = self._dispatch_run(items, executor, context, ends, given, "stream", deadline_s)
         return Stream(run, ends, dispatch_failure)
 
@@ -171,24 +187,6 @@ class System(SessionCalls):
         run = self._dispatch_run(batch, code, context, EndLog(), options | {"batch_size": len(batch)}, "call_batch")
         return collect(run, lambda halt, items: halt.error)
 
-    @known_keywords
-    def call_each(
-        self, executor: AnyExecutor, *, pool: str = "default", timeout_s: float = 30.0, context: Context | None = None
-    ) -> list[Any]:
-        """Call a function once on every worker of a pool: for statistics, or to warm up. It takes nothing, or `ctx`.
-
-        Returns:
-            One result per worker, in the order of the workers.
-
-        Raises:
-            RemoteError: it raised. WorkerCrashed: a worker died of it. CallTimeout: one did not answer in time.
-            InvalidOutcome: a result cannot be read here. NotDecodable: a worker cannot read the context.
-        """
-        options = self._options({"pool": pool, "timeout_s": timeout_s}, "call_each")
-        code = self._code(executor, options, "call_each", once=True)
-        sealed = sealed_context(context, self._run_id(), "call_each")
-        return call_each(self._client, options.pool, self._pools[options.pool].size, code, sealed, options.timeout_s)
-
     def _dispatch_run(
         self,
         items: Iterable[Any],
@@ -199,17 +197,21 @@ class System(SessionCalls):
         where: str,
         deadline_s: float | None = None,
     ) -> Run:
-        deadline = Deadline.of(where, deadline_s)
+        deadline = Deadline.of(where, deadline_s, self._client.clock)
         options = self._options(given, where)
         code = self._code(executor, options, where)
-        source = dispatch_source(items, where, options, ends)
+        source = dispatch_source(items, where, options, ends, self._client.clock)
         sealed = sealed_context(context, run_id := self._run_id(), where)
+
+        about = {"system": self.name, "run": run_id, "pool": options.pool}
+        events = RunEvents(telemetry.DISPATCH_RUN, about, context.trace if context else None)
 
         def plan(service: str) -> RunPlan:
             dispatcher, part = self._sessions.way(context, options.pool)
-            return dispatch_plan(run_id, dispatcher, service, options, code, sealed, deadline, part)
+            traced = sealed.with_trace(events.start())
+            return dispatch_plan(run_id, dispatcher, service, options, code, traced, deadline, part)
 
-        return self._client.open(plan, source, ends, telemetry.DISPATCH_RUN, pool=options.pool)
+        return self._client.open(plan, source, ends, events)
 
     # -- pipes
 
@@ -242,8 +244,8 @@ class System(SessionCalls):
             InvalidOption, UnknownPool, NotPicklable, NotDecodable, StartError: it cannot run at all.
         """
         checked(pipe)
-        source = Source(inputs, "run_pipe", keep_order=True)
         ends = end_log("run_pipe", on_end, ends_file=ends_file)
+        source = self._pipe_source(inputs, "run_pipe", pipe, ends, keep_order=True)
         run = self._pipe_run(pipe, source, ends, session_id, metadata, deadline_s)
         outputs = pipe.definition.outputs
         items = collect(run, lambda halt, items: pipe_failure(pipe.definition, halt, items, source.order))
@@ -264,33 +266,13 @@ class System(SessionCalls):
         """Like `run_pipe`, lazily: yields items whose `route` is the output's name; `inputs` may be endless."""
         checked(pipe)
         ends = end_log("stream_pipe", on_end, STREAM_KEEPS, ends_file)
-        run = self._pipe_run(pipe, Source(inputs, "stream_pipe"), ends, session_id, metadata, deadline_s)
+        source = self._pipe_source(inputs, "stream_pipe", pipe, ends)
+        run = self._pipe_run(pipe, source, ends, session_id, metadata, deadline_s)
         return Stream(run, ends, lambda halt, items: pipe_failure(pipe.definition, halt, items, {}))
 
-    @known_keywords
-    def start_pipe(self, pipe: type[Pipe]) -> None:
-        """Start the processes of a pipe and keep them running between runs.
-
-        Raises:
-            StartError: a stage did not start; the error says which and why.
-        """
-        self._pipes.start(pipe)
-
-    @known_keywords
-    def stop_pipe(self, pipe: type[Pipe], drain: bool = True, *, timeout_s: float = 30.0) -> DrainReport:
-        """Stop the processes of a pipe. A run that begins from now on starts it anew.
-
-        Args:
-            pipe: the pipe class.
-            drain: let open runs come to their end first; their sources are pulled as before, so an endless one takes
-                all the time there is. What is open after that ends with a `PipeError` whose reason is `StageDown`.
-            timeout_s: how many seconds that may take.
-
-        Raises:
-            InvalidOption: `drain` is no bool, or `timeout_s` no time. SystemDown: the system is stopped, or gave up.
-        """
-        check_bool("stop_pipe", "drain", drain)
-        return self._pipes.stop(pipe, timeout_s if drain else 0.0)
+    def _pipe_source(self, inputs: Any, where: str, pipe: Any, ends: EndLog, keep_order: bool = False) -> Source:
+        config, clock = self.config.dispatch, self._client.clock
+        return pipe_source(inputs, where, pipe.definition, config, ends, keep_order=keep_order, clock=clock)
 
     def _pipe_run(
         self,
@@ -301,37 +283,14 @@ class System(SessionCalls):
         metadata: Mapping[str, Any] | None,
         deadline_s: float | None,
     ) -> Run:
-        deadline = Deadline.of("pipe run", deadline_s)
+        deadline = Deadline.of("pipe run", deadline_s, self._client.clock)
         check_session(session_id)
+        self._client.check_admission()
         run_id = self._run_id()
-        context = SealedContext.of(Context(pipe.definition.name, None, session_id or run_id, run_id, metadata))
-        return self._pipes.open(run_id, pipe, source, ends, context, deadline, session_id)
-
-    # -- looking at it
-
-    def topology(self) -> dict[str, Any]:
-        """The live tree as nested plain data: name, pid, incarnation, restarts, last exit, children."""
-        return tree_of(self.name, self._client.processes())
-
-    def statistics(self) -> dict[str, Any]:
-        """Figures as plain data: processes, restarts, pools and pipes."""
-        return statistics_of(self.name, self._client, self._pools) | {"pipes": self._pipes.statistics()}
-
-    # -- the end
-
-    @known_keywords
-    def stop(self, timeout_s: float = 10.0) -> None:
-        """Stop the tree in order, for `timeout_s` at most; then what is left of it is killed, within a second. Can be
-        called again; other threads that call it meanwhile wait for the same end."""
-        self._client.stop(checked_seconds("stop", timeout_s))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop(HURRIED_S if kind is not None else 10.0)
+        stores = pipe.definition.stores
+        context = SealedContext.of(Context(pipe.definition.name, None, session_id or run_id, run_id, metadata), stores)
+        events = RunEvents(telemetry.PIPE_RUN, {"system": self.name, "run": run_id, "pipe": pipe.definition.name})
+        return self._pipes.open(run_id, pipe, source, ends, context, deadline, events, session_id)
 
     def _options(self, given: Mapping[str, Any], where: str) -> DispatchOptions:
         options = DispatchOptions.of(dict(given), self.config.dispatch, where)

@@ -28,7 +28,6 @@ def main(arguments: list[str] | None = None) -> int:
         kind = int if field.name in _SIZES else float
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS)
     given = vars(parser.parse_args(arguments))
-    sys.path.insert(0, "")
     scenario, seed, quiet = Code.of(given.pop("scenario")).load(), given.pop("seed"), given.pop("quiet")
     simulation = Simulation(seed=seed, **given)
     failure: BaseException | None = None

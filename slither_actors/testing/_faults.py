@@ -88,6 +88,7 @@ class Faults:
     hangs: float = _chance(0.0)
     pool_crashes: float = _chance(0.0, 0.5)
     node_crashes: float = _chance(0.0, 0.5)
+    recycles: float = _chance(0.0)
     repeats: float = _chance(0.02)
     refusals: float = _chance(0.0)
     laziness: float = _chance(0.2, 0.99)

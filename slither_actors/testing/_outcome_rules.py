@@ -6,12 +6,14 @@ from typing import Any
 
 import attrs
 
+from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.run import Halted
+from slither_actors.errors import SlitherError
 from slither_actors.item import Item
 from slither_actors.testing import _peek
 from slither_actors.testing._process import SimulatedProcess
 from slither_actors.testing._rules import Book, Rule
-from slither_actors.workers.pool import Pool
+from slither_actors.testing._worker import SimulatedWorker
 
 
 @attrs.define(eq=False)
@@ -26,8 +28,10 @@ class RunLog:
         pulled: ids of the items that were pulled, in order.
         got: the results.
         ended: items that left the flow, and in which way.
-        how: "done", "halted", "left", or "" while it goes on.
+        ends: the same, as users get it.
+        how: "done", "halted", "left", "refused", or "" while it goes on.
         halt: why it was halted.
+        refusal: why it did not begin.
     """
 
     name: str
@@ -37,8 +41,10 @@ class RunLog:
     pulled: list[int] = attrs.field(factory=list)
     got: list[Item] = attrs.field(factory=list)
     ended: list[tuple[Item, str]] = attrs.field(factory=list)
+    ends: EndLog = attrs.field(factory=EndLog)
     how: str = ""
     halt: Halted | None = None
+    refusal: SlitherError | None = None
 
     @property
     def back(self) -> list[Item]:
@@ -68,6 +74,15 @@ class SourceWithinCeiling(OutcomeRule):
         self.check(ahead <= log.ceiling, f"{log.name} is {ahead} items ahead, {log.ceiling} may be")
 
 
+class NoPullBehindTheEnd(OutcomeRule):
+    """I18: whoever leaves a run pulls nothing more. What was pulled by then came back or was under way: see I6."""
+
+    id = "I18"
+
+    def pulls(self, log: RunLog) -> None:
+        self.check(log.how == "", f"{log.name} pulls an item, and was {log.how} before")
+
+
 class NothingIsLostOrDoubled(OutcomeRule):
     """I6: at the end every item that was pulled stands in one place, and none in two, by id. What a stage made of an
     item counts for it."""
@@ -86,6 +101,7 @@ class NothingIsLostOrDoubled(OutcomeRule):
         if log.how == "done":
             lost = [one for one in log.pulled if one not in accounted]
             self.check(not lost, f"{log.name}: {len(lost)} of {len(pulled)} items are lost")
+            self.check(log.ends.accounting.abandoned == 0, f"{log.name}: the accounts are wrong: {log.ends.accounting}")
 
 
 class WorkBehindResults(OutcomeRule):
@@ -129,24 +145,14 @@ class NothingIsLeftBehind(Rule):
 
     id = "I20"
 
-    def __init__(self, book: Book) -> None:
-        super().__init__(book)
-        self._pool_died = False
-
-    def died(self, process: SimulatedProcess) -> None:
-        self._pool_died = self._pool_died or isinstance(process.server, Pool)
-
-    def _knows(self, holder: str) -> bool:
-        """Whether somebody will tell a worker when this dispatcher is dead. A new pool never heard of those that died
-        with the old one, or before it could say so."""
-        return holder in self.book.world.nodes or not self._pool_died
-
     def over(self) -> None:
         world = self.book.world
         for node in world.nodes.values():
             if isinstance(node, SimulatedProcess):
-                left = _peek.leftovers(node.server, self._knows)
+                left = _peek.leftovers(node.server, world.nodes.__contains__)
                 self.check(not left, f"{node.address} still has {', '.join(left)}")
+            if isinstance(node, SimulatedWorker):
+                self.check(not node.retires, f"{node.address} retires, and was never let go")
         if world.channels:
             self.check(False, f"messages are still under way: {list(world.channels)}")
 

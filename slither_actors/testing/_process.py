@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from slither_actors._letter import opened
 from slither_actors.errors import SendQueueFull, StartError
 from slither_actors.otp._timers import Timer, Timers
-from slither_actors.otp.messages import Surroundings
+from slither_actors.otp.logs import LogScope
+from slither_actors.otp.messages import Call, Surroundings, Watch, WatchEnded
 from slither_actors.otp.ref import Ref
 from slither_actors.otp.server import Server
 from slither_actors.testing._world import Action, World
@@ -28,12 +30,15 @@ class SimulatedLife:
         self.parent = parent
         self.surroundings = surroundings
         self.leaving = False
+        self.shared_stores = world.stores
         self.timers = Timers()
+        self.log_scope = LogScope()
         self.failure: BaseException | None = None
         self.transport = self  # with `post` and `hub`
         self.hub = self  # with `pending` and `segments`
         self.segments = self  # with `release`
         self.pending = 0
+        self._watches = 0
         self._world = world
 
     def post(self, to: str, message: Any) -> None:
@@ -43,6 +48,13 @@ class SimulatedLife:
 
     def release(self) -> None:
         """There is no memory to give back."""
+
+    def monitor(self, to: str) -> None:
+        self._watches += 1
+        self._world.send(self.address, self.surroundings.registry or "", Watch(self._watches, to))
+
+    def opened(self, message: Call, what: Callable[[], str]) -> Any:
+        return opened(message.request, what)
 
     def start_timer(self, delay_s: float, action: Callable[[], None]) -> Timer:
         return self.timers.start(self._world.now + delay_s, action)
@@ -83,6 +95,10 @@ class SimulatedProcess:
         handler = self.server._handlers.get(type(message))
         if handler is not None:
             getattr(self.server, handler)(message, sender)
+        elif isinstance(message, Call):
+            self.server._answer(message, sender)
+        elif isinstance(message, WatchEnded):
+            self.server.handle_down(message.ref, message.reason)
         elif isinstance(message, Undelivered):
             self.server.handle_undelivered(message.original, message.to)
         else:

@@ -126,6 +126,10 @@ class Book:
             found += known[1][lo:hi]
         return tuple(found)
 
+    def running(self) -> list[tuple[str, str, str]]:
+        """What is executed now: address of the worker, run and dispatcher."""
+        return [(address, execution[1], execution[2]) for address, execution in self._running.items()]
+
     def broken(self, invariant: str, problem: str) -> InvariantBroken:
         world = self.world
         return InvariantBroken(invariant, problem, world.seed, world.now, world.trace.tail())

@@ -101,7 +101,7 @@ class Party:
         return self._deadline is not None and self._deadline <= self.world.now
 
 
-class _Mailbox:
+class Mailbox:
     """The node in the network that an endpoint is."""
 
     busy = False
@@ -130,7 +130,7 @@ class SimulatedEndpoint:
         self._tree = tree
         self._world = party.world
         self.clock = party.world.clock
-        self._mailbox = _Mailbox(address)
+        self._mailbox = Mailbox(address)
         self._woken = False
         self._world.nodes[address] = self._mailbox
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slither_actors.dispatch.messages import Ask, Batch, Complete, Failed
+from slither_actors.dispatch.messages import Ask, Batch, Complete, Failed, ends_of
 from slither_actors.otp.messages import Down, KillProcess, Up
 from slither_actors.transport.hub import Undelivered
 from slither_actors.workers.messages import (
@@ -62,7 +62,7 @@ class Trace:
             case Undelivered():
                 return f"{name}({self._text(message.original)})"
             case Batch():
-                ends = sum(count(one.parcels) for one in message.ends)
+                ends = sum(count(one.parcels) for one in ends_of(message))
                 ended = f", {ends} ended" if ends else ""
                 return (
                     f"{name} {message.seq} of {message.run}, edge {message.edge}, {count(message.parcels)} items{ended}"

@@ -10,12 +10,15 @@ from slither_actors.dispatch.dispatcher import Dispatcher
 from slither_actors.otp.child import ChildSpec, ExitReason, Strategy, SupervisorOptions
 from slither_actors.otp.messages import Down, KillProcess, Surroundings, Up
 from slither_actors.otp.ref import Ref
-from slither_actors.otp.registry import Registry
+from slither_actors.otp.registry import Directory, Registry
 from slither_actors.otp.server import Server
+from slither_actors.pipe.balancer import Balancer
 from slither_actors.pipe.stage import Stage
 from slither_actors.testing._process import SimulatedProcess
 from slither_actors.testing._worker import SimulatedWorker
 from slither_actors.testing._world import Action, World
+from slither_actors.workers._page import Figures
+from slither_actors.workers.messages import Staffing, WatchStaff, WorkerEmpty
 from slither_actors.workers.pool import Pool
 from slither_actors.workers.process import Worker
 
@@ -34,12 +37,39 @@ class _Supervisor:
     strategy: Strategy
     children: list[tuple[str, ChildSpec]]
     busy: bool = False
+    pool: str | None = None
+    retiring: dict[str, Ref] = attrs.field(factory=dict)  # by address
 
     def receive(self, message: Any, sender: str) -> None:
         if isinstance(message, KillProcess):
             process = self.tree.processes.get(message.ref.address)
             if process is not None and message.only in (None, process.finding):
                 self.tree.death(message.ref.address, message.why, "is killed")
+        elif isinstance(message, WatchStaff):
+            self.pool = sender
+            self._tell_pool()
+        elif isinstance(message, WorkerEmpty) and message.worker.address in self.retiring:
+            self.tree.death(message.worker.address, "", "retires")
+
+    def replace(self, worker: str) -> None:
+        """A worker is worn out; one at a time is replaced."""
+        if not self.retiring:
+            process = self.tree.processes[worker]
+            assert isinstance(process, SimulatedWorker)
+            process.retires = True
+            self.retiring[worker] = process.ref
+            self.tree.hire(self)
+            self.children = [child for child in self.children if child[0] != process.ref.name]
+            self._tell_pool()
+
+    def gone(self, worker: str) -> None:
+        """A worker is dead."""
+        if self.retiring.pop(worker, None) is not None:
+            self._tell_pool()
+
+    def _tell_pool(self) -> None:
+        if self.pool is not None:
+            self.tree.world.send(self.address, self.pool, Staffing(tuple(self.retiring.values()), (), None))
 
     def actions(self) -> list[Action]:
         return []
@@ -68,7 +98,8 @@ class Tree:
         self._watches: list[tuple[str, Any]] = []
         self._surroundings = Surroundings(directory, REGISTRY, None, 0)
         ref = Ref(REGISTRY, 1, REGISTRY, 1)
-        self.registry = SimulatedProcess(world, Registry(), ref, "", self._surroundings)
+        registry = Registry(Directory(world.nodes.__contains__))
+        self.registry = SimulatedProcess(world, registry, ref, "", self._surroundings)
 
     # -- growing
 
@@ -82,7 +113,7 @@ class Tree:
         if spec.type != "supervisor":
             self._start(name, spec)
             return
-        options, children = _arguments(spec)
+        options, children, *_ = _arguments(spec)
         assert isinstance(options, SupervisorOptions)
         named = [(f"{name}/{child.id}", child) for child in children]
         supervisor = _Supervisor(name, self, options.strategy, named)
@@ -92,20 +123,50 @@ class Tree:
         for _, child in named:
             self.grow(name, child)
 
+    def add(self, supervisor: str, spec: ChildSpec) -> None:
+        """Start one child more of a supervisor that is up.
+
+        Raises:
+            StartError: it does not start.
+        """
+        above = self.world.nodes[supervisor]
+        assert isinstance(above, _Supervisor)
+        name = f"{supervisor}/{spec.id}"
+        above.children.append((name, spec))
+        self._supervisors[name] = above
+        self._start(name, spec)
+
+    def hire(self, supervisor: _Supervisor) -> None:
+        """Start one more worker, like the others."""
+        spec = supervisor.children[0][1]
+        name = f"{supervisor.address}/worker-{len(self._incarnations) + 1}-new"
+        supervisor.children.append((name, spec))
+        self._supervisors[name] = supervisor
+        self._start(name, spec)
+
     def _start(self, name: str, spec: ChildSpec) -> None:
         number = self._incarnations[name] = self._incarnations.get(name, 0) + 1
         supervisor = self._supervisors[name]
-        ref = Ref(name, number, f"{name}#{number}", 1000 + sum(self._incarnations.values()))
+        ref = Ref(name, number, f"{name}#{number}", self._new_pid())
         server: Server = spec.sealed().start.load()(*_arguments(spec))
         if isinstance(server, Worker):
             process: SimulatedProcess = SimulatedWorker(
-                self.world, server, ref, supervisor.address, self._surroundings, self.death
+                self.world, server, ref, supervisor.address, self._surroundings, self.death, supervisor.replace
             )
         else:
             process = _Mortal(self.world, server, ref, supervisor.address, self._surroundings, self)
+        if isinstance(server, Pool):
+            server._page = self._page  # type: ignore[method-assign]  # no file, since there is no process
         self.processes[ref.address] = process
         self._up[name] = ref
         self._report(supervisor.address, Up(ref, spec.type))
+
+    def _new_pid(self) -> int:
+        return 1000 + sum(self._incarnations.values())
+
+    def _page(self, worker: Ref) -> Figures:
+        process = self.processes.get(worker.address)
+        return Figures(number=process.finding) if process is not None else Figures()
 
     def _report(self, supervisor: str, news: Up | Down) -> None:
         self.world.send(supervisor, REGISTRY, news)
@@ -141,6 +202,10 @@ class Tree:
         self.world.watcher.died(process)
         self.world.leave(ref.address)
         self._report(supervisor.address, Down(ref, reason, process.finding))
+        supervisor.gone(ref.address)
+        self._tell_watches(ref)
+
+    def _tell_watches(self, ref: Ref) -> None:
         for address, note in [watch for watch in self._watches if watch[0] == ref.address]:
             self._watches.remove((address, note))
             note()
@@ -170,7 +235,7 @@ class _Mortal(SimulatedProcess):
     ) -> None:
         self._tree = tree
         faults = world.faults
-        kinds = ((Pool, faults.pool_crashes), ((Dispatcher, Stage), faults.node_crashes))
+        kinds = ((Pool, faults.pool_crashes), ((Dispatcher, Stage, Balancer), faults.node_crashes))
         self._crashes = next((chance for kind, chance in kinds if isinstance(server, kind)), 0.0)
         super().__init__(world, server, ref, parent, surroundings)
 

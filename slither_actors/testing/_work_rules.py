@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from slither_actors.dispatch.dispatcher import Dispatcher
-from slither_actors.dispatch.messages import Batch, Ends, Failed, OpenRun
+from slither_actors.dispatch.messages import Batch, Ends, Failed, OpenRun, ends_of
 from slither_actors.errors import BatchTimeout, WorkerCrashed
 from slither_actors.otp.messages import Down, Up
 from slither_actors.testing import _peek
@@ -202,8 +202,7 @@ class OnlyTheRunningIsCharged(Rule):
 
     @on_sent(Batch, Failed)
     def _look(self, sender: str, to: str, message: Batch | Failed) -> None:
-        batches = message.finished if isinstance(message, Failed) else (message,)
-        for ends in (one for batch in batches for one in batch.ends):
+        for ends in ends_of(message):
             self._check_ends(ends)
 
     def _check_ends(self, ends: Ends) -> None:
@@ -230,8 +229,7 @@ class OnlyCulpritsAreGivenUp(Rule):
     def _look(self, sender: str, to: str, message: Batch | Failed) -> None:
         if not self._isolates.get((message.run, sender), False):
             return
-        batches = message.finished if isinstance(message, Failed) else (message,)
-        for ends in (one for batch in batches for one in batch.ends):
+        for ends in ends_of(message):
             ids = self.book.ids(ends.parcels)
             was_alone = any(one[1:4] == [message.run, sender, ids] for one in self.book.executions)
             if was_alone:  # else it could not be read, or was never executed

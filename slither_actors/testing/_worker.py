@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
@@ -34,9 +34,18 @@ class SimulatedWorker(SimulatedProcess):
     """
 
     def __init__(
-        self, world: World, server: Worker, ref: Ref, parent: str, surroundings: Surroundings, death: Death
+        self,
+        world: World,
+        server: Worker,
+        ref: Ref,
+        parent: str,
+        surroundings: Surroundings,
+        death: Death,
+        wears_out: Callable[[str], None],
     ) -> None:
         self._end = death
+        self.wears_out = wears_out
+        self.retires = False
         self._number = 0
         self._done_at: float | None = None
         self._held: list[tuple[str, Any]] | None = None
@@ -61,6 +70,12 @@ class SimulatedWorker(SimulatedProcess):
         if number:
             self._number = number
 
+    def items(self, ids: Sequence[int]) -> None:
+        """In place of `workers._page.Page`. Nobody asks."""
+
+    def sessions(self, count: int) -> None:
+        """In place of `workers._page.Page`. Nobody asks."""
+
     def _post_later(self, to: str, message: Any) -> None:
         if self._held is None:
             self._post(to, message)
@@ -80,6 +95,8 @@ class SimulatedWorker(SimulatedProcess):
         faults, rng = self.world.faults, self.world.rng
         self._number = message.number
         self.world.watcher.begun(self, sender, message)
+        if self.world.chance(faults.recycles):
+            self.wears_out(self.address)
         self._dies = rng.choice(("before", "amid", "after")) if self.world.chance(faults.crashes) else ""
         if self._dies == "before":
             self._die("crashes over a batch")

@@ -76,6 +76,7 @@ class World:
         self.channels: dict[tuple[str, str], deque[Any]] = {}
         self.trace = Trace()
         self.watcher: Watcher  # set before anything happens
+        self.stores: Any = None  # of all processes, where there are some
         self._later: list[tuple[float, Action]] = []
 
     def clock(self) -> float:

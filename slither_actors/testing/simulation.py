@@ -14,7 +14,7 @@ from slither_actors._validators import check_known
 from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch._deadline import Deadline
-from slither_actors.dispatch.ends import EndLog, OnEnd
+from slither_actors.dispatch.ends import OnEnd
 from slither_actors.dispatch.options import DispatchOptions, Ordering
 from slither_actors.dispatch.source import Source
 from slither_actors.dispatch.strategy import AnyStrategy
@@ -24,15 +24,15 @@ from slither_actors.pipe.outputs import Outputs
 from slither_actors.pipe.pipe import Pipe, PipeType
 from slither_actors.pipe.stage import Stage
 from slither_actors.policy import AnyPolicy
+from slither_actors.system._pipe_checks import checked
 from slither_actors.system._runs import (
     by_output,
     check_session,
     dispatch_failure,
     end_log,
-    given_options,
+    given_limits,
     pipe_failure,
 )
-from slither_actors.system.pipes import checked
 from slither_actors.system.results import Results
 from slither_actors.testing._faults import Faults, Seconds
 from slither_actors.testing._outcome_rules import RunLog
@@ -63,6 +63,8 @@ class Simulation:
         pool_crashes: chance, for each message that a pool handles, that the pool dies, and with it the dispatcher of
             plain dispatches: a dispatch ends with `StageDown` then. At most 0.5.
         node_crashes: the same for each dispatcher and each stage.
+        recycles: chance, for each batch, that its worker is worn out then: a successor is started, and the worker ends
+            when it has done what it has.
         repeats: chance that a message arrives twice, where the protocol allows for it.
         refusals: chance that the queue for a batch's receiver is full: the run ends with `SendQueueFull` then.
         laziness: how seldom the service takes what is there. At most 0.99.
@@ -86,6 +88,7 @@ class Simulation:
         hangs: float = 0.0,
         pool_crashes: float = 0.0,
         node_crashes: float = 0.0,
+        recycles: float = 0.0,
         repeats: float = 0.02,
         refusals: float = 0.0,
         laziness: float = 0.2,
@@ -106,6 +109,7 @@ class Simulation:
                 hangs=hangs,
                 pool_crashes=pool_crashes,
                 node_crashes=node_crashes,
+                recycles=recycles,
                 repeats=repeats,
                 refusals=refusals,
                 laziness=laziness,
@@ -126,6 +130,7 @@ class Simulation:
         strategy: AnyStrategy | None = None,
         batch_size: int | None = None,
         max_in_flight: int | None = None,
+        max_in_flight_weight: float | None = None,
         ordering: Ordering | None = None,
         on_error: AnyPolicy | None = None,
         timeout_s: float = 30.0,
@@ -145,7 +150,8 @@ class Simulation:
             DispatchError, InvalidOption, NotImportable, NotPicklable, NotDecodable: as `System.dispatch`; what the
                 iterable raises comes through.
         """
-        given = given_options(pool, strategy, batch_size, max_in_flight, ordering, on_error, timeout_s, queue_timeout_s)
+        limits = given_limits(batch_size, max_in_flight, max_in_flight_weight, timeout_s, queue_timeout_s)
+        given = limits | {"pool": pool, "strategy": strategy, "ordering": ordering, "on_error": on_error}
         options = DispatchOptions.of(given, self._config.dispatch, "dispatch")
         code = code_of(executor, "dispatch")
         source = Source(items, "dispatch")
@@ -158,10 +164,12 @@ class Simulation:
             return play.dispatch(source, code, options, **more)
 
         log = self._play(add)
+        if log.refusal is not None:
+            raise log.refusal
         if log.halt is not None:
             error = dispatch_failure(log.halt, log.got)
             raise error from error.__cause__
-        return Results(log.got, _ends_of(log))
+        return Results(log.got, log.ends)
 
     @known_keywords
     def run_pipe(
@@ -197,7 +205,7 @@ class Simulation:
         if log.halt is not None:
             error = pipe_failure(kind.definition, log.halt, log.got, order)
             raise error from error.__cause__
-        return Outputs(by_output(kind.definition.outputs, log.got, order), _ends_of(log))
+        return Outputs(by_output(kind.definition.outputs, log.got, order), log.ends)
 
     def run_stage(
         self,
@@ -304,13 +312,6 @@ def _command(scenario: Callable[[Simulation], object], seed: int, options: Mappi
         return f"scenario(Simulation(seed={seed}{given}))"
     given = "".join(f" --{name.replace('_', '-')} {value!r}" for name, value in options.items())
     return f"{sys.executable} -m slither_actors.testing {path} --seed {seed}{given}"
-
-
-def _ends_of(log: RunLog) -> EndLog:
-    ends = EndLog()
-    for item, end in log.ended:
-        getattr(ends, end).note(item)
-    return ends
 
 
 def _virtual(where: str, deadline_s: Any) -> Deadline:

@@ -9,10 +9,11 @@ import socket
 import struct
 from collections import deque
 from itertools import islice
+from pickle import loads
 from typing import Any
 
-from slither_actors._describe import said
-from slither_actors._message import message
+from slither_actors._describe import is_of_a_signal, said
+from slither_actors._message import from_wire, message
 from slither_actors.errors import RunDirectoryError, SendQueueFull, TransportError
 from slither_actors.transport import framing
 from slither_actors.transport._segments import LEAST_BYTES, Passage, Segments
@@ -31,6 +32,7 @@ _GATHER = 64
 # Up to this size a message has room of its own behind large ones: word that one was refused must still get out.
 _SMALL = 1 << 16
 _INT = struct.Struct("i")
+_TIMEVAL = struct.Struct("@ll")
 # The kernel ends a read behind what came with a descriptor, so there is never more than one.
 _DESCRIPTORS = socket.CMSG_SPACE(_INT.size)
 OUT_OF_DESCRIPTORS = "out of file descriptors; raise the limit (ulimit -n)"
@@ -237,6 +239,9 @@ class Incoming:
             return False
         if not count:
             return False
+        if self.peer is not None and (alone := self.reader.alone(count)) is not None:
+            inbox.append((self._decode(alone, [], segments), self.peer))
+            return True
         try:
             for body, buffers in self.reader.advance(count):
                 if self.peer is None:
@@ -246,6 +251,11 @@ class Incoming:
         except framing.FramingError:
             return False
         return True
+
+    def block(self, limit_s: float) -> None:
+        """From now on `receive` waits for something to come, at most this long."""
+        self.sock.setblocking(True)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(int(limit_s), int(limit_s % 1 * 1e6)))
 
     def _receive_segments(self, space: memoryview) -> int:
         count, extras, flags, _ = self.sock.recvmsg_into([space], _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
@@ -257,10 +267,14 @@ class Incoming:
     def _decode(self, body: memoryview, buffers: list[bytearray] | framing.Apart, segments: Segments) -> Any:
         """The message of one frame, or `Undecodable`."""
         try:
+            if not buffers:  # as most often
+                return from_wire(loads(body))
             if isinstance(buffers, list):
                 return framing.decode(body, buffers)
             return framing.decode(body, segments.receive(self._passages.popleft(), buffers.sizes))
         except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
+            if is_of_a_signal(error):
+                raise
             return Undecodable(said(error), framing.head_of(body))
 
     def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:

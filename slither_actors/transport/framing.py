@@ -184,6 +184,14 @@ class FrameReader:
             self._start, self._end = 0, left
         return self._view[self._end :]
 
+    def alone(self, count: int) -> memoryview | None:
+        """The body, where `count` received bytes are one small frame and nothing else, as most often; else they are for
+        `advance`."""
+        if self._end or self._targets or count < _HEAD_SIZE:
+            return None
+        body_size, n_buffers = _HEAD.unpack_from(self._buffer)
+        return None if n_buffers or _HEAD_SIZE + body_size != count else self._view[_HEAD_SIZE:count]
+
     def advance(self, count: int) -> Iterator[Frame]:
         """Take note of `count` received bytes; yields the frames they complete.
 

@@ -15,16 +15,20 @@ import os
 import select
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from slither_actors.errors import SlitherError
+from slither_actors.transport._epitaph import Epitaph
+from slither_actors.transport._standstill import Watchman, actors_in, leave_word
 from slither_actors.transport.process import (
     become_subreaper,
     children,
     deafen,
     end_descendants,
     end_orphans,
+    kill_distant,
     reap,
     set_title,
     unblock_signals,
@@ -37,13 +41,14 @@ _THESPIAN_ENVIRONMENT = {"THESPLOG_FILE": os.devnull, "THESPLOG_FILE_MAXSIZE": "
 
 
 def main(words: BinaryIO) -> None:
-    """Body of the host process. Exits with 0 after an orderly end, 1 when the start failed.
+    """Body of the host process. Exits with an `Epitaph`.
 
     Args:
         words: what the service says, a line of JSON each. First `preload` (modules that actors need), `service` (its
             pid), `status` (descriptor to report on), `lifeline` (descriptor whose end of file means that the service is
             gone or wants us to stop). Then, when the service has made ready: `name`, `mark` (what our environment has
-            as `MARK`), `base` (the system base), `root` (path of the root actor's class).
+            as `MARK`), `base` (the system base), `root` (path of the root actor's class), `stopped_limit_s` (how long a
+            process may be stopped by a signal before it is killed; `None` is for ever).
     """
     config = json.loads(words.readline() or sys.exit())
     service = _open_service(config["service"])
@@ -66,17 +71,18 @@ def main(words: BinaryIO) -> None:
             remove_stale()
             directory = RunDirectory.create(config["name"], config["mark"])
             joining, root, admin, base = _grow(directory, config["base"], config["root"])
-            ends = (service, config["lifeline"], os.pidfd_open(admin), os.pidfd_open(_pid_of(root)))
+            ends = _Ends(service, config["lifeline"], admin, _pid_of(root))
         except Exception as error:
             _report(config["status"], {"error": _explain(error)})
             raise SystemExit(1) from None
         _report(config["status"], {"joining": joining, "root": root, "admin": admin})
-        _guard(directory.path, admin, *ends)
+        epitaph = _guard(directory.path, ends, config["stopped_limit_s"])
         base.transport.close()
     finally:
         end_descendants()
         if directory is not None:
             directory.remove()
+    raise SystemExit(epitaph)
 
 
 def _open_service(pid: int) -> int:
@@ -128,8 +134,24 @@ def _pid_of(address: str) -> int:
     return int(os.path.basename(address).partition(".")[0])
 
 
-def _guard(directory: Path, admin: int, *ends: int) -> None:
-    """Wait until one of `ends` becomes readable, and see to adopted orphans meanwhile."""
+class _Ends:
+    """Those whose end is the end of all."""
+
+    def __init__(self, service: int, lifeline: int, admin: int, root: int) -> None:
+        self.admin = admin
+        self.session = os.getsid(admin)  # which is that of all actors
+        # descriptors that become readable then
+        self.by_fd = {
+            service: Epitaph.ORDERLY,
+            lifeline: Epitaph.ORDERLY,
+            os.pidfd_open(admin): Epitaph.ADMIN_ENDED,
+            os.pidfd_open(root): Epitaph.ROOT_ENDED,
+        }
+        self.by_pid = {admin: Epitaph.ADMIN_STOOD_STILL, root: Epitaph.ROOT_STOOD_STILL}
+
+
+def _guard(directory: Path, ends: _Ends, stopped_limit_s: float | None) -> Epitaph:
+    """Wait until one of `ends` ends; see to adopted orphans, and to processes that stand still, meanwhile."""
 
     def bury(pid: int) -> None:
         remove_sockets(directory, pid)  # its supervisor is dead too, and cannot do it
@@ -137,13 +159,22 @@ def _guard(directory: Path, admin: int, *ends: int) -> None:
     wake_r, wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_w)
     deafen(signal.SIGCHLD)
-    end_orphans(admin, bury)  # for those that came before
+    end_orphans(ends.admin, bury)  # for those that came before
     poller = select.poll()
-    for fd in (wake_r, *ends):
+    for fd in (wake_r, *ends.by_fd):
         poller.register(fd, select.POLLIN)
-    while all(fd == wake_r for fd, _ in poller.poll()):
-        os.read(wake_r, 4096)
-        end_orphans(admin, bury)
+    watchman = Watchman(ends.session, stopped_limit_s)
+    while True:
+        ready = {fd for fd, _ in poller.poll(watchman.every_s * 1000)}
+        if ready - {wake_r}:
+            return max(ends.by_fd[fd] for fd in ready - {wake_r})
+        if ready:
+            os.read(wake_r, 4096)
+            end_orphans(ends.admin, bury)
+        for pid, why in watchman.found({*actors_in(directory), *ends.by_pid}, directory):
+            kill_distant(pid, ends.session, partial(leave_word, directory, pid, why))
+            if pid in ends.by_pid:
+                return ends.by_pid[pid]
 
 
 def _report(fd: int, status: dict[str, Any]) -> None:

@@ -205,7 +205,7 @@ class Hub:
         for fd, event in self._epoll.poll(timeout_s):
             link = self._by_fd.get(fd)
             if type(link) is Incoming:
-                self._read(link)
+                self.read(link)
             elif type(link) is Outgoing:
                 # asked again, since another thread may have given the number to a new connection
                 if event & _GONE and link.is_gone():
@@ -219,6 +219,10 @@ class Hub:
             elif link is not None:
                 calls.append((fd, link))
         return calls  # type: ignore[return-value]  # mypy does not see that the two classes are excluded
+
+    def incoming(self, address: str) -> Incoming | None:
+        """The connection on which this peer writes to here, if there is one."""
+        return next((link for link in self._by_fd.values() if type(link) is Incoming and link.peer == address), None)
 
     def wake(self) -> None:
         """Make a `poll` in progress return; for signal handlers and other threads."""
@@ -281,7 +285,8 @@ class Hub:
             self._by_fd[link.fd] = link
             self._epoll.register(link.fd, _IN)
 
-    def _read(self, link: Incoming) -> None:
+    def read(self, link: Incoming) -> None:
+        """Read once what a peer has sent."""
         going_on = False  # nor after an error: what was read is lost, so nothing behind it may be taken for whole
         try:
             going_on = link.receive(self.inbox, self._cookie, self._directory, self.segments)

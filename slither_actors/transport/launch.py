@@ -14,10 +14,15 @@ from typing import Any
 import attrs
 
 from slither_actors.errors import StartError
+from slither_actors.transport._epitaph import Epitaph, told_by, victim
+from slither_actors.transport._standstill import Watchman
 from slither_actors.transport.address import RUN_DIRECTORY
 from slither_actors.transport.process import kill_all_of
-from slither_actors.transport.rundir import path_of, remove_if_stale
+from slither_actors.transport.rundir import path_of, remove_if_stale, remove_unfinished
 from slither_actors.transport.spawn import WaitingHost
+
+# How long the kernel may take to tell the exit code of a host that is known to be dead.
+_KNOWN_S = 1.0
 
 _START_LIMIT_S = 30.0
 
@@ -39,6 +44,8 @@ class Host:
     _session: int | None
     _process: subprocess.Popen[bytes]
     _lifeline: int
+    _watchman: Watchman
+    _stood_still: bool = False
     _ended: bool = False
     _launcher: int = attrs.field(factory=os.getpid)
 
@@ -54,11 +61,34 @@ class Host:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def end(self, timeout_s: float) -> None:
-        """Make the host end the tree and itself; kill it after `timeout_s`, which takes the tree along. Repeating it
-        does no harm; `watch` is closed."""
+    @property
+    def look_every_s(self) -> float:
+        """How often `look` wants to be called."""
+        return self._watchman.every_s
+
+    def look(self) -> None:
+        """Kill the host, and with it the tree, if it has stood still for too long: nobody guards the tree then."""
+        for _ in self._watchman.found([self.pid]):
+            self._stood_still = True
+            self._process.kill()
+
+    def epitaph(self) -> str:
+        """Why the system is down, of a host that is dead."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KNOWN_S)  # `poll` finds nothing out while another thread is about it
+        return told_by(self._process.returncode, self._stood_still)
+
+    @property
+    def victim(self) -> str:
+        """Which process took the tree along, of a system that went down: "root", "admin" or "host"."""
+        return victim(self._process.returncode, self._stood_still)
+
+    def end(self, timeout_s: float) -> bool:
+        """Make the host end the tree and itself; kill it after `timeout_s`, which takes the tree along, and is false.
+        Repeating it does no harm; `watch` is closed."""
         if self._ended or os.getpid() != self._launcher:  # a forked child must not end what is its parent's
-            return
+            return True
+        ended = True
         self._ended = True
         with contextlib.suppress(OSError):
             # a word too, since a forked child of the service may hold the pipe open
@@ -67,12 +97,14 @@ class Host:
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            ended = False
             self._process.kill()
             self._process.wait()
-        if self._process.returncode:  # it could not end what its actors had started
+        if self._process.returncode not in list(Epitaph):  # it could not end what its actors had started
             kill_all_of(self._mark, self._session)
         os.close(self.watch)
         self.sweep()
+        return ended
 
     def sweep(self) -> None:
         """Remove the run directory of a host that is dead and could not do it itself."""
@@ -80,23 +112,33 @@ class Host:
         remove_if_stale(self.directory)
 
 
-def launch(waiting: WaitingHost, name: str, root: str, base: str = "unix") -> Host:
-    """Have a waiting host start the system `name` on one of `bases.BASES`. Its root actor is the class at path
-    `root`, whose module the host was told to preload.
+def launch(
+    waiting: WaitingHost, name: str, root: str, base: str = "unix", stopped_limit_s: float | None = None
+) -> Host:
+    """Have a waiting host start a system.
+
+    Args:
+        waiting: it was told to preload the module of the root actor.
+        name: of the system.
+        root: path of the class of the root actor.
+        base: one of `bases.BASES`.
+        stopped_limit_s: how long a process of the system may be stopped by a signal before it is killed.
 
     Raises:
         StartError: the host says why it cannot serve, or says nothing.
     """
     process = waiting.process
     try:
-        waiting.tell({"name": name, "root": root, "base": base})
+        waiting.tell({"name": name, "root": root, "base": base, "stopped_limit_s": stopped_limit_s})
         status = _await_status(waiting.status, process)
         joining, root, admin = status["joining"], status["root"], status["admin"]
         session, watch = _session_of(admin), os.pidfd_open(process.pid)
-        host = Host(base, joining, root, admin, watch, waiting.mark, session, process, waiting.lifeline)
+        watchman = Watchman(process.pid, stopped_limit_s)  # it leads its session
+        host = Host(base, joining, root, admin, watch, waiting.mark, session, process, waiting.lifeline, watchman)
         waiting.hand_over()
     except BaseException as error:  # also Ctrl-C: what was begun must not live on unseen
         waiting.end()
+        remove_unfinished(name, waiting.mark)
         remove_if_stale(path_of(name))
         if isinstance(error, _StatusError):
             raise StartError("the host process", str(error)) from None

@@ -24,6 +24,10 @@ _ORPHANED = 97
 _AT_WORK = (b"R", b"S", b"D")
 _STOP_LIMIT_S = 0.1
 
+# What it says of those that a signal has stopped, and of those that a debugger holds.
+STOPPED = b"T"
+TRACED = b"t"
+
 # What the kernel says of processes that only wait to be reaped.
 _DEAD = (b"Z", b"X")
 
@@ -165,12 +169,54 @@ def _kill_if_left(pid: int, mark: bytes, session: int | None) -> bool:
         os.close(process)
 
 
+def state_of(pid: int, session: int) -> bytes:
+    """The kernel's letter for what a process does; empty if it is dead, or of another session."""
+    try:
+        state, _, _, its_session = _stat(pid)[:4]
+        return b"" if state in _DEAD or int(its_session) != session else state
+    except (OSError, ValueError):
+        return b""
+
+
+def rests_of(pid: int) -> int:
+    """How often a process has come to rest; one more if it is continued and stopped again."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+        return int(status.partition(b"\nvoluntary_ctxt_switches:")[2].split(maxsplit=1)[0])
+    except (OSError, ValueError, IndexError):  # it has just ended
+        return 0
+
+
+def kill_distant(pid: int, session: int, before: Callable[[], None]) -> None:
+    """Kill a process of this session that need be no child, if there is such a one; `before` that is called."""
+    try:
+        process = os.pidfd_open(pid)  # first, so that what is looked at and what is killed is the same process
+    except OSError:
+        return
+    try:
+        if state_of(pid, session):
+            before()
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+    except OSError:
+        pass  # it has just ended
+    finally:
+        os.close(process)
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is dead, also if nobody has reaped it yet."""
     try:
         return _stat(pid)[0] in _DEAD
     except OSError:
         return True
+
+
+def is_held(pid: int) -> bool:
+    """Whether a process does nothing, since a signal has stopped it."""
+    try:
+        return _stat(pid)[0] in (b"T", b"t")
+    except OSError:
+        return False
 
 
 def _stat(pid: int) -> list[bytes]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,9 @@ from pathlib import Path
 import attrs
 
 from slither_actors.errors import RunDirectoryError
+from slither_actors.transport._incident_room import make_room
+from slither_actors.transport.labels import INCIDENTS, SUFFIX
+from slither_actors.transport.memory import remove_memory
 from slither_actors.transport.process import kill_all_of
 
 # sun_path holds 108 bytes with the terminating zero (unix(7)).
@@ -22,20 +25,34 @@ _SOCKET_PATH_LIMIT = 107
 _LONGEST_SOCKET_NAME = len("4194304.999999.ffffffff")
 _COOKIE = "cookie"
 _COOKIE_SIZE = 16
-_LOCK = "lock"
-_NEW_LOCK = "lock.new"
-_OWN_NAMES = frozenset({_COOKIE, _LOCK, _NEW_LOCK})
+LOCK = "lock"
+_OWN_NAMES = frozenset({_COOKIE, LOCK})
+_OF_PROCESSES = (".running", ".pulse", ".killed", SUFFIX)
 
-# A directory without a lock file may be one that is being made this moment.
+# What stands between the name of a directory that is being made and its maker's mark; no system has it in its name.
+UNFINISHED = "."
+
+# How old something unfinished must be to be no more than that.
 _BEING_MADE_S = 10.0
 
 
 def base_directory() -> Path:
     """Where run directories live: `XDG_RUNTIME_DIR` where it is usable, else the temp folder."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isabs(runtime) and os.access(runtime, os.W_OK | os.X_OK):
-        return Path(runtime)
-    return Path(tempfile.gettempdir())
+    return _usable("XDG_RUNTIME_DIR") or temp_folder()
+
+
+def temp_folder() -> Path:
+    """The folder for temporary files, as the environment has it: all processes with the same environment agree on it.
+
+    `tempfile` would write a file there, and go elsewhere where that fails: on a disk that is full for the moment,
+    whoever looks for a system would look in another place than the one it is in.
+    """
+    return _usable("TMPDIR") or _usable("TEMP") or _usable("TMP") or Path("/tmp")
+
+
+def _usable(variable: str) -> Path | None:
+    path = os.environ.get(variable)
+    return Path(path) if path and os.path.isabs(path) and os.access(path, os.W_OK | os.X_OK) else None
 
 
 def path_of(name: str) -> Path:
@@ -59,36 +76,73 @@ class RunDirectory:
             mark: what its processes have in their environment, for whoever cleans up after it.
 
         Raises:
-            RunDirectoryError: a living system of that name exists, the directory belongs to somebody else, or the
-                path is too long for a socket.
+            RunDirectoryError: a living system of that name exists, the directory belongs to somebody else, there is no
+                room for it, or the path is too long for a socket.
         """
         path = path_of(name)
         _check_length(path)
         remove_if_stale(path)
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
+        if os.path.lexists(path):
             check_private(path)
-            raise RunDirectoryError(str(path), "a system of this name is running; choose another name") from None
-        except OSError as error:
+            raise _in_use(path)
+        unfinished = _unfinished(path, mark or os.urandom(4).hex())
+        try:
+            return cls(path, _made(path, unfinished, mark))
+        except BaseException as error:
+            _remove(unfinished)
+            if not isinstance(error, OSError):
+                raise
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
+                raise _in_use(path) from None
             raise RunDirectoryError(str(path), f"cannot be made: {error.strerror}") from None
-        check_private(path)
-        cookie = os.open(path / _COOKIE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(cookie, os.urandom(_COOKIE_SIZE))
-        os.close(cookie)
-        # Locked before it has its name: between the two, others would take it for the lock of a dead system.
-        lock = os.open(path / _NEW_LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        # A record lock belongs to the process, so forked actors do not keep it alive as they would an flock.
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(lock, mark.encode())
-        os.rename(path / _NEW_LOCK, path / _LOCK)
-        return cls(path, lock)
 
     def remove(self) -> None:
         """Delete the directory with all that is in it, and give up the claim."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         with contextlib.suppress(OSError):
             os.close(self._lock)
+
+
+def _made(path: Path, unfinished: Path, mark: str) -> int:
+    """Make a run directory, which has its name when it is whole and claimed; returns the descriptor of the lock."""
+    unfinished.mkdir(mode=0o700)
+    check_private(unfinished)
+    os.close(_written(unfinished / _COOKIE, os.urandom(_COOKIE_SIZE)))
+    make_room(unfinished)
+    lock = _written(unfinished / LOCK, mark.encode())
+    try:
+        # A record lock belongs to the process, so forked actors do not keep it alive as they would an flock.
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.rename(unfinished, path)
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _written(path: Path, data: bytes) -> int:
+    """A new file, still open."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        if os.write(fd, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _unfinished(path: Path, mark: str) -> Path:
+    return path.with_name(f"{path.name}{UNFINISHED}{mark}")
+
+
+def _in_use(path: Path) -> RunDirectoryError:
+    return RunDirectoryError(str(path), "a system of this name is running; choose another name")
+
+
+def remove_unfinished(name: str, mark: str) -> None:
+    """Remove what a dead process has left that was about to `RunDirectory.create`, with these arguments."""
+    _remove(_unfinished(path_of(name), mark))
 
 
 def read_cookie(path: Path) -> bytes:
@@ -103,7 +157,7 @@ def read_cookie(path: Path) -> bytes:
     except OSError as error:
         raise RunDirectoryError(str(path), f"holds no system: {error.strerror}") from None
     if len(cookie) != _COOKIE_SIZE:
-        raise RunDirectoryError(str(path), "holds no system: it is just being made")
+        raise RunDirectoryError(str(path), "holds no system: its cookie is not whole")
     return cookie
 
 
@@ -128,16 +182,20 @@ def check_private(path: Path) -> None:
 def stale_directories() -> list[Path]:
     """Run directories of ours whose host is dead."""
     found = []
-    for path in base_directory().glob(f"slither-{os.getuid()}-*"):
+    for path in _ours():
         with _claim_stale(path) as mark:
             if mark is not None:
                 found.append(path)
-    return sorted(found)
+    return found
 
 
 def remove_stale() -> list[Path]:
     """Remove what dead systems left behind; returns what was removed."""
-    return [path for path in stale_directories() if remove_if_stale(path)]
+    return [path for path in _ours() if remove_if_stale(path)]
+
+
+def _ours() -> list[Path]:
+    return sorted(base_directory().glob(f"slither-{os.getuid()}-*"))
 
 
 def remove_if_stale(path: Path) -> bool:
@@ -147,8 +205,13 @@ def remove_if_stale(path: Path) -> bool:
             return False
         if mark:
             kill_all_of(mark)
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
         return True
+
+
+def _remove(path: Path) -> None:
+    remove_memory(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_sockets(directory: Path, pid: int) -> None:
@@ -181,22 +244,34 @@ def _look(path: Path) -> tuple[bool, int | None]:
     lock = None
     try:
         status = path.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or _is_being_made(path, status):
             return False, None
-        try:
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return time.time() - status.st_mtime > _BEING_MADE_S and _is_ours(path), None
+        making = 0
+        if not os.path.lexists(path / LOCK):
+            if not _is_left_over(path, status):
+                return False, None
+            making = os.O_CREAT  # the claim of whoever cleans up
+        lock = os.open(path / LOCK, os.O_RDWR | making | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # whoever held it a moment ago may have removed the directory, and somebody else made it again
-        return os.path.samestat(os.fstat(lock), os.lstat(path / _LOCK)), lock
+        return os.path.samestat(os.fstat(lock), os.lstat(path / LOCK)), lock
     except OSError:  # it is locked, or has gone, or is not for us
         return False, lock
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a directory without a lock holds nothing but what a system leaves there; another's is never removed."""
-    return all(entry.name in _OWN_NAMES or entry.is_socket() or entry.suffix == ".running" for entry in path.iterdir())
+def _is_left_over(path: Path, status: os.stat_result) -> bool:
+    """Whether a directory without a lock is what a system has left; another's is never removed."""
+    return not stat.S_IMODE(status.st_mode) & 0o077 and all(
+        entry.name in _OWN_NAMES
+        or entry.name.startswith(INCIDENTS)
+        or entry.suffix in _OF_PROCESSES
+        or entry.is_socket()
+        for entry in path.iterdir()
+    )
+
+
+def _is_being_made(path: Path, status: os.stat_result) -> bool:
+    return UNFINISHED in path.name and time.time() - status.st_mtime <= _BEING_MADE_S
 
 
 def _check_length(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import subprocess
@@ -18,9 +19,12 @@ from typing import Any
 # In the environment of a host, and so of all that it and its actors start: whose they are.
 MARK = "SLITHER_SYSTEM"
 
-# The module search path is set before anything else is imported, since the library itself may come from it.
+# The module search path is set before anything else is imported, since the library itself may come from it; and the
+# current folder is on it only where the service has it there, since a file of the user may be called json.py.
 _BOOTSTRAP = """
-import json, os, sys
+import os, sys
+sys.path[:] = filter(None, sys.path)
+import json
 pipe = os.fdopen(int(sys.argv[1]), "rb", 0)  # what is not read yet must be seen by a poll
 sys.path[:] = json.loads(pipe.readline() or sys.exit())
 from slither_actors.transport.host import main
@@ -39,10 +43,10 @@ class WaitingHost:
         """Starts the process; `preload` are modules that every actor will need.
 
         Raises:
-            StartError: the interpreter cannot be run.
+            StartError: the interpreter cannot be run, or there are no descriptors left.
         """
         self.mark = os.urandom(16).hex()
-        (config, words), (self.status, status), (lifeline, self.lifeline) = _pipe(), _pipe(), _pipe()
+        (config, words), (self.status, status), (lifeline, self.lifeline) = _pipes(3)
         self._words = os.fdopen(words, "w")
         self._over = False
         try:
@@ -120,6 +124,18 @@ def _refusal(why: str) -> Exception:
     from slither_actors.errors import StartError  # only now: it is a third of all imports
 
     return StartError("the host process", why)
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    pipes: list[tuple[int, int]] = []
+    try:
+        for _ in range(count):
+            pipes.append(_pipe())
+    except OSError as error:
+        for fd in itertools.chain(*pipes):
+            os.close(fd)
+        raise _refusal(f"no pipe to it can be made: {error.strerror}") from None
+    return pipes
 
 
 def _pipe() -> tuple[int, int]:

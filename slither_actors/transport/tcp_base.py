@@ -64,6 +64,11 @@ class TcpTransport(TCPTransport):  # type: ignore[misc]
         """Send one of this library's messages; a dead peer is reported to `receiver` as `Undelivered`."""
         self.hub.send(to, message)
 
+    def put_behind(self, note: object) -> None:
+        """Let the receiver have a note behind all that has been read by now. From the loop's own thread only."""
+        self.hub.inbox.append((note, self.hub.address))
+        self.hub.wake()  # this loop waits for the hub's descriptor, and does not look into the inbox before
+
     def set_watch(self, fds: list[int]) -> None:
         super().set_watch([*fds, *self._hub_fds])
 

@@ -65,7 +65,8 @@ class _Envelope(ReceiveEnvelope):  # type: ignore[misc]
 class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
     """Thespian's transport interface on a `Hub`. Method names in Thespian's style are Thespian's.
 
-    Two extras serve our own actors: `post` sends without Thespian's bookkeeping, and `receiver` takes messages first.
+    Three extras serve our own actors: `post` sends without Thespian's bookkeeping, `receiver` takes messages first, and
+    `broken` is told what made reading impossible.
     """
 
     def __init__(self, kind: Any, *args: Any) -> None:
@@ -80,9 +81,12 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         else:
             self._admin = args[0]
         self.hub = Hub(Path(self._admin.addressDetails.path).parent, name)
+        # Send one of this library's messages; a dead peer is reported to `receiver` as `Undelivered`.
+        self.post = self.hub.send
         self.myAddress = actor_address(self.hub.address)
         self.corks = False
         self.receiver: Callable[[Any, str], bool] | None = None
+        self.broken: Callable[[BaseException], None] = _raise
         self._check_children = False
         self._shutdown = False
         self._ended: Any = None
@@ -168,9 +172,9 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
 
     # -- sending
 
-    def post(self, to: str, message: object) -> None:
-        """Send one of this library's messages; a dead peer is reported to `receiver` as `Undelivered`."""
-        self.hub.send(to, message)
+    def put_behind(self, note: object) -> None:
+        """Let the receiver have a note behind all that has been read by now. From the loop's own thread only."""
+        self.hub.inbox.append((note, self.hub.address))
 
     def scheduleTransmit(self, manager: Any, intent: Any, has_exclusive_flag: bool = False) -> None:
         if manager:
@@ -232,7 +236,10 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
                 left = None if self._deadline is None else self._deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return Thespian__Run_Expired()
-                hub.poll(left)
+                try:
+                    hub.poll(left)
+                except MemoryError as error:  # there was no room for what has arrived
+                    self.broken(error)
                 continue
             if self.receiver is not None and self.receiver(message, sender):
                 continue
@@ -279,6 +286,10 @@ class UnixTransport(wakeupTransportBase):  # type: ignore[misc]
         if address is None:
             address = self._addresses[sender] = actor_address(sender)
         return _Envelope(address, message)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class _Failed:

@@ -5,32 +5,38 @@ A note is written where nothing is decoded and no user code may run, and is foll
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
-from slither_actors._codec import is_of_a_signal
+from slither_actors._describe import is_of_a_signal
 from slither_actors.errors import InvalidOutcome, NotPicklable, RemoteError, shorten
-from slither_actors.item import Item, build_items, columns
-from slither_actors.outcome import Drop, Emit, Fail, RouteTo
-from slither_actors.policy import Halt, Retry, Route, Skip
+from slither_actors.item import Item, build_items, columns, joined_columns
+from slither_actors.outcome import Outcome
+from slither_actors.policy import Policy
+from slither_actors.workers._identity import in_its_place
 from slither_actors.workers._salvage import Loss, read
 from slither_actors.workers.executor import descendant
-from slither_actors.workers.parcel import Columns, Note, Parcel, pack_items
+from slither_actors.workers.parcel import Columns, Note, Parcel, Sorted, pack_items
 
 Reroute = Callable[[Item, Any], Any]
 
-# What means something where a stage answers, or as a policy, and nothing here.
-_NO_REPLACEMENT = (Drop, Emit, Fail, RouteTo, Halt, Skip, Retry, Route)
 
-
-def read_columns(parcel: Parcel) -> tuple[Columns, list[Loss]]:
-    """The columns of a parcel, and what could not be read or routed.
+def read_columns(parcels: Sequence[Parcel]) -> tuple[Columns, list[Loss]]:
+    """The columns of parcels, as one, and what could not be read or routed.
 
     Raises:
-        RemoteError: not even its ids can be read.
+        RemoteError: not even the ids of a parcel can be read.
     """
+    if len(parcels) == 1:
+        return _read_columns(parcels[0])
+    parts, losses = zip(*map(_read_columns, parcels), strict=True)
+    return joined_columns(parts), list(itertools.chain.from_iterable(losses))
+
+
+def _read_columns(parcel: Parcel) -> tuple[Columns, list[Loss]]:
     rows, loss = read(parcel)
     losses = [loss] if loss is not None else []
     if parcel[4]:
@@ -55,8 +61,13 @@ def read_items(
     for parcel in parcels:
         (ids, payloads, metas, routes, parents), loss = read(parcel)
         losses += [loss] if loss is not None else []
-        items = build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), parents)
-        made += _follow(parcel[4], items, reroute, losses, route) if parcel[4] else items
+        notes = parcel[4]
+        if notes and isinstance(notes[0], Sorted):
+            routes, notes = notes[0].of(ids), ()
+        elif route is not None:
+            routes = [route] * len(ids)
+        items = build_items(ids, payloads, metas, routes, parents)
+        made += _follow(notes, items, reroute, losses, route) if notes else items
     return made, losses
 
 
@@ -104,8 +115,8 @@ def replaced(item: Item, note: Note, reroute: Reroute | None) -> Item:
         return item
     answer = function(item, note.error)
     if isinstance(answer, Item):
-        return descendant(answer, item)
-    if isinstance(answer, _NO_REPLACEMENT):
+        return in_its_place(answer, item) if note.keeps_id else descendant(answer, item)
+    if isinstance(answer, Outcome | Policy):
         raise InvalidOutcome("the function of Route", f"{shorten(answer)} cannot take the place of an item")
     return item.with_payload(answer)
 

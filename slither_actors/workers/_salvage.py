@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from slither_actors._codec import is_of_a_signal
+from slither_actors._describe import is_of_a_signal
 from slither_actors._record import record
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
@@ -66,7 +66,9 @@ def _salvage(parcel: Parcel) -> tuple[Columns, set[int]] | None:
     reader = _Reader(io.BytesIO(memoryview(data)), buffers=plain_buffers(buffers))
     try:
         rows: Columns = reader.load()
-    except (Exception, SystemExit):
+    except (Exception, SystemExit) as error:
+        if is_of_a_signal(error):
+            raise
         return None
     ids, payloads, metas, routes, parents = rows
     if any(map(_is_lost, (ids, routes, parents))):
@@ -109,8 +111,9 @@ def _guarded(opcode: bytes, operands: int) -> Callable[[Any], None]:
         if not any(map(_is_lost, reader.stack[bottom:])):
             try:
                 step(reader)
-            except (Exception, SystemExit):  # what it runs is user code
-                pass
+            except (Exception, SystemExit) as error:  # what it runs is user code
+                if is_of_a_signal(error):
+                    raise
             else:
                 return
         reader.stack[bottom:] = [_LOST]
@@ -140,5 +143,7 @@ class _Reader(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
             return super().find_class(module, name)
-        except (Exception, SystemExit):  # an import runs user code
+        except (Exception, SystemExit) as error:  # an import runs user code
+            if is_of_a_signal(error):
+                raise
             return _LOST

@@ -24,14 +24,15 @@ from slither_actors.errors import (
     shorten,
 )
 from slither_actors.item import Item, build_items, columns
-from slither_actors.outcome import Drop, Emit, Fail, RouteTo
-from slither_actors.policy import Halt, Retry, Route, Skip
+from slither_actors.outcome import Outcome
+from slither_actors.policy import Policy
+from slither_actors.workers._identity import in_its_place, in_order_of
 from slither_actors.workers.adapter import Command, CommandCode
 from slither_actors.workers.parcel import Columns
 
 # What is allowed instead of an async function.
 NO_ASYNC = "a plain function, which may call asyncio.run() itself"
-_ANSWERS = (Item, Emit, RouteTo, Drop, Fail, Halt, Skip, Retry, Route)
+_ANSWERS = Item | Outcome | Policy
 _FUNCTION_SHAPE = "one parameter for the list of payloads, and optionally one named ctx"
 _ONCE_SHAPE = "no parameter, or one named ctx"
 _EXECUTOR_SHAPE = "a class with execute_batch(self, items, ctx), made without arguments"
@@ -116,15 +117,16 @@ def _loaded(path: str) -> Any:
     return found if isinstance(found, types.FunctionType) or _is_executor(found) else None
 
 
-def batch_runner(code: Code, adapter: Any = None) -> Callable[[Columns, Context], Columns]:
+def batch_runner(code: Code, adapter: Any = None, keeps_ids: bool = False) -> Callable[[Columns, Context], Columns]:
     """Load an executor in the worker, whose adapter has the commands; the returned function maps columns to columns.
+    Where it `keeps_ids`, what an executor makes of an item has the id of that.
 
     Raises:
         NotImportable: it cannot be loaded. InvalidOption: its parameters do not fit, or there is no such command.
     """
     target = _load(code, adapter, once=False)
     if _is_executor(target):
-        return _item_runner(target(), code.name)
+        return _item_runner(target(), code.name, keeps_ids)
     if not callable(target):
         raise InvalidOption("worker", code.name, shorten(target), "a function or a subclass of Executor")
     with_context = _wants_context(target, code.name)
@@ -193,14 +195,15 @@ def _check_once(target: Any, name: str) -> bool:
     return with_context
 
 
-def _item_runner(executor: Executor, name: str) -> Callable[[Columns, Context], Columns]:
+def _item_runner(executor: Executor, name: str, keeps_ids: bool) -> Callable[[Columns, Context], Columns]:
     def run(rows: Columns, ctx: Context) -> Columns:
         items = build_items(*rows)
         results = _checked(executor.execute_batch(list(items), ctx), len(items), name)
         for result in results:
             if not isinstance(result, Item):
                 raise InvalidOutcome(name, f"execute_batch returned a {type(result).__name__} among its items")
-        return columns([descendant(result, item) for result, item in zip(results, items, strict=True)])
+        results, made_of = (in_order_of(items, results), in_its_place) if keeps_ids else (results, descendant)
+        return columns([made_of(result, item) for result, item in zip(results, items, strict=True)])
 
     return run
 

@@ -7,7 +7,7 @@ from typing import Any
 from slither_actors._code import Code
 from slither_actors._message import message
 from slither_actors.context import SealedContext
-from slither_actors.errors import ItemError, SlitherError
+from slither_actors.errors import ItemError, PoolQuarantined, SlitherError
 from slither_actors.otp.ref import Ref
 from slither_actors.workers._salvage import Loss
 from slither_actors.workers.parcel import Parcel
@@ -16,11 +16,19 @@ from slither_actors.workers.sessions import SessionTicket
 
 @message
 class Job:
-    """What to run, and for whom; sent to a worker with the first batch of a run that it sees."""
+    """What to run, and for whom; sent to a worker with the first batch of a run that it sees. `parcel_size` is how many
+    results a parcel may have, 0 for any number: whoever comes next takes no more at once. Where it `keeps_ids`, results
+    have the ids of the items that they were made of."""
 
     executor: Code
     context: SealedContext
     session: SessionTicket | None = None
+    parcel_size: int = 0
+    keeps_ids: bool = False
+
+
+# Dispatchers number their batches from here; calls on each worker have lower numbers.
+FIRST_BATCH = 1 << 32
 
 
 @message
@@ -46,11 +54,13 @@ class BatchDone:
 
 @message
 class BatchFailed:
-    """From a worker: the batch failed. `fatal` when the run cannot work at all (its function cannot be imported)."""
+    """From a worker: the batch failed, after so many seconds. `fatal` when the run cannot work at all (its function
+    cannot be imported)."""
 
     number: int
     error: ItemError | SlitherError
     fatal: bool
+    seconds: float
 
 
 @message
@@ -111,6 +121,13 @@ class LeaseRequest:
 
 
 @message
+class WorkersClaimed:
+    """To a new pool: batches of the sender are still with these workers, which an earlier pool had leased to it."""
+
+    workers: tuple[Ref, ...]
+
+
+@message
 class LeaseGranted:
     """From a pool: this worker is yours until you return it."""
 
@@ -147,6 +164,21 @@ class LeaseRecalled:
 
 
 @message
+class LeaseRefused:
+    """From a pool, in the place of a `LeaseAnswer` or after one: no worker is there, nor will be soon. The request is
+    forgotten."""
+
+    error: PoolQuarantined
+
+
+@message
+class WorkerRetires:
+    """From a pool, to whoever asks for workers by name: nothing new is to be begun in this one."""
+
+    worker: Ref
+
+
+@message
 class LeaseReturned:
     """To a pool: this worker has no batch of mine any more."""
 
@@ -154,8 +186,44 @@ class LeaseReturned:
 
 
 @message
+class WatchStaff:
+    """To a supervisor of workers, from the pool: send me `Staffing`, now and whenever it changes."""
+
+
+@message
+class Staffing:
+    """From a supervisor of workers: `retiring` are those that are to end as soon as they are empty, `missed` the names
+    of those in quarantine, `refusal` is the reason if that is all of them."""
+
+    retiring: tuple[Ref, ...]
+    missed: tuple[str, ...]
+    refusal: PoolQuarantined | None
+
+
+@message
+class WorkerEmpty:
+    """From a pool to its supervisor of workers: nobody holds this worker, which retires, nobody will, and nothing that
+    would be lost lives in it."""
+
+    worker: Ref
+
+
+@message
 class ListWorkers:
-    """Call to a pool: its workers that are up, as a tuple of `Ref`."""
+    """Call to a supervisor of workers: those that are up and do not retire, as a tuple of `Ref`, and the names of these
+    and of those that will be up again in a moment. `PoolQuarantined` if there are none."""
+
+
+@message
+class CountWorkers:
+    """Call to a supervisor of workers: its figures, as `Staff.figures` gives them."""
+
+
+@message
+class ResizePool:
+    """Call to a supervisor of workers: have so many. Answered when those that are new are up."""
+
+    size: int
 
 
 @message

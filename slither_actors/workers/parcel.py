@@ -27,6 +27,7 @@ class Note:
         error: why. stage: where. attempts: how often they ran there.
         route: name of the output that they are bound for now.
         function: what takes their place, as `Route` says; `None` if they go on as they are, or the reader knows it.
+        keeps_id: whether what takes the place of one has its id.
     """
 
     error: SlitherError
@@ -34,9 +35,24 @@ class Note:
     attempts: int
     route: str | None = None
     function: Code | None = None
+    keeps_id: bool = False
 
 
-Parcel = tuple[Any, tuple[Any, ...], int, int, tuple[Note, ...]]
+@record
+class Sorted:
+    """On the way to the service, in the place of all notes: a router sent each item of a parcel to an output, and
+    changed nothing else. `routes` are the outputs in the order of the `ids`, each of which is there once."""
+
+    ids: Sequence[int]
+    routes: Sequence[str]
+
+    def of(self, ids: Sequence[int]) -> list[str]:
+        """The outputs of some of the items."""
+        routes = dict(zip(self.ids, self.routes, strict=True))
+        return [routes[one] for one in ids]
+
+
+Parcel = tuple[Any, tuple[Any, ...], int, int, tuple[Any, ...]]
 
 
 def pack(rows: Columns) -> Parcel:
@@ -48,6 +64,15 @@ def pack(rows: Columns) -> Parcel:
     frame = encode(rows)
     data = frame.data if len(frame.data) < LARGE else pickle.PickleBuffer(frame.data)
     return data, frame.buffers, 0, len(rows[0]), ()
+
+
+def pack_by(rows: Columns, size: int) -> tuple[Parcel, ...]:
+    """Encode columns in parcels of at most `size` items.
+
+    Raises:
+        NotPicklable: a payload or meta cannot travel.
+    """
+    return tuple([pack(_rows(rows, lo, lo + size)) for lo in range(0, len(rows[0]), size)])
 
 
 def pack_items(items: Sequence[Item]) -> Parcel:
@@ -77,9 +102,13 @@ def noted(parcels: Sequence[Parcel], note: Note) -> tuple[Parcel, ...]:
 
 def halves(parcels: Sequence[Parcel]) -> tuple[tuple[Parcel, ...], tuple[Parcel, ...]]:
     """The first and the second half of the items, without decoding them."""
+    return split_at(parcels, count(parcels) // 2)
+
+
+def split_at(parcels: Sequence[Parcel], wanted: int) -> tuple[tuple[Parcel, ...], tuple[Parcel, ...]]:
+    """The first `wanted` items and the others, without decoding them."""
     left: list[Parcel] = []
     right: list[Parcel] = []
-    wanted = count(parcels) // 2
     for parcel in parcels:
         here = min(count([parcel]), wanted)
         wanted -= here
@@ -94,6 +123,10 @@ def unpack(parcel: Parcel) -> Columns:
     rows: Columns = Frame(data, plain_buffers(buffers)).decode()
     if lo == 0 and hi == len(rows[0]):
         return rows
+    return _rows(rows, lo, hi)
+
+
+def _rows(rows: Columns, lo: int, hi: int) -> Columns:
     part = slice(lo, hi)
     ids, payloads, metas, routes, parents = rows
     return (

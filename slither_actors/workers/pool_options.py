@@ -18,6 +18,8 @@ from slither_actors.context import Context
 from slither_actors.errors import InvalidOption, RemoteError, SlitherError, StartError, shorten
 from slither_actors.workers.adapter import Adapter, check_adapter, check_command, known_adapter
 from slither_actors.workers.executor import AnyExecutor, code_of
+from slither_actors.workers.quarantine import Quarantine, check_quarantine
+from slither_actors.workers.recycle import Recycle, check_recycle
 
 MOST_WORKERS = 512
 SIZE = f"a number of workers, 1 to {MOST_WORKERS}"
@@ -90,9 +92,12 @@ class PoolOptions:
         environment: variables that are set in each worker before it imports anything of yours.
         start_timeout_s: how many seconds a worker may take to come up, adapter and warm-up included; `None` is no
             limit.
+        recycle: when a worker is replaced by a new one; never, by default.
+        quarantine: when a worker that keeps dying is kept down for a while; by default such deaths spend the restart
+            budget, and with it the system.
 
     What `setup` of the adapter or the warm-up raises is a `StartError` of `start()`. In a worker that comes later, in
-    the place of a dead one, it is a failed restart, and counts against the restart budget.
+    the place of a dead one, it is a failed restart, and counts against the restart budget or for the quarantine.
 
     Raises:
         InvalidOption: a field has a value that is not allowed; the error names it.
@@ -104,6 +109,8 @@ class PoolOptions:
     warm_up: Callable[..., Any] | str | None = attrs.field(default=None, validator=_warm_up)
     environment: Mapping[str, str] = attrs.field(default=None, converter=_environment, hash=False)
     start_timeout_s: float | None = attrs.field(default=30.0, validator=optional(positive_seconds))
+    recycle: Recycle | None = attrs.field(default=None, validator=check_recycle)
+    quarantine: Quarantine | None = attrs.field(default=None, validator=check_quarantine)
 
     def outfit(self) -> Outfit | None:
         """What a new worker does before it takes work; `None` for nothing.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from slither_actors._code import Code
 from slither_actors._record import record
 from slither_actors.context import Context
+from slither_actors.logs import about
+
+if TYPE_CHECKING:
+    from slither_actors.store.views import ProcessStores
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +41,11 @@ class SessionTicket:
     stop: Code | None = None
 
     @property
+    def may_move(self) -> bool:
+        """Whether it goes on elsewhere, should its worker end."""
+        return self.rebuild or self.mode == "hint"
+
+    @property
     def key(self) -> str:
         """What a worker calls it: what began anew under an id that was used before has another state."""
         return f"{self.id}/{self.token}"
@@ -46,32 +55,49 @@ class SessionTicket:
 
 
 @attrs.define(eq=False)
-class _Kept:
+class KeptSession:
+    """A session in this process: its hooks' context, whose state is the session's, and the objects of its views."""
+
     context: Context
     stop: Code | None
+    may_move: bool
+    views: dict[str, Any]
 
 
 class SessionStates:
-    """The states of sessions in this process, by owner: whoever says when a session ends."""
+    """The states of sessions in this process, by owner: whoever says when a session ends.
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], _Kept] = {}
+    Args:
+        stores: what their hooks may use.
+    """
+
+    def __init__(self, stores: ProcessStores | None = None) -> None:
+        self._stores = stores
+        self._kept: dict[tuple[str, str], KeptSession] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def enter(self, owner: str, ticket: SessionTicket, context: Context) -> dict[str, Any]:
-        """The state of a session; its start hook makes it ready when it is new here, with what it may know of the run.
+    @property
+    def rooted(self) -> int:
+        """How many of them would be lost with this process."""
+        return sum(1 for kept in self._kept.values() if not kept.may_move)
+
+    def enter(self, owner: str, ticket: SessionTicket, context: Context) -> KeptSession:
+        """A session with its state; its start hook makes it ready when it is new here, with what it may know of the
+        run.
 
         What the hook raises comes through, and nothing is kept: the next batch tries again.
         """
         kept = self._kept.get((owner, ticket.key))
         if kept is None:
-            kept = _Kept(context.bind({}), ticket.stop)
+            views: dict[str, Any] = {}
+            stores = None if self._stores is None else self._stores.run(None, views)
+            kept = KeptSession(context.bind({}, stores), ticket.stop, ticket.may_move, views)
             if ticket.start is not None:
                 ticket.start.load()(kept.context)
             self._kept[owner, ticket.key] = kept
-        return kept.context.state
+        return kept
 
     def end(self, owner: str, key: str) -> None:
         """The session is over: its stop hook is called, and its state forgotten. What the hook raises is logged."""
@@ -81,7 +107,8 @@ class SessionStates:
         try:
             kept.stop.load()(kept.context)
         except BaseException:
-            _log.exception("session %s: its session_stop failed", kept.context.session_id)
+            session = kept.context.session_id
+            _log.exception("session %s: its session_stop failed", session, extra=about(session=session))
 
     def forget(self, owner: str) -> None:
         """The owner is dead. No hook runs: nobody would end one that takes for ever."""

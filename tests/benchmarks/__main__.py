@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.benchmarks.bars import standings
 from tests.benchmarks.catalogue import OURS, PEERS, WORKLOADS, chosen_peers, chosen_workloads
+from tests.benchmarks.curves import curves_svg
 from tests.benchmarks.document import around, insert, section
 from tests.benchmarks.driver import Plan, machine, run_all
 from tests.benchmarks.plot import svg
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="little work, to see that all of it runs; the figures mean nothing")
     add("--json", type=Path, default=Path(tempfile.gettempdir(), "slither-bench.json"), metavar="FILE", help="all runs")
     add("--plot", type=Path, metavar="FILE", help="the ratios as an SVG picture")
+    add("--curves", type=Path, metavar="FILE", help="the processor time per item as work grows, as an SVG picture")
     add("--markdown", type=Path, metavar="FILE", help="a document whose marked part becomes the results")
     return made
 
@@ -85,12 +87,18 @@ def write(given: argparse.Namespace, results: Results, about: dict[str, str]) ->
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(everything, indent=1), "utf-8")
     print(f"all runs are in {given.json}")
-    if given.plot:
-        given.plot.parent.mkdir(parents=True, exist_ok=True)
-        given.plot.write_text(svg(results), "utf-8")
+    pictures = {}
+    for title, file, draw in (
+        ("Ratios of all workloads", given.plot, svg),
+        ("Processor time per item as work grows", given.curves, curves_svg),
+    ):
+        if file:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(draw(results), "utf-8")
+            pictures[title] = file
     if given.markdown:
-        picture = os.path.relpath(given.plot, given.markdown.parent) if given.plot else None
-        insert(given.markdown, section(results, about, picture))
+        there = {title: os.path.relpath(file, given.markdown.parent) for title, file in pictures.items()}
+        insert(given.markdown, section(results, about, there))
 
 
 if __name__ == "__main__":

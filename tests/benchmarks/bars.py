@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.benchmarks.catalogue import OURS, PIPE
+from tests.benchmarks.catalogue import CURVES, OURS, PEERS, PIPE, WORKLOADS
 from tests.benchmarks.measures.faults import BATCH
 from tests.benchmarks.results import Results
 
@@ -80,6 +80,17 @@ def share_of_w1(results: Results) -> float | None:
     return long / short if long and short else None
 
 
+def share_of_credit(peer: str) -> Value:
+    """How far a source was ahead at most, as a multiple of what credit allows."""
+
+    def value(results: Results) -> float | None:
+        distance, credit = (results.median("w4-long", peer, key) for key in ("distance", "credit"))
+        return distance / credit if distance is not None and credit else None
+
+    return value
+
+
+KINDS = (("stream", OURS), ("pipe", PIPE))
 LIBRARIES = ("process_pool", "process_pool_map", "mp_pool", "pebble", "mpire", "loky", "ray", "dask", "xoscar")
 LOOP = "x bounded ProcessPool loop"
 
@@ -120,8 +131,40 @@ BARS = (
         Mark(of("idle_mb", "w6"), 100, "MB", at_least=False),
         Mark(of("idle_mb", "w6"), 65, "MB", at_least=False),
     ),
+    Bar(
+        "P5",
+        "store reads, random keys",
+        Mark(times("reads_s", "w9-random", "lmdb"), 0.45, "x LMDB by hand"),
+        Mark(times("reads_s", "w9-random", "lmdb"), 0.8, "x LMDB by hand"),
+    ),
+    Bar(
+        "P5",
+        "store reads, hot keys",
+        Mark(times("reads_s", "w9-hot", "redis"), 10.0, "x Redis"),
+        Mark(times("reads_s", "w9-hot", "lmdb"), 3.0, "x LMDB by hand"),
+    ),
+    Bar(
+        "P6",
+        "store writes, one by one",
+        Mark(times("writes_s", "w9-writes", "redis"), 1.0, "x Redis"),
+        Mark(times("writes_s", "w9-writes", "redis"), 5.0, "x Redis"),
+    ),
+    Bar(
+        "P6",
+        "store writes, in bulk",
+        Mark(of("rows_s", "w9-bulk"), 300_000, "rows/s"),
+        Mark(of("rows_s", "w9-bulk"), 1_000_000, "rows/s"),
+    ),
     Bar("P8", "peak memory, all items against a tenth", Mark(of("growth", "w4"), 1.05, "x", at_least=False)),
+    *(
+        Bar("P8", f"the same of all processes together, {kind}", Mark(of("growth", "w4-long", peer), 1.05, "x", False))
+        for kind, peer in KINDS
+    ),
     Bar("P8", "pulled ahead of a pause", Mark(of("pulled_ahead", "w4"), CREDIT, "items", at_least=False)),
+    *(
+        Bar("P8", f"source ahead at most, {kind}", Mark(share_of_credit(peer), 1.0, "x credit", at_least=False))
+        for kind, peer in KINDS
+    ),
     Bar("P8", "rate of a long stream", None, Mark(share_of_w1, 0.8, "x W1")),
     Bar("P9", "killed once, with Retry: lost", Mark(of("lost", "w7-once"), 0, "items", at_least=False)),
     Bar(
@@ -135,6 +178,12 @@ BARS = (
         "P9",
         "killed, with skip: time of the run",
         Mark(of("slowdown", "w7-killed"), 1.3, "x undisturbed", at_least=False),
+    ),
+    *(
+        Bar("P11", f"{WORKLOADS[curve].title}, {kind}", Mark(of("bend", curve, peer), 15.0, "% bent", at_least=False))
+        for curve in CURVES
+        for kind, peer in KINDS
+        if PEERS[peer].takes_part_in(curve)
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmarks.catalogue import WORKLOADS
@@ -11,11 +12,9 @@ from tests.benchmarks.tables import bar_table, workload_table
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
-def section(results: Results, about: dict[str, str], picture: str | None) -> str:
-    """What stands between the markers: the machine, the picture, the bars, a table for each workload."""
-    parts = [_told(about)]
-    if picture:
-        parts.append(f"![Ratios of all workloads]({picture})")
+def section(results: Results, about: dict[str, str], pictures: Mapping[str, str]) -> str:
+    """What stands between the markers: the machine, the pictures by title, the bars, a table for each workload."""
+    parts = [_told(about), *(f"![{title}]({file})" for title, file in pictures.items())]
     parts.append(f"### Bars\n\n{bar_table(results)}")
     for name in results.runs:
         workload = WORKLOADS[name]

@@ -23,7 +23,7 @@ def svg(results: Results) -> str:
     y = TOP
     for workload, ratios in groups:
         y += GROUP
-        parts.append(_text(16, y - 10, f"{workload.name.upper()}: {workload.title}", weight="bold"))
+        parts.append(text_at(16, y - 10, f"{workload.name.upper()}: {workload.title}", weight="bold"))
         for peer, ratio in ratios:
             parts += _bar(peer, ratio, y, scale)
             y += ROW
@@ -58,8 +58,10 @@ def _frame(height: int) -> list[str]:
         'font-family="system-ui, sans-serif" font-size="12" role="img">',
         f"<title>How many times as fast {OURS} is</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        _text(16, 24, f"How many times as fast {OURS} is as each of the others", weight="bold", size=15),
-        _text(16, 44, "Ratios of medians on a logarithmic scale. Right of 1 x: ahead. Grey: what the machine allows."),
+        text_at(16, 24, f"How many times as fast {OURS} is as each of the others", weight="bold", size=15),
+        text_at(
+            16, 44, "Ratios of medians on a logarithmic scale. Right of 1 x: ahead. Grey: what the machine allows."
+        ),
     ]
 
 
@@ -69,7 +71,7 @@ def _axis(scale: Scale, height: int) -> list[str]:
         x = scale.x(ratio)
         colour = INK if ratio == 1 else PALE
         parts.append(f'<line x1="{x:.1f}" y1="{TOP + 12}" x2="{x:.1f}" y2="{height - 12}" stroke="{colour}"/>')
-        parts.append(_text(x, TOP + 6, f"{ratio:.2g} x", anchor="middle"))
+        parts.append(text_at(x, TOP + 6, f"{ratio:.2g} x", anchor="middle"))
     return parts
 
 
@@ -78,12 +80,13 @@ def _bar(peer: str, ratio: float, y: int, scale: Scale) -> list[str]:
     colour = LIMIT if PEERS[peer].limit else AHEAD if ratio >= 1 else BEHIND
     text, anchor = (end + 5, "start") if ratio >= 1 else (start - 5, "end")
     return [
-        _text(LABELS - 50, y + 13, PEERS[peer].title, anchor="end"),
+        text_at(LABELS - 50, y + 13, PEERS[peer].title, anchor="end"),
         f'<rect x="{start:.1f}" y="{y + 3}" width="{max(end - start, 1):.1f}" height="{ROW - 6}" fill="{colour}"/>',
-        _text(text, y + 13, times(ratio), anchor=anchor),
+        text_at(text, y + 13, times(ratio), anchor=anchor),
     ]
 
 
-def _text(x: float, y: float, text: str, *, anchor: str = "start", weight: str = "normal", size: int = 12) -> str:
+def text_at(x: float, y: float, text: str, *, anchor: str = "start", weight: str = "normal", size: int = 12) -> str:
+    """Words in the picture."""
     style = f'text-anchor="{anchor}" font-weight="{weight}" font-size="{size}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{INK}" {style}>{escape(text)}</text>'

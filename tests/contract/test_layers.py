@@ -38,6 +38,7 @@ OWNERS = {
 }
 # What an example may import of the package: what its reader can import too.
 PUBLIC = frozenset({"facade", "cli", "examples"})
+ACTORS = "otp"  # the names of its package, for who writes actors; not the modules in it
 
 MAX_LINES = 350
 MAX_FUNCTION_LINES = 40
@@ -133,7 +134,11 @@ def _import_problem(name: str, target: str, root: str) -> str | None:
         return f"only {' and '.join(sorted(owners))} may import {library}"
     there = layer_of(target)
     if here == "examples":
-        return None if there in PUBLIC else f"an example imports {target}, which is not for users"
+        return (
+            None
+            if there in PUBLIC or target == f"{root}.{ACTORS}"
+            else f"an example imports {target}, which is not for users"
+        )
     if PLACE[there] < PLACE[here] or (there == here and here != "facade"):
         return None
     return f"{here} imports {there} ({target}), which does not stand to its left"
@@ -173,6 +178,10 @@ def make(folder: Path, files: dict[str, str]) -> Path:
         ({"cli/run.py": "from slither_actors.examples import text_analysis"}, "cli imports examples"),
         ({"__init__.py": "from slither_actors.cli import main"}, "facade imports cli"),
         ({"examples/one.py": "from slither_actors.item import Item"}, "an example imports slither_actors.item"),
+        (
+            {"examples/one.py": "from slither_actors.otp.server import S"},
+            "an example imports slither_actors.otp.server",
+        ),
         ({"dispatch/pool.py": "from thespian.actors import Actor"}, "only otp and transport may import thespian"),
         ({"__init__.py": "import thespian.actors"}, "only otp and transport may import thespian"),
         ({"store/json.py": "import orjson"}, "only _codec may import orjson"),
@@ -210,6 +219,7 @@ def test_what_the_rules_allow_is_no_breach(tmp_path: Path) -> None:
             "observe/top.py": "import slither_actors as slither",
             "examples/words/__init__.py": "import slither_actors as slither\nfrom .text import split",
             "examples/words/text.py": "import string",
+            "examples/actors.py": "from slither_actors.otp import Server",
             "item.py": "\n" * MAX_LINES,
             "context.py": 'def f():\n    """One\n    two."""\n' + "    1\n" * (MAX_FUNCTION_LINES - 1),
         },

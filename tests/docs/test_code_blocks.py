@@ -6,6 +6,8 @@ a block says more about it:
 - `<!-- not run: reason -->` leaves the block out
 - `<!-- file: name.py -->` writes the block to that file, before the program starts
 - `<!-- output -->` above a text block that follows a python block: the program prints these lines, in this order
+
+And one anywhere in the document: `<!-- needs: module, module -->`: without these the program is skipped.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ TIMEOUT_S = 45.0
 
 FENCE = re.compile(r"^ *(?P<fence>`{3,}|~{3,}) *(?P<language>[\w-]*)")
 COMMENT = re.compile(r"^ *<!-- (?P<key>not run|file|output)(?:: (?P<value>.+?))? -->$")
+NEEDS = re.compile(r"^<!-- needs: (?P<modules>.+) -->$", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(<?(?P<target>[^)\s>]+)>?(?: \"[^\"]*\")?\)|^ *\[[^\]]+\]: (?P<definition>\S+)")
 HEADING = re.compile(r"^#{1,6} +(?P<title>.+?) *#*$")
 
@@ -95,6 +98,11 @@ def first_missing(expected: list[str], printed: str) -> str | None:
     return next((line for line in expected if line not in lines), None)
 
 
+def needs_of(document: str) -> list[str]:
+    """The modules that the program of a document cannot do without."""
+    return [module.strip() for needs in NEEDS.findall(document) for module in needs.split(",")]
+
+
 def run_document(document: str, folder: Path) -> None:
     """Run the program of a document in `folder`; fail with its output if it fails or does not print what it should."""
     blocks = blocks_of(document)
@@ -157,7 +165,10 @@ PROGRAMS = [name for name in DOCUMENTS if program_of(blocks_of(DOCUMENTS[name].r
 @pytest.mark.system
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_program_of_a_document_runs_and_prints_what_it_says(name: str, tmp_path: Path) -> None:
-    run_document(DOCUMENTS[name].read_text("utf-8"), tmp_path)
+    document = DOCUMENTS[name].read_text("utf-8")
+    for module in needs_of(document):
+        pytest.importorskip(module, reason=f"the program of {name} needs {module}")
+    run_document(document, tmp_path)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -220,6 +231,11 @@ def test_a_document_that_is_wrong_is_found(tmp_path: Path, shown: str, instead: 
         run_document(SPECIMEN.replace(shown, instead), tmp_path)
 
     assert complaint in str(caught.value)
+
+
+def test_what_a_program_needs_is_said_once_for_the_document() -> None:
+    assert needs_of(SPECIMEN) == []
+    assert needs_of("# T\n\n<!-- needs: a.b, c -->\n```text\nx\n```\n") == ["a.b", "c"]
 
 
 def test_a_line_may_stand_between_the_expected_ones() -> None:

@@ -11,15 +11,12 @@ import attrs
 import pytest
 
 import slither_actors as slither
+from slither_actors._config_layers import keys_of
+from slither_actors.observe._figures import FIGURES
+from slither_actors.observe._instruments import INSTRUMENTS, Instrument
+from tests.helpers.tables import table_below
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def table_below(heading: str, document: str) -> list[tuple[str, ...]]:
-    """The rows of the first table below a heading, without its head."""
-    _, _, behind = document.partition(f"\n{heading}\n")
-    rows = re.findall(r"^\|(.+)\|$", re.split(r"\n## ", behind)[0], re.MULTILINE)
-    return [tuple(cell.strip() for cell in row.split(" | ")) for row in rows[2:]]
 
 
 def as_typed(value: Any) -> str:
@@ -47,20 +44,54 @@ def test_the_options_of_a_session_are_those_of_the_code() -> None:
     assert table_below("## Options", (DOCS / "sessions.md").read_text("utf-8")) == expected
 
 
+@pytest.mark.parametrize(
+    ("heading", "options"),
+    [
+        ("## Options of a pool", slither.PoolOptions),
+        ("## Workers that wear out", slither.Recycle),
+        ("## Workers that keep dying", slither.Quarantine),
+    ],
+)
+def test_the_tables_of_a_pool_name_all_options_and_their_defaults(heading: str, options: type) -> None:
+    rows = table_below(heading, (DOCS / "pools.md").read_text("utf-8"))
+    expected = [(field.name, getattr(field.default, "factory", field.default)) for field in attrs.fields(options)]
+    special = {"size": "required", "environment": "`{}`"}
+
+    assert [row[:2] for row in rows] == [(f"`{name}`", special.get(name, f"`{given!r}`")) for name, given in expected]
+
+
 def test_the_keys_of_a_config_are_those_of_the_code() -> None:
-    expected = []
-    for field in attrs.fields(slither.Config):
-        section = {
-            "dispatch": slither.DispatchConfig,
-            "bridge": slither.BridgeConfig,
-            "sessions": slither.SessionConfig,
-        }.get(field.name)
-        for key in attrs.fields(section) if section is not None else [field]:
-            default = [] if key.default == () else key.default
-            name = f"{field.name}.{key.name}" if section is not None else key.name
-            expected.append((f"`{name}`", f"`{as_typed(default)}`", key.metadata["doc"]))
+    expected = [
+        (f"`{key.name}`", f"`{as_typed([] if key.default == () else key.default)}`", key.doc)
+        for key in keys_of(slither.Config).values()
+    ]
 
     assert table_below("## Keys of config", (DOCS / "configuration.md").read_text("utf-8")) == expected
+
+
+def test_the_events_are_those_of_the_code() -> None:
+    def quoted(names: tuple[str, ...]) -> str:
+        return ", ".join(f"`{name}`" for name in names) or "none"
+
+    expected = [
+        (f"`{'.'.join(kind.name)}`", kind.doc, quoted(kind.measurements), quoted(kind.metadata))
+        for kind in slither.telemetry.EVENTS
+    ]
+
+    assert table_below("## The events", (DOCS / "telemetry.md").read_text("utf-8")) == expected
+
+
+@pytest.mark.parametrize(
+    ("heading", "instruments"), [("### Of what happens", INSTRUMENTS), ("### Of how systems are", FIGURES)]
+)
+def test_the_metrics_are_those_of_the_code(heading: str, instruments: tuple[Instrument, ...]) -> None:
+    def row(one: Instrument) -> tuple[str, ...]:
+        endings = ("_seconds" if one.unit == "s" else "") + ("_total" if one.kind == "counter" else "")
+        name = one.name.replace(".", "_") + endings
+        labels = ", ".join(f"`{label}`" for label in one.labels) or "none"
+        return f"`{one.convention or one.name}`", f"`{name}`", one.doc, labels
+
+    assert table_below(heading, (DOCS / "observability.md").read_text("utf-8")) == [row(one) for one in instruments]
 
 
 def test_the_arguments_of_start_are_those_of_the_code() -> None:

@@ -79,6 +79,7 @@ MISHAPS = {
     "too many": lambda payloads: [*payloads, 1],
     "none": lambda payloads: None,
     "text": lambda payloads: "x" * len(payloads),
+    "only for stages": lambda payloads: [slither.Drop("not wanted") for _ in payloads],
     "lock": lambda payloads: [threading.Lock() for _ in payloads],
 }
 
@@ -145,3 +146,12 @@ class OwnError(slither.ItemError):
 
 def raises_own_error(payloads):
     raise OwnError("mine")
+
+
+def touch_and_hang(payloads):
+    """Hangs at the first payload that is the path of a file, which is there from then on."""
+    for payload in payloads:
+        if isinstance(payload, str):
+            open(payload, "w").close()
+            time.sleep(60)
+    return payloads

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from tests.system.waiting import eventually, marked
 
-MARK = "SLITHER_TEST_MARK"
+MARK = "MARK_OF_THE_TESTS"
 LIMIT_S = 20.0
 
 

@@ -22,7 +22,7 @@ from tests.system.running import a_system, nothing_left_behind
 from tests.system.trees import Tree
 from tests.system.waiting import eventually, marked
 
-MARK = "SLITHER_TEST_MARK"
+MARK = "MARK_OF_THE_TESTS"
 
 
 def unique_name() -> str:

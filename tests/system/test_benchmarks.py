@@ -12,10 +12,10 @@ import pytest
 
 from tests.system.waiting import marked
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[2]
-MARK = "SLITHER_TEST_MARK"
+MARK = "MARK_OF_THE_TESTS"
 LIMIT_S = 50.0
 
 

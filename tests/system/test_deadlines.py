@@ -105,6 +105,7 @@ def test_a_dispatch_ends_at_its_deadline_with_what_was_finished_behind_the_slow_
     assert [item.payload for item in error.partial_results] == [1, 2, 3]
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("policy", ["skip", Skip(isolate=True), Retry(then="skip")])
 def test_no_policy_outlives_the_deadline(system, policy):
     with pytest.raises(DispatchError, match=r"deadline_s=0\.5"):
@@ -126,13 +127,23 @@ def test_the_worker_that_was_at_it_is_killed_and_replaced(system, tmp_path):
 
 def test_the_work_of_a_stream_ends_at_the_deadline_also_while_nobody_asks(system, tmp_path):
     note = tmp_path / "pid"
-    options = {"batch_size": 1, "pool": "single", "deadline_s": AMPLE_S, "timeout_s": FOREVER_S}
+    options = {"batch_size": 1, "pool": "single", "deadline_s": 5.0, "timeout_s": FOREVER_S}
+    system.call_batch([0], sleep_for, pool="single")  # its worker is up: an earlier test had it killed
     with system.stream(["first", str(note)], say_who_and_hang, **options) as stream:
         assert next(stream).payload == "first"
         eventually(note.exists, 10.0, "the second batch has begun")
         wait_for_end(int(eventually(note.read_text, 10.0, "it says who it is")), 10.0)
-        with pytest.raises(DispatchError, match="deadline_s=2"):
+        with pytest.raises(DispatchError, match="deadline_s=5"):
             next(stream)
+
+
+def test_a_stream_that_was_done_in_time_may_be_read_later(system):
+    payloads = [0.2, 0, 0]  # so slow that the source has come to its end before the first result is there
+    late = time.monotonic() + 1.0 + 0.6  # with the time for last words
+    with system.stream(payloads, sleep_for, batch_size=3, deadline_s=1.0) as stream:
+        assert next(stream).payload == 0.2
+        eventually(lambda: time.monotonic() > late, 10.0, "the deadline is over")
+        assert [item.payload for item in stream] == [0, 0]
 
 
 def test_a_pipe_ends_at_its_deadline_wherever_its_items_are(system):

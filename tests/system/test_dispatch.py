@@ -72,6 +72,21 @@ def test_as_completed_gives_the_same_items_and_really_is_as_completed(system, tm
     assert results.index(0) > 5 if ordering == "as_completed" else results == list(range(20))
 
 
+def test_the_first_batch_runs_before_the_source_is_at_its_end(system, tmp_path):
+    begun = tmp_path / "begun"
+
+    def source():
+        yield 1
+        eventually(begun.exists, 20.0, "the first batch runs")
+        yield 2
+
+    def work(payloads):
+        begun.touch()
+        return payloads
+
+    assert payloads(system.dispatch(source(), work, batch_size=1)) == [1, 2]
+
+
 def test_items_keep_id_meta_and_route(system):
     items = [Item.wrap(number).with_meta(n=number).with_route("r") for number in range(5)]
     results = system.dispatch(items, jobs.double, batch_size=2)
@@ -303,17 +318,18 @@ def test_a_stopped_system_says_so_at_once(tidy):
     with a_system(pools={"default": 1}) as system:
         stream = system.stream(range(1000), jobs.double, batch_size=1)
         next(stream)
+    assert payloads(stream)[:3] == [2, 4, 6], "what was read is there"
     for call in (
         lambda: system.dispatch([1], jobs.double),
         lambda: system.call_each(os.getpid),
         lambda: system.topology(),
-        lambda: list(stream),
     ):
         with pytest.raises(slither.SystemDown, match="it was stopped"):
             call()
     system.stop()
 
 
+@pytest.mark.failure
 def test_stopping_ends_runs_in_other_threads_with_an_error(tidy):
     with a_system(pools={"default": 1}) as system, ThreadPoolExecutor(1) as threads:
         begun = threading.Event()
@@ -326,7 +342,10 @@ def test_stopping_ends_runs_in_other_threads_with_an_error(tidy):
         run = threads.submit(lambda: system.dispatch(source(), jobs.run_slow, batch_size=1))
         assert begun.wait(5)
         system.stop(0.5)
-        assert isinstance(run.exception(5), slither.SystemDown)
+        error = run.exception(5)
+        assert isinstance(error, slither.DispatchError)
+        assert isinstance(error.reason, slither.SystemStopping)
+        assert [item.payload for item in error.partial_results] == [1]
 
 
 def test_batches_by_weight_are_formed_by_a_function_of_the_program(system):

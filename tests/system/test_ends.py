@@ -138,7 +138,11 @@ def test_the_dead_leave_no_socket_behind(tree: Tree, diary: Path) -> None:
     def left() -> set[str]:
         return {path.name for path in tree.directory.iterdir() if path.name.partition(".")[0] not in pids}
 
-    eventually(lambda: left() == {"admin", "cookie", "lock"}, 2.0, f"sockets of the dead are gone: {left()}")
+    eventually(
+        lambda: left() == {"admin", "cookie", "incidents", "incidents.unwritten", "lock"},
+        2.0,
+        f"sockets of the dead are gone: {left()}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,6 +207,7 @@ def test_a_spent_budget_ends_the_tree_with_its_causes(make_tree: MakeTree) -> No
 
     assert "sup" in causes[-1]
     assert "exit code 9" in "\n".join(causes)
+    assert "(process " in causes[-1].splitlines()[-1]
     wait_for_end(tree.host.pid, 2.0)
     tree.drain_until_down()
     with pytest.raises(SystemDown):

@@ -81,6 +81,7 @@ def test_a_refused_file_is_told_before_anything_is_pulled(system: slither.System
     assert list(pulled) == [1, 2]
 
 
+@pytest.mark.failure
 def test_a_killed_service_leaves_whole_lines(base: Path, tmp_path: Path) -> None:
     path = tmp_path / "ends"
     service = subprocess.Popen([sys.executable, "-P", "-c", _ENDLESS, str(path)], env={**os.environ})

@@ -13,11 +13,11 @@ import pytest
 
 from tests.system.command import LIMIT_S, Slither, slither
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
-EXAMPLE = ("example", "text_analysis")
+EXAMPLE = ("example", "text_analysis", "--no-baseline")
 # The promise is a second; the other one is for a machine that has more to do.
-PROMPT_S = 2.0
+PROMPT_S = 6.0
 
 
 def test_5000_documents_are_all_accounted_for_and_nothing_is_left(base: Path) -> None:
@@ -103,7 +103,7 @@ def test_nothing_outlives_the_service_when_that_is_killed(base: Path) -> None:
 def test_who_is_asked_to_end_ends_at_once_without_a_traceback(
     base: Path, number: signal.Signals, group: bool, code: int
 ) -> None:
-    with Slither(base, *EXAMPLE, "--documents", "20000") as command:
+    with Slither(base, *EXAMPLE, "--documents", "60000") as command:
         command.wait_for_progress()
         command.signal(number, group=group)
 

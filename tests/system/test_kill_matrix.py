@@ -16,7 +16,7 @@ import pytest
 from tests.system.conftest import Service
 from tests.system.waiting import eventually, living, wait_for_end
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 NAMES = {"root", "registry", "sup", "sup/one", "sup/inner", "sup/inner/two", "guests"}
 AROUND = {"service", "host", "admin"}
@@ -50,6 +50,7 @@ def test_when_one_of_those_above_is_killed_nothing_is_left(service: Service, vic
     eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("victim", ["host", "admin", "root"])
 def test_the_service_learns_that_its_tree_is_gone(service: Service, victim: str) -> None:
     service.kill(victim)
@@ -85,7 +86,8 @@ def test_a_killed_supervisor_in_the_middle_comes_back_with_its_whole_branch(serv
     eventually(lambda: service.living() == set(now.values()), 1.0, "no doubles, no orphans")
 
     def sockets() -> set[str]:
-        return {path.name.partition(".")[0] for path in service.directory.iterdir()} - {"admin", "cookie", "lock"}
+        known = {"admin", "cookie", "incidents", "lock"}
+        return {path.name.partition(".")[0] for path in service.directory.iterdir()} - known
 
     eventually(lambda: sockets() <= {str(pid) for pid in now.values()}, 1.0, "the dead leave no sockets")
 
@@ -112,6 +114,7 @@ def test_ten_kills_in_a_row_leave_no_double_and_no_zombie(service: Service) -> N
     eventually(lambda: not zombies(), 1.0, "all dead were reaped")
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("end", ["raise", "exit", "vanish", "return"])
 def test_when_the_service_ends_without_a_word_nothing_is_left(service: Service, end: str) -> None:
     service.tell(end)

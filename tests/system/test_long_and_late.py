@@ -60,10 +60,10 @@ def test_a_call_to_each_waits_for_workers_that_are_being_restarted(system):
 
 def test_a_kill_that_comes_too_late_hits_no_later_batch(system):
     """Batches that end just when their time does, and others right behind them."""
-    limit = 0.05
-    payloads = [limit if number % 2 else 0.004 for number in range(60)]
+    limit = 0.15  # more than a busy machine holds up a batch that sleeps for a moment
+    payloads = [limit if number % 2 else 0.004 for number in range(30)]
     results = system.dispatch(payloads, jobs.nap, batch_size=1, timeout_s=limit, on_error="skip")
-    assert [item.payload for item in results].count(0.004) == 30
+    assert [item.payload for item in results].count(0.004) == 15
     assert {type(item.meta["error"]) for item in results.skipped} <= {slither.BatchTimeout}
 
 

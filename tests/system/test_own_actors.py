@@ -145,6 +145,26 @@ def test_a_refusal_says_which_child_and_what_to_do(children):
         children.delete_child("tally")
 
 
+def test_calls_of_supervisors_never_reach_the_handler_of_an_actor(system):
+    tally = system.supervisor("children/tally")
+    before = system.whereis("children/tally")
+    for ask in (
+        tally.which_children,
+        lambda: tally.start_child(ChildSpec("a", Tally)),
+        lambda: tally.delete_child("a"),
+    ):
+        with pytest.raises(slither.InvalidOption, match=r"supervisor: to is 'children/tally', which is no supervisor"):
+            ask()
+    assert system.whereis("children/tally") == before
+
+
+@pytest.mark.parametrize("timeout_s", [None, "5", True, -1, float("nan"), float("inf")])
+def test_a_time_limit_that_is_none_is_refused(system, timeout_s):
+    for ask in (lambda: system.call("children/tally", "total", timeout_s), lambda: system.supervisor("x", timeout_s)):
+        with pytest.raises(slither.InvalidOption, match=r"timeout_s is .*; allowed: a number of seconds, 0 or more"):
+            ask()
+
+
 def test_a_dynamic_supervisor_keeps_no_specs_and_takes_no_restarts(system):
     inner = system.supervisor("children/inner")
     ref = inner.start_child(ChildSpec("guest", Tally))

@@ -92,6 +92,11 @@ def test_a_call_that_takes_too_long_says_so_and_its_answer_is_nobody_s(tree: Tre
     assert not [line for line in tree.drain() if isinstance(line, LogLine) and "ignores" in line.text]
 
 
+def test_a_time_limit_of_a_call_that_is_none_is_refused(tree: Tree, anna: Ref, ben: Ref) -> None:
+    with pytest.raises(InvalidOption, match="call: timeout_s is None; allowed: a number of seconds, 0 or more"):
+        ask(tree, anna, ("call", ben, "total", None))
+
+
 @pytest.mark.parametrize("to", ["name", "address"])
 def test_a_call_to_oneself_is_refused(tree: Tree, anna: Ref, to: str) -> None:
     with pytest.raises(InvalidOption, match="another process: this one cannot answer while it waits"):

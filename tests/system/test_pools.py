@@ -166,7 +166,8 @@ def test_statistics_tell_who_has_the_workers_of_a_pool(tmp_path):
             return found if wanted.items() <= found.items() else None
 
         quiet = eventually(lambda: figures(idle=2), 5.0, "all workers are idle")
-        assert quiet == {"size": 2, "up": 2, "restarts": 0, "idle": 2, "leased": 0, "leaving": 0}
+        assert {name: figure for name, figure in quiet.items() if figure} == {"size": 2, "up": 2, "idle": 2}
+        assert set(quiet.values()) == {0, 2}
         with ThreadPoolExecutor() as threads:
             run = threads.submit(system.dispatch, range(1), wait)
             try:

@@ -279,8 +279,12 @@ def test_control_c_ends_the_program_as_python_does_and_everything_with_it(progra
     eventually(lambda: not marked(str(base)), 2.0, "processes are left")
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("body", [STREAMING, IN_A_CALL], ids=["stream", "call"])
+# A call that takes a minute has ten seconds after a SIGTERM: see test_signals.py.
+@pytest.mark.parametrize(
+    ("body", "how"),
+    [(STREAMING, signal.SIGTERM), (STREAMING, signal.SIGKILL), (IN_A_CALL, signal.SIGKILL)],
+    ids=["stream-15", "stream-9", "call-9"],
+)
 def test_a_program_that_is_killed_takes_everything_along_within_a_second(program, base, body, how):
     process = program(ENDLESS, body)
     await_line(process, "streaming")
@@ -410,3 +414,74 @@ def test_an_error_of_the_workers_function_shows_the_users_own_lines(program):
     assert err.rstrip().splitlines()[-1].startswith("slither_actors.errors.DispatchError: batch 1 failed") or (
         "DispatchError: batch 1 failed" in err
     )
+
+
+STORES = """
+import os, pickle, subprocess, sys
+import slither_actors as slither
+
+class Words(slither.Store):
+    words = slither.Table()
+
+    def load(self, tables):
+        tables.words.put("answer", 42)
+
+    @slither.view
+    def find(self, params, ctx):
+        return self.words.get(params["word"])
+
+def find(words, ctx):
+    ctx.store(Words).words.increment("found", len(words), default=0)
+    return [ctx.view("find", word=word) for word in words]
+
+class Finding(slither.Pipe):
+    stores = [Words]
+
+    @slither.local
+    def prepare(item, ctx):
+        return item.payload if ctx.view("find", word="answer") == 42 else "?"
+
+    work = slither.worker(find)
+"""
+
+
+def test_a_store_may_be_defined_in_the_program_itself(program):
+    process = program(
+        STORES,
+        """
+        with slither.start(stores=[Words], pools={"default": 2}) as system:
+            print([item.payload for item in system.run_pipe(Finding, ["answer", "question"]).default])
+            store = system.store(Words)
+            print(store.words["found"], store.reload(), store.words.get("found"))
+        """,
+    )
+    assert finish(process) == (0, "[42, None]\n2 2 None\n", "")
+
+
+def test_another_process_of_the_machine_and_a_forked_child_read_and_write_through_a_handle(program):
+    process = program(
+        STORES,
+        """
+        read = "import pickle, sys; s = pickle.load(sys.stdin.buffer); print(s.words.increment('answer')); s.close()"
+        elsewhere = [sys.executable, "-W", "error", "-c", read]
+        with slither.start(stores=[Words], pools={"default": 1}) as system:
+            store = system.store(Words)
+            store.words.put("answer", store.words["answer"])
+            done = subprocess.run(elsewhere, input=pickle.dumps(store), capture_output=True)
+            print(done.stdout.decode().strip(), done.stderr.decode(), store.words["answer"])
+            handle = pickle.dumps(store)
+            child = os.fork()
+            if not child:
+                mine = pickle.loads(handle)
+                print(mine.words.increment("answer"), store.words["answer"], flush=True)
+                os._exit(0)
+            os.waitpid(child, 0)
+            print(store.words["answer"], store.words.increment("answer"))
+        late = subprocess.run(elsewhere, input=handle, capture_output=True)
+        print(late.stderr.decode().splitlines()[-1])
+        """,
+    )
+    code, out, err = finish(process)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:3] == ["43  43", "44 44", "44 45"]
+    assert "StoreUnavailable: store Words cannot be used: its system is over" in out.splitlines()[3]

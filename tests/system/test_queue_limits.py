@@ -23,7 +23,7 @@ LARGE = 400_000  # bytes of a result; eight of them are under way
 
 @pytest.fixture(scope="module")
 def system(tidy):
-    with a_system(config={"queue_limit_bytes": LIMIT}) as running:
+    with a_system(config={"queue_limit_bytes": LIMIT, "stopped_limit_s": None}) as running:
         yield running
 
 
@@ -55,6 +55,7 @@ def taken_slowly(stream):
     return taken, caught.value
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("ordering", ["preserve", "as_completed"])
 def test_results_too_large_for_a_slow_consumer_end_their_run_and_keep_what_was_on_its_way(system, unharmed, ordering):
     stream = system.stream(itertools.repeat(LARGE), inflate, batch_size=1, ordering=ordering)
@@ -90,6 +91,7 @@ def paused(system, name):
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.failure
 def test_inputs_that_are_fed_faster_than_they_are_read_end_their_run(system, unharmed):
     stream = system.stream(itertools.repeat(b"x" * LARGE), deflate, batch_size=1)
     with paused(system, "pools/default/dispatcher"), pytest.raises(slither.DispatchError) as caught:
@@ -98,6 +100,7 @@ def test_inputs_that_are_fed_faster_than_they_are_read_end_their_run(system, unh
     assert caught.value.batch_ref > 2
 
 
+@pytest.mark.failure
 def test_batches_that_a_worker_does_not_read_end_their_run(system, unharmed):
     options = {"batch_size": 1, "max_in_flight": 4}
     with ExitStack() as stack:

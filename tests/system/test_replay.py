@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
 
 import slither_actors as slither
+from tests.system.command import Slither
 from tests.system.command import slither as command
 from tests.system.running import a_system
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 
 def test_a_replay_through_the_command_line(base: Path, tmp_path: Path) -> None:
@@ -48,3 +50,23 @@ def test_a_file_for_failures_that_cannot_be_one_is_wrong_usage(base: Path, tmp_p
     code, out, err = command(base, "dead", "replay", str(path), "tests.helpers.jobs:same", "--failed", str(tmp_path))
     assert (code, out) == (2, "")
     assert str(tmp_path) in err
+
+
+@pytest.mark.failure
+def test_a_replay_whose_output_does_not_fit_says_so_and_keeps_the_lines_before(base: Path, tmp_path: Path) -> None:
+    path, output = tmp_path / "ends", tmp_path / "out"
+    with a_system() as system:
+        given = ["x" * 45_000, "x" * 45_000, *["y" * 7_000] * 3]
+        system.dispatch(given, lambda values: 1 / 0, on_error="skip", ends_file=path)
+
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+
+    argv = ("dead", "replay", str(path), "tests.helpers.jobs:same", "--output", str(output))
+    with Slither(base, *argv, preexec_fn=little_room) as replay:
+        code, out, err = replay.end()
+    assert (code, out) == (1, "")
+    assert f"{output} cannot be written: File too large" in err
+    assert "Traceback" not in err
+    lines = output.read_text("utf-8").splitlines()
+    assert [len(json.loads(line)["payload"]) for line in lines[:2]] == [45_000] * 2

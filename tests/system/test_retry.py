@@ -65,8 +65,9 @@ def payloads(items):
 @pytest.mark.parametrize("ordering", ["preserve", "as_completed"])
 def test_what_fails_once_is_mended_by_another_attempt(system, folder, mishap, ordering):
     given = [*range(10), mishap, *range(11, 40)]
+    limit_s = 1.5 if mishap == "hang once" else 30.0
     results = system.dispatch(
-        given, trouble, batch_size=4, on_error=Retry(**AT_ONCE), ordering=ordering, timeout_s=1.5, context=folder
+        given, trouble, batch_size=4, on_error=Retry(**AT_ONCE), ordering=ordering, timeout_s=limit_s, context=folder
     )
     assert sorted(map(str, payloads(results))) == sorted(map(str, given))
     if ordering == "preserve":
@@ -92,7 +93,10 @@ def trouble_by_name(values, ctx):
 @pytest.mark.parametrize(("mishap", "error"), [("raise", RemoteError), ("kill", WorkerCrashed), ("hang", BatchTimeout)])
 def test_what_never_succeeds_is_dead_with_all_its_attempts(system, folder, mishap, error):
     policy = Retry(max_attempts=2, **AT_ONCE)
-    results = system.dispatch([1, mishap, 3, 4], trouble, batch_size=2, on_error=policy, timeout_s=1.0, context=folder)
+    limit_s = 1.5 if mishap == "hang" else 30.0
+    results = system.dispatch(
+        [1, mishap, 3, 4], trouble, batch_size=2, on_error=policy, timeout_s=limit_s, context=folder
+    )
     assert payloads(results) == [3, 4]
     assert payloads(results.dead) == [1, mishap]
     for item in results.dead:

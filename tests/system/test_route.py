@@ -87,6 +87,7 @@ def boom(item, reason):
     raise KeyError(item.payload)
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("wrong", [boom, lambda item, reason: slither.Drop("no"), lambda item, reason: Skip()])
 def test_where_there_is_no_replacement_the_item_is_dead_and_the_record_names_both_errors(system, wrong):
     results = system.dispatch([1, -2], tenfold, batch_size=1, on_error=Route(wrong))

@@ -148,6 +148,7 @@ def test_closing_closes_the_source(system):
     assert closed.is_set()
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("leave", ["close", "break", "error"])
 def test_the_workers_of_a_cancelled_stream_are_free_after_about_a_second(system, leave):
     def source():
@@ -211,6 +212,7 @@ def test_a_loop_may_run_over_a_stream_that_nobody_else_holds(system):
     assert taken == 500
 
 
+@pytest.mark.failure
 @pytest.mark.parametrize("kind", ["stream", "stream_pipe"])
 def test_what_the_source_raises_reaches_the_consumer_after_what_was_finished(system, kind):
     def source():
@@ -379,6 +381,7 @@ def test_threads_may_take_turns_and_each_item_goes_to_one_of_them(system):
     assert sorted(number for thread in threads for number in thread.taken) == list(range(2000))
 
 
+@pytest.mark.failure
 def test_ctrl_c_while_a_stream_waits_comes_out_and_it_can_be_closed_in_finally(system):
     source = Sluggish()
     stream = system.stream(source, jobs.run_slow, batch_size=1, max_in_flight=2)
@@ -403,6 +406,7 @@ def test_a_failing_batch_ends_the_stream_after_what_came_before_it(system):
     assert isinstance(caught.value.reason, slither.RemoteError)
     assert caught.value.__cause__ is caught.value.reason
     assert caught.value.partial_results == [], "it has been yielded"
+    assert caught.value.batch_ref == 26
     assert taken == list(range(100))
 
 
@@ -456,3 +460,13 @@ def test_two_streams_of_one_pipe_run_side_by_side(system):
 
 def test_nothing_of_all_this_is_still_running(system):
     eventually(lambda: open_runs(system) == 0, 1.0, "no run is open")
+
+
+def test_what_a_stream_that_is_closed_leaves_behind_is_counted(system):
+    source = Counting()
+    with system.stream(source, jobs.same, batch_size=4) as stream:
+        taken = [next(stream) for _ in range(10)]
+    counts = stream.accounting
+    assert counts.inputs == source.pulled
+    assert counts.outputs >= len(taken)
+    assert counts.abandoned == source.pulled - counts.outputs > 0

@@ -22,7 +22,7 @@ from tests.helpers import jobs
 from tests.system.running import a_system, kill, nothing_left_behind, processes, restarted
 from tests.system.waiting import eventually, marked
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 TCP = {"base": "tcp", "trusted_network": True}
 LIMIT_S = 10.0

@@ -122,7 +122,7 @@ def test_log_records_reach_the_service_under_their_own_name(tree: Tree, caplog: 
         "sup/one",
         tree.ref("sup/one").pid,
     )
-    replay(line)
+    replay(line, "s")
     [record] = [record for record in caplog.records if record.name == "leaves"]
     assert (record.getMessage(), record.processName, record.created) == ("all is well", "sup/one", line.created)
 

@@ -5,14 +5,45 @@ A line that mypy refuses here is refused in the projects of users, and `assert_t
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, assert_type
 
 import attrs
 
 import slither_actors as slither
 from slither_actors import errors, telemetry
-from slither_actors.otp import LATER, Caller, ChildInfo, ChildSpec, ExitReason, Ref, Restart, Server, handles
-from slither_actors.testing import Execution, Simulation, check_many
+from slither_actors.dispatch.strategy import FlushReason
+from slither_actors.otp import (
+    IGNORE,
+    LATER,
+    Backoff,
+    Caller,
+    ChildInfo,
+    ChildSpec,
+    ExitReason,
+    Ref,
+    Restart,
+    Server,
+    Supervisor,
+    SupervisorOptions,
+    handles,
+)
+from slither_actors.testing import (
+    Chaos,
+    ChaosReport,
+    Execution,
+    FakeClock,
+    Hit,
+    InlineSystem,
+    RecordedBatch,
+    RecordingExecutor,
+    Simulation,
+    check_executor,
+    check_many,
+    check_stage,
+    check_store,
+    check_strategy,
+)
 
 # -- what runs in workers
 
@@ -49,6 +80,19 @@ class Model(slither.Adapter):
         return self.calls
 
 
+class Pairs(slither.Strategy):
+    def start(self, batch_size: int) -> None:
+        self.items: list[slither.Item] = []
+
+    def push(self, item: slither.Item) -> list[list[slither.Item]]:
+        self.items.append(item)
+        return self.flush("ceiling") if len(self.items) == 2 else []
+
+    def flush(self, reason: FlushReason) -> list[list[slither.Item]]:
+        batch, self.items = self.items, []
+        return [batch]
+
+
 # -- pipes
 
 
@@ -81,17 +125,27 @@ class Review(slither.Pipe):
     def clean(item: slither.Item) -> str:
         return str(item.payload).strip()
 
-    @slither.local(many=True, then="count", on_error=slither.Skip())
+    @slither.local(many=True, then="count", on_error=slither.Skip(), replicas=2, ordered=False, rate=100)
     def split(item: slither.Item, ctx: slither.Context) -> Iterator[str]:
         yield from item.payload.split()
 
-    count = slither.worker(count_words, pool="default", batch_size=32, max_in_flight=4, timeout_s=5, on_error="skip")
+    count = slither.worker(
+        count_words,
+        pool="default",
+        batch_size=32,
+        max_in_flight=4,
+        timeout_s=5,
+        on_error="skip",
+        rate=slither.Rate(10, burst=64),
+    )
     tag = slither.worker(Tag, ordering="as_completed", strategy=slither.FixedBatch(8), then="longest")
     path = slither.worker("my_model:predict_batch")
     named = slither.worker(slither.Call(with_context))
     scored = slither.worker(slither.Command("score"), pool="gpu")
-    longest = slither.stage(Longest, at_least=3)
-    sort = slither.router((lambda item: item.payload > 3, "long"), (lambda item: item.route == "tagged", "tagged"))
+    longest = slither.stage(Longest, at_least=3, replicas=3, rate=0.5)
+    sort = slither.router(
+        (lambda item: item.payload > 3, "long"), (lambda item: item.route == "tagged", "tagged"), replicas=2
+    )
     outputs = ["long", "tagged"]
     on_error = {"clean": "skip", "path": slither.Halt(), "*": "halt"}
 
@@ -161,10 +215,22 @@ def on_end(item: slither.Item, end: str) -> None:
     print(item.id, end)
 
 
+def picture(pipe: type[slither.Pipe]) -> str:
+    return pipe.describe() + pipe.describe(format="mermaid")
+
+
 def settings() -> slither.Config:
+    loaded = slither.Config.load({"dispatch": {"default_batch_size": 3}}, file="slither.toml", environ={})
+    where: str = slither.Config.load(Path("slither.toml")).sources["queue_limit_bytes"]
+    slither.start(config=Path(where)).stop()
+    slither.start(config=loaded).stop()
     slither.Config.of({"dispatch": {"default_batch_size": 256}})
     slither.Config(dispatch={"default_on_error": "skip"}, bridge=slither.BridgeConfig(default_scope="global"))
     return slither.Config(dispatch=slither.DispatchConfig(default_max_in_flight=4, default_on_error=slither.Halt()))
+
+
+def patient() -> slither.Quarantine:
+    return slither.Quarantine(crashes=5, within_s=60, pause_s=1.5)
 
 
 def start() -> slither.System:
@@ -173,11 +239,22 @@ def start() -> slither.System:
         pools={
             "default": 2,
             "gpu": slither.PoolOptions(1, adapter=Model, warm_up=warm_up, environment={"OMP_NUM_THREADS": "1"}),
+            "leaky": slither.PoolOptions(2, recycle=slither.Recycle(batches=100, rss_mb=500), quarantine=patient()),
         },
         pipes=[Review],
         children=[ChildSpec("greeter", Greeter, ("hello",), restart=Restart.TRANSIENT)],
         config=settings(),
     )
+
+
+def resize(system: slither.System) -> None:
+    system.resize_pool("leaky", 4, timeout_s=10)
+
+
+def slow_down(system: slither.System) -> None:
+    system.set_rate(Review, "count", 10)
+    system.set_rate(Review, "count", slither.Rate(0.5, burst=64))
+    system.set_rate(Review, "count", None)
 
 
 def dispatch(system: slither.System) -> None:
@@ -188,7 +265,13 @@ def dispatch(system: slither.System) -> None:
     assert_type([item.meta["error"] for item in results.skipped], list[Any])
     assert_type(results.skipped.total + results.dropped.total + len(results.dead), int)
     heavy = slither.WeightedBatch(1e6, lambda item: len(item.payload), max_size=100, max_wait_s=0.5)
-    system.dispatch(range(3), Tag, strategy=heavy)
+    system.dispatch(range(3), Tag, strategy=heavy, max_in_flight_weight=5e6)
+    keyed = slither.KeyPartition(lambda item: item.payload["user"], max_size=10, max_wait_s=0.5)
+    system.stream(range(3), Tag, strategy=keyed, ordering="as_completed")
+    try:
+        system.dispatch(range(3), Tag, strategy=Pairs())
+    except slither.StrategyError:
+        pass
     system.dispatch(
         range(3),
         Tag,
@@ -224,7 +307,20 @@ def stream(system: slither.System) -> None:
 
 
 def pipes(system: slither.System) -> None:
-    system.start_pipe(Review)
+    with system.start_pipe(Review, max_queued=10, max_wait_s=0.1, idle_stop_s=60) as running:
+        assert_type(running, slither.StartedPipe)
+        assert_type(running.submit("a", timeout_s=1.0), Future[Any])
+        assert_type(running.accounting, slither.Accounting)
+        assert_type(running.stop(drain=False), slither.DrainReport)
+    try:
+        running.submit("b", timeout_s=0).result()
+    except (slither.ItemSkipped, slither.ItemDropped, slither.ItemDead) as ended:
+        assert_type(ended.item, slither.Item)
+    except slither.ItemEnded as ended:
+        assert_type(ended.reason, slither.SlitherError)
+        assert_type(ended.partial_results, list[slither.Item])
+    except (slither.PipeFull, slither.PipeStopped) as refused:
+        assert_type(refused.pipe, str)
     for record in slither.read_ends("ends.jsonl"):
         assert_type(record, slither.EndRecord)
         assert_type(record.item(), slither.Item)
@@ -232,13 +328,19 @@ def pipes(system: slither.System) -> None:
     system.dispatch(["a"], count_words, ends_file="ends.jsonl")
     outputs = system.run_pipe(Review, ["a"], session_id="s-1", metadata={"run": 1}, on_end=on_end)
     assert_type(outputs, slither.Outputs)
+    assert_type(outputs.accounting, slither.Accounting)
+    assert_type(outputs.accounting.abandoned, int)
     assert_type(outputs.long, list[slither.Item])
     assert_type(outputs["long"], list[slither.Item])
     assert_type(dict(outputs), dict[str, list[slither.Item]])
     assert_type(outputs.dropped.total, int)
     with system.stream_pipe(Patient, ["a"]) as stream:
         assert_type([item.route for item in stream], list[str])
-    assert_type(system.stop_pipe(Review), slither.DrainReport)
+    report = system.stop_pipe(Review)
+    assert_type(report, slither.DrainReport)
+    assert_type(report.runs, tuple[slither.RunReport, ...])
+    assert_type(report.abandoned, slither.IdTally)
+    assert_type(report.complete, bool)
 
 
 def looking(system: slither.System) -> None:
@@ -246,12 +348,39 @@ def looking(system: slither.System) -> None:
     assert_type(system.config.dispatch.default_batch_size, int)
     assert_type(system.topology(), dict[str, Any])
     assert_type(system.statistics(), dict[str, Any])
+    assert_type(system.incidents(), tuple[slither.Incident, ...])
+    for incident in system.incidents():
+        assert_type(incident.name + incident.kind + incident.reason + incident.exit + incident.summary, str)
+        assert_type(incident.items, tuple[int, ...])
+        assert_type(incident.last_lines + incident.together, tuple[str, ...])
+        assert_type(incident.out_of_memory, bool)
     assert_type(slither.__version__, str)
     assert_type(slither.DispatchOptions(batch_size=3).size, int)
     telemetry.attach("print", ("slither", "pipe"), on_event)
     with telemetry.capture("slither.dispatch") as events:
         print([event.measurements for event in events])
+    assert_type(events.one("slither.dispatch.run.stop").metadata, dict[str, Any])
+    assert_type(events.named(("slither",)), list[telemetry.Event])
+    print([kind.doc for kind in telemetry.EVENTS])
     slither.telemetry.detach("print")
+
+
+class Branch(Supervisor):
+    def init(self) -> tuple[SupervisorOptions, list[ChildSpec]]:
+        return SupervisorOptions(dynamic=True), [ChildSpec("one", Linked)]
+
+
+class Linked(Server):
+    def init(self) -> Any:
+        self.link("children/greeter")
+        self.continue_with("more")
+        return IGNORE
+
+    def handle_continue(self, what: Any) -> None:
+        self.unlink("children/greeter")
+
+    def handle_exit(self, ref: Ref, reason: ExitReason) -> None:
+        self.exit(reason)
 
 
 def actors(system: slither.System) -> None:
@@ -259,7 +388,9 @@ def actors(system: slither.System) -> None:
     assert_type(system.call("children/greeter", "total"), Any)
     assert_type(system.whereis("children/greeter"), Ref | None)
     children = system.supervisor("children")
-    assert_type(children.start_child(ChildSpec("other", Greeter, ("Hi",))), Ref)
+    assert_type(children.start_child(ChildSpec("other", Greeter, ("Hi",), backoff=Backoff(min_s=0.5))), Ref | None)
+    assert_type(children.start_child((1, "two")), Ref | None)
+    assert_type(children.change(SupervisorOptions(intensity=9), [ChildSpec("other", Greeter)]), None)
     assert_type(children.which_children(), tuple[ChildInfo, ...])
     assert_type(children.count_children().active, int)
 
@@ -288,6 +419,9 @@ def failures(system: slither.System) -> None:
         assert_type(error.epoch, int)
     except (slither.WorkerBusy, slither.SessionLimit):
         pass
+    except slither.PoolQuarantined as error:
+        assert_type(error.workers, int)
+        assert_type(error.pool + error.why, str)
     except slither.QueueTimeout as error:
         assert_type(error.queue_timeout_s, float)
     except slither.DeadlineExceeded as error:
@@ -314,6 +448,12 @@ def failures(system: slither.System) -> None:
         assert_type(error.what + error.reason, str)
     except slither.ChildRefused as error:
         assert_type(error.why, str)
+    except slither.ForkedSystem as error:
+        assert_type(error.owner, int)
+    except slither.SystemStopping as error:
+        assert_type(error.system, str)
+    except slither.Drained as error:
+        assert_type(error.pulled, int)
     except slither.SystemDown as error:
         assert_type(error.causes, tuple[str, ...])
     except slither.StreamBusy as error:
@@ -346,7 +486,87 @@ def simulations() -> None:
     assert_type(check_many(lambda simulation: simulation.sleep(1), seeds=3, crashes=0.1).deaths, int)
 
 
+def chaos(system: slither.System) -> None:
+    with Chaos(system, seed=1, rate=2.0, kinds=("kill", "stop"), targets=("workers",), settle_s=1.0) as block:
+        assert_type(block.seed, int)
+    assert_type(block.report, ChaosReport)
+    assert_type(block.report.hits, tuple[Hit, ...])
+    assert_type(Chaos("name", duration_s=1.0, longest_stop_s=0.1, spare_budgets=False).run(), ChaosReport)
+
+
+class Features(slither.Store):
+    features = slither.Table(kind="ordered_set", codec="json")
+    tags = slither.Table(kind="bag")
+
+    def load(self, tables: Any) -> None:
+        tables.features.put("user:42", {"tier": "gold"})
+
+    @slither.view
+    def look(self, params: dict[str, Any], ctx: slither.Context) -> Any:
+        return self.features.get(params["key"])
+
+    @slither.view(mode="batch", scope="global", timeout_s=1.5)
+    def look_all(self, params: list[dict[str, Any]], ctx: slither.Context) -> list[Any]:
+        return [self.features.get(one["key"]) for one in params]
+
+
+class Scored(slither.Pipe):
+    stores = [Features, Features.named("eu", "/var/lib/eu")]
+
+    @slither.local
+    def look(item: slither.Item, ctx: slither.Context) -> Any:
+        ctx.store(Features).features.put(item.payload, 1)
+        assert_type(ctx.view_batch("look_all", [{"key": 1}]), list[Any])
+        assert_type(ctx.views("session"), tuple[str, ...])
+        return ctx.view("look", key=item.payload)
+
+
+def stores(system: slither.System) -> None:
+    store = system.store(Features)
+    assert_type(store, slither.StoreHandle)
+    assert_type(store.features.size(), int)
+    assert_type(store.features.insert_new("a", 1), bool)
+    assert_type(store.features.bulk_insert([("a", 1)]), int)
+    for key, value in store.features.match(("user", slither.ANY)):
+        print(key, value)
+    with store.transaction() as writes:
+        writes.features.increment("count", default=0)
+    with store.snapshot(limit_s=1.0) as moment:
+        assert_type(moment.version, int)
+        moment.tags.get_all("a")
+    assert_type(store.reload(), int)
+    assert_type(store.within(1.0), slither.StoreHandle)
+    try:
+        store.features.put("a", 1)
+    except slither.WriteInDoubt as error:
+        assert_type(error.store, str)
+    except (slither.StoreUnavailable, slither.StoreFull, slither.StoreConflict, slither.KeyTooLong):
+        pass
+    except (slither.StoreLoadError, slither.SnapshotExpired, slither.UnknownStore):
+        pass
+    except (slither.UnknownView, slither.DuplicateView, slither.ViewTimeout):
+        pass
+
+
+def testing() -> None:
+    clock = FakeClock(5.0)
+    record = RecordingExecutor(lambda values: [len(values)] * len(values), fails=None)
+    with InlineSystem(stores=[Features], pools={"default": 1}, seconds=0.1, clock=clock) as inline:
+        assert_type(inline, InlineSystem)
+        assert_type(inline.dispatch(["a"], record), slither.Results)
+        pipes(inline)
+    assert_type(record.batches, list[RecordedBatch])
+    assert_type(clock.now, float)
+    assert_type(check_executor(count_words, ["a", "b"]), list[Any])
+    assert_type(check_strategy(slither.FixedBatch(2), ["a"]), list[list[Any]])
+    check_store(Features, lambda store: store.version)
+    check_stage(Longest, ["a"], outputs=["other"])
+
+
 def main() -> None:
+    testing()
+    with slither.start(stores=[Features, Features.named("eu")]) as with_stores:
+        stores(with_stores)
     with start() as system:
         dispatch(system)
         stream(system)
@@ -354,7 +574,8 @@ def main() -> None:
         looking(system)
         actors(system)
         failures(system)
-    system.stop(timeout_s=1)
+    assert_type(slither.start(handle_signals=False, stop_timeout_s=20.0).stop(), slither.DrainReport)
+    system.stop(timeout_s=1, drain=False)
 
 
 def in_a_session(system: slither.System) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+
+GLANCE_S = 0.1
 
 
 def family() -> Iterator[int]:
@@ -32,6 +36,29 @@ def pss_mb() -> float:
 def peak_mb() -> float:
     """The sum of the largest resident sizes that the processes of the family ever had."""
     return sum(_field_mb(pid, "status", "VmHWM:") for pid in family())
+
+
+class PssPeak:
+    """Looks at the proportional size of the family while something goes on; `mb` is the most that it saw."""
+
+    def __enter__(self) -> PssPeak:
+        self.mb = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.mb = max(self.mb, pss_mb())
+            if self._over.wait(GLANCE_S):
+                return
 
 
 def _field_mb(pid: int, file: str, field: str) -> float:

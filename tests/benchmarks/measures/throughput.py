@@ -40,10 +40,11 @@ def text(trial: Trial) -> Result:
     work = [distinct[place % len(distinct)] for place in range(number)]
     how = How(batch=50)
     bare = BareForks(trial.peer.workers)
-    before = drain(bare.dispatch(TEXT, work, how), number)
+    same = trial.peer.bare(TEXT)
+    before = drain(bare.dispatch(same, work, how), number)
     with running(trial.peer, TEXT, work[:64]) as peer:
         took = drain(peer.dispatch(TEXT, work, how), number)
-    after = drain(bare.dispatch(TEXT, work, how), number)
+    after = drain(bare.dispatch(same, work, how), number)
     return {"items_s": number / took, "of_bare": (before + after) / 2 / took}
 
 

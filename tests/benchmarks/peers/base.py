@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -36,6 +36,30 @@ class How(NamedTuple):
     timeout_s: float | None = None
 
 
+class Table:
+    """A table that processes share: `open`, anything else, `close`."""
+
+    def open(self) -> None:
+        """Make it, empty."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+    def reader(self) -> Callable[[str], Any]:
+        """What gives the value of a key, as an object of the caller's own where that is so for all values."""
+        raise NotImplementedError
+
+    def writer(self) -> Callable[[str, Any], Any]:
+        """What sets the value of a key, and returns when others can read it."""
+        raise NotImplementedError
+
+    def bulk(self, rows: Iterable[tuple[str, Any]]) -> None:
+        """Set many at once, in the quickest way that it has."""
+        raise NotImplementedError
+
+
 class Peer:
     """Worker processes: `start`, `dispatch` any number of times, `stop`."""
 
@@ -52,6 +76,18 @@ class Peer:
         """Stream the results, one by one."""
         raise NotImplementedError
 
+    def bare(self, job: Job) -> Job:
+        """What the peer does with an item in all, as a job for processes that do nothing else."""
+        return job
+
+    def credit(self, how: How) -> int:
+        """How many items it may have pulled beyond those whose results were taken."""
+        raise NotPossible("no bound for what is pulled")
+
+    def lead_through(self, kinds: list[str]) -> None:
+        """Before the start: let no-ops pass stages of these kinds."""
+        raise NotPossible("no stages")
+
     def sessions(self, calls: list[tuple[str, int]], window: int) -> dict[str, int]:
         """Add numbers to counters that live in workers, by key, with at most `window` calls unanswered.
 
@@ -59,6 +95,10 @@ class Peer:
             The last answer of each counter.
         """
         raise NotPossible("no state in workers that a key leads to")
+
+    def table(self) -> Table:
+        """A table that processes share; it needs no `start` of the peer."""
+        raise NotPossible("no tables")
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 import slither_actors as slither
-from tests.benchmarks.peers.base import How, Peer
+from tests.benchmarks.peers.base import How, Peer, Table
 from tests.benchmarks.work.jobs import Counter, Job
 
 payload_of = attrgetter("payload")
@@ -37,6 +37,9 @@ class Stream(Peer):
         ) as stream:
             yield from map(payload_of, stream)
 
+    def credit(self, how: How) -> int:
+        return (how.in_flight + 4) * how.batch
+
     def sessions(self, calls: list[tuple[str, int]], window: int) -> dict[str, int]:
         answers: dict[str, int] = {}
         open_calls: deque[tuple[str, Future[int]]] = deque()
@@ -49,6 +52,11 @@ class Stream(Peer):
             open_calls.append((key, self.by_key[key].submit(amount, add)))
         answers.update((key, future.result()) for key, future in open_calls)
         return answers
+
+    def table(self) -> Table:
+        from tests.benchmarks.peers.slither_store import StoreTable
+
+        return StoreTable()
 
 
 def add(amounts: list[int], ctx: slither.Context) -> list[int]:

@@ -10,12 +10,12 @@ import pytest
 from slither_actors.context import Context, SealedContext
 from slither_actors.errors import InvalidOption, NotDecodable, NotPicklable
 
-FULL = Context("Score", "predict", "s-1", "r-1", {"tenant": "a"})
+FULL = Context("Score", "predict", "s-1", "r-1", {"tenant": "a"}, {"traceparent": "00-a-b-01"})
 
 
 def test_everything_is_optional():
     context = Context()
-    assert attrs.astuple(context, filter=lambda field, _: field.init) == (None, None, None, None, {})
+    assert attrs.astuple(context, filter=lambda field, _: field.init) == (None, None, None, None, {}, {})
     assert context.state == {}
 
 
@@ -50,7 +50,7 @@ def test_a_sealed_context_is_opened_in_each_stage_with_a_state_of_its_own():
     sealed = pickle.loads(pickle.dumps(SealedContext.of(FULL.bind({"n": 1}))))
     assert sealed.open() == FULL
     other = sealed.with_stage("route").open()
-    assert other == Context("Score", "route", "s-1", "r-1", {"tenant": "a"})
+    assert other == attrs.evolve(FULL, stage="route")
     assert other.state == {}
 
 
@@ -95,6 +95,20 @@ def test_metadata_of_another_kind_are_refused(wrong):
     with pytest.raises(InvalidOption) as caught:
         Context(metadata=wrong)
     assert str(caught.value) == f"Context: metadata is {wrong!r}; allowed: a mapping of names to values"
+
+
+def test_headers_of_tracing_that_are_added_to_a_sealed_context_take_the_place_of_its_own():
+    added = pickle.loads(pickle.dumps(SealedContext.of(FULL).with_trace({"b3": "0"}).with_stage("route")))
+    assert added.open() == attrs.evolve(FULL, stage="route", trace={"b3": "0"})
+    assert SealedContext.of(FULL).with_trace({}).open().trace == {}
+    assert Context(trace=None).trace == {}
+
+
+@pytest.mark.parametrize("wrong", [5, "text", {"a": 1}, {1: "a"}, [("a", "b")]])
+def test_headers_that_are_no_texts_are_refused(wrong):
+    with pytest.raises(InvalidOption) as caught:
+        Context(trace=wrong)
+    assert str(caught.value) == f"Context: trace is {wrong!r}; allowed: a mapping of names of headers to their texts"
 
 
 def test_a_context_is_frozen_hashable_and_prints_no_state():

@@ -1,7 +1,9 @@
 """The error tree: listed, drawn, picklable, and saying something useful."""
 
+import functools
 import pickle
 import re
+import signal
 import traceback
 
 import attrs
@@ -9,8 +11,10 @@ import pytest
 
 from slither_actors import errors
 from slither_actors._describe import message_of, shorten
+from slither_actors.item import Item
 
 REMOTE = errors.RemoteError("ValueError", "bad input", "Traceback ...\nValueError: bad input", ("builtins.ValueError",))
+ENDED = Item(7, "x", {"error": REMOTE, "stage": "predict", "attempts": 1})
 
 SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "SlitherError": (errors.SlitherError("anything"), "anything"),
@@ -19,6 +23,10 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "InvalidOption": (
         errors.InvalidOption("Pool", "size", "0", "a whole number of at least 1"),
         "Pool: size is 0; allowed: a whole number of at least 1",
+    ),
+    "InvalidSpec": (
+        errors.InvalidSpec("ChildSpec", "shutdown_s", "-1", "a number of seconds, 0 or more", "invalid_shutdown"),
+        "ChildSpec: shutdown_s is -1; allowed: a number of seconds, 0 or more (invalid_shutdown)",
     ),
     "DefinitionError": (
         errors.DefinitionError("pipe Score", "there are two stages 'a'", "one of each name"),
@@ -42,10 +50,21 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
         "child children/a: not_found (there is none)",
     ),
     "StreamBusy": (errors.StreamBusy(), "take turns, or give each thread a stream of its own"),
+    "KeyTooLong": (errors.KeyTooLong("t", "'kkk'", 500, 480), "the key 'kkk' takes 500 bytes, and at most 480"),
+    "UnknownStore": (errors.UnknownStore("eu", ("us",)), "no store is called 'eu'; this system has: us"),
+    "StoreUnavailable": (errors.StoreUnavailable("s", "it is gone"), "store s cannot be used: it is gone"),
+    "StoreFull": (errors.StoreFull("s", "no space left"), "store s has no room for the write"),
+    "StoreConflict": (errors.StoreConflict("t", "'k'", 100), "key 'k' was changed by others at each of 100 attempts"),
+    "StoreLoadError": (errors.StoreLoadError("s", "KeyError: 1"), "load failed, and nothing was changed: KeyError: 1"),
+    "SnapshotExpired": (errors.SnapshotExpired("s", 30), "it was open for longer than 30 s, or its block has ended"),
     "SystemDown": (
         errors.SystemDown("s", ("budget spent", "KeyError: 1")),
         "is down: budget spent, because KeyError: 1",
     ),
+    "SystemNotFound": (errors.SystemNotFound("x", ("a", "b")), "no system called 'x' is running; running now: a, b"),
+    "SystemStopping": (errors.SystemStopping("s"), "system 's' is stopping: it begins nothing new"),
+    "ForkedSystem": (errors.ForkedSystem("s", (), 4711), "belongs to process 4711, of which this is a fork"),
+    "Drained": (errors.Drained("system s", 640), "system s was stopped: the source was read up to item 640"),
     "UnsupportedPlatform": (errors.UnsupportedPlatform("win32"), "win32 is not supported"),
     "RunDirectoryError": (errors.RunDirectoryError("/run/x", "not writable"), "run directory /run/x: not writable"),
     "SendQueueFull": (errors.SendQueueFull("worker 1", 5_000, 4_000), "5,000 bytes wait for worker 1"),
@@ -53,6 +72,14 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "ResultCountMismatch": (errors.ResultCountMismatch("m:f", 3, 2), "m:f got 3 items and gave 2 results"),
     "WorkerCrashed": (errors.WorkerCrashed("w-1", 42, "SIGKILL"), "worker w-1 (pid 42) died with SIGKILL"),
     "BatchTimeout": (errors.BatchTimeout(30, "w-1"), "timeout_s=30 and worker w-1 was killed"),
+    "WriteInDoubt": (errors.WriteInDoubt("Features", "it died"), "may or may not have been carried out: it died"),
+    "UnknownView": (errors.UnknownView("look", ("find",)), "no view is called 'look' here; there are: find"),
+    "DuplicateView": (
+        errors.DuplicateView("find", ("A", "B")),
+        "several stores have a view 'find'; call one of: 'A.find', 'B.find'",
+    ),
+    "ViewTimeout": (errors.ViewTimeout("A", "find", 5.0), "view find of store A took longer than timeout_s=5"),
+    "PoolQuarantined": (errors.PoolQuarantined("gpu", 2, "killed: SIGSEGV"), "pool 'gpu' has no worker: all 2 of it"),
     "SessionLimit": (errors.SessionLimit("gpu", 5), "pool 'gpu' has 5 sessions open"),
     "SessionLost": (errors.SessionLost("s", "w", 2, "it fell"), "session 's' is lost in its epoch 2"),
     "WorkerBusy": (errors.WorkerBusy("s", "w"), "worker w is busy"),
@@ -60,6 +87,7 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
     "DeadlineExceeded": (errors.DeadlineExceeded(60), "the run took longer than deadline_s=60"),
     "EndsFileError": (errors.EndsFileError("/ends", "cannot be written"), "ends file /ends cannot be written"),
     "StageDown": (errors.StageDown("prepare", "exit code 3"), "stage 'prepare' died with exit code 3"),
+    "StrategyError": (errors.StrategyError("Mine", "lost 2 of its items"), "Mine lost 2 of its items"),
     "InvalidOutcome": (errors.InvalidOutcome("prepare", "no output 'x'"), "prepare gave an answer"),
     "DispatchError": (
         errors.DispatchError(REMOTE, 7, [1, 2]),
@@ -69,6 +97,15 @@ SAMPLES: dict[str, tuple[errors.SlitherError, str]] = {
         errors.PipeError("Score", "predict", REMOTE, {"default": [1], "accept": [2, 3]}),
         "stage 'predict' of pipe Score failed, 3 items are in partial_results: ValueError: bad input",
     ),
+    "PipeFull": (errors.PipeFull("Score", 100), "pipe Score has 100 items waiting, as many as it may have"),
+    "PipeStopped": (errors.PipeStopped("Score"), "pipe Score was stopped"),
+    "ItemEnded": (
+        errors.ItemEnded("Score", ENDED, []),
+        "an item has ended in stage 'predict' of pipe Score",
+    ),
+    "ItemSkipped": (errors.ItemSkipped("Score", ENDED, []), "an item was skipped in stage 'predict' of pipe Score"),
+    "ItemDropped": (errors.ItemDropped("Score", ENDED, []), "an item was dropped in stage 'predict' of pipe Score"),
+    "ItemDead": (errors.ItemDead("Score", ENDED, []), "an item was given up in stage 'predict' of pipe Score"),
 }
 
 
@@ -76,7 +113,7 @@ def fields_of(error: BaseException) -> dict[str, object]:
     if not attrs.has(type(error)):
         return {"args": error.args}
     values = {field.name: getattr(error, field.name) for field in attrs.fields(type(error))}  # type: ignore[arg-type]
-    return {name: repr(value) if isinstance(value, Exception) else value for name, value in values.items()}
+    return {name: repr(value) if isinstance(value, Exception | Item) else value for name, value in values.items()}
 
 
 def test_every_error_class_is_listed_and_has_a_sample():
@@ -134,7 +171,8 @@ def test_a_repr_stays_short_however_much_was_finished():
 
 
 def test_the_reason_of_a_halted_run_is_its_cause_also_after_pickling():
-    for error in (errors.DispatchError(REMOTE, 1, []), errors.PipeError("P", "s", REMOTE, {})):
+    halted = (errors.DispatchError(REMOTE, 1, []), errors.PipeError("P", "s", REMOTE, {}))
+    for error in (*halted, errors.ItemSkipped("P", ENDED, [])):
         received = pickle.loads(pickle.dumps(error))
         assert received.__cause__ is received.reason
         assert "ValueError: bad input" in "".join(traceback.format_exception(received))
@@ -263,3 +301,45 @@ def test_shorten_cuts_and_never_raises(raised):
     assert shorten("x" * 500) == "'" + "x" * 76 + "..."
     assert len(shorten(list(range(1000)), limit=20)) == 20
     assert f"whose repr raises {raised.__name__}" in shorten(Broken())
+
+
+class Asked(Exception):
+    """While its words are made, the program is asked to end."""
+
+    def __repr__(self) -> str:
+        signal.raise_signal(signal.SIGUSR1)
+        return "?"
+
+    __str__ = __repr__
+
+
+def leave(number, frame):
+    raise SystemExit(143)
+
+
+def leave_once(number, frame):
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(143)
+
+
+def leave_by_the_way(code, number, *frames):
+    raise SystemExit(code)
+
+
+class Leaving:
+    def __call__(self, number, frame):
+        raise SystemExit(143)
+
+
+HANDLERS = [leave, leave_once, lambda *given: leave(*given), functools.partial(leave_by_the_way, 143), Leaving()]
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=["function", "once", "any arguments", "partial", "object"])
+@pytest.mark.parametrize("words", [shorten, message_of])
+def test_a_signal_of_the_program_is_not_taken_for_a_bad_repr(words, handler):
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(SystemExit):
+            words(Asked())
+    finally:
+        signal.signal(signal.SIGUSR1, before)

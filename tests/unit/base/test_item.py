@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slither_actors.item import IdSource, Item, build_items, columns, take_ids
+from slither_actors.item import IdSource, Item, build_items, columns, joined_columns, take_ids
 
 METAS = st.dictionaries(st.text(max_size=3), st.integers(), max_size=2)
 ITEMS = st.builds(
@@ -92,6 +92,18 @@ def test_columns_and_build_items_are_inverse(items):
     assert (metas is None) == all(item.meta == {} for item in items)
     assert (routes is None) == all(item.route == "default" for item in items)
     assert (parents is None) == all(item.parent_id is None for item in items)
+
+
+@given(st.lists(st.lists(ITEMS, max_size=4), max_size=4))
+def test_columns_are_joined_as_items_would_be(parts):
+    joined = joined_columns([columns(items) for items in parts])
+    whole = columns([item for items in parts for item in items])
+    assert ([*joined[0]], *joined[1:]) == ([*whole[0]], *whole[1:])
+
+
+def test_joined_ids_that_were_taken_together_travel_as_a_range():
+    items = Item.wrap_many(range(100))
+    assert isinstance(joined_columns([columns(items[:60]), columns(items[60:])])[0], range)
 
 
 def test_ids_that_were_taken_together_travel_as_a_range():

@@ -164,6 +164,19 @@ def test_capture_ends_with_its_block_even_if_that_raises(bus):
     assert events == []
 
 
+def test_what_was_captured_is_found_by_name(bus):
+    with bus.capture() as events:
+        for name in (("a",), ("a", "b"), ("a", "c"), ("ab",)):
+            bus.emit(name, {}, {})
+    assert [event.name for event in events.named("a")] == [("a",), ("a", "b"), ("a", "c")]
+    assert events.named("a.d") == []
+    assert events.one(("a", "b")) is events[1]
+    with pytest.raises(AssertionError, match=r"3 events begin with 'a', of these: a, a\.b, a\.c, ab"):
+        events.one("a")
+    with bus.capture() as none, pytest.raises(AssertionError, match="0 events begin with 'a', of these: none"):
+        none.one("a")
+
+
 def test_captures_may_nest(bus):
     with bus.capture() as outer, bus.capture() as inner:
         bus.emit(STOP, {}, {})

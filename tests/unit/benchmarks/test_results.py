@@ -9,12 +9,15 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.benchmarks.bars import Standing, standings
-from tests.benchmarks.catalogue import OURS, WORKLOADS
+from tests.benchmarks.catalogue import OURS, PIPE, WORKLOADS
+from tests.benchmarks.curves import curves_svg
 from tests.benchmarks.document import BEGIN, END, insert, section
+from tests.benchmarks.measures.growth import bend
 from tests.benchmarks.plot import svg
 from tests.benchmarks.results import Results, Spread
 from tests.benchmarks.tables import table, workload_table
 
+SVG = "{http://www.w3.org/2000/svg}"
 ABOUT = {
     "processor": "2 x thing",
     "memory": "4 GB",
@@ -100,11 +103,41 @@ def test_the_picture_has_a_bar_for_each_ratio_on_the_side_it_belongs_to() -> Non
 
     picture = ElementTree.fromstring(svg(found))
 
-    bars = [shape for shape in picture.iter("{http://www.w3.org/2000/svg}rect") if shape.get("x")]
+    bars = [shape for shape in picture.iter(f"{SVG}rect") if shape.get("x")]
     ahead, behind = (float(bar.get("x", 0)) for bar in bars)
     assert behind < ahead
-    texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    texts = [text.text for text in picture.iter(f"{SVG}text")]
     assert {"2 x", "0.125 x", "multiprocessing.Pool.imap", "limit: raw socket pairs"} <= set(texts)
+
+
+def test_the_curves_have_a_point_for_each_cost_and_the_dearest_is_highest() -> None:
+    costs = [{"cpu_1": 1.0, "cpu_2": 2.0, "cpu_4": 4.0, "cpu_8": 8.0}, {"cpu_8": 10.0}, {"cpu_8": 9.0}]
+    picture = ElementTree.fromstring(curves_svg(Results({"w10-stages": {PIPE: costs}})))
+
+    circles = [(float(c.get("cx", 0)), float(c.get("cy", 0))) for c in picture.iter(f"{SVG}circle")]
+    assert len(circles) == 4
+    assert circles == sorted(circles, key=lambda spot: (spot[0], -spot[1]))
+    (x1, y1), (x2, y2), (x4, y4), _ = circles
+    assert (x4 - x1) / (x2 - x1) == pytest.approx((y4 - y1) / (y2 - y1), rel=0.02), "a line is straight"
+    texts = [text.text for text in picture.iter(f"{SVG}text")]
+    assert {"W10-STAGES: processor time per item as there are more local stages, no-op", "9"} <= set(texts)
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [({1: 3.0, 2: 4.0, 8: 10.0}, 0.0), ({1: 5.0, 2: 5.0}, 0.0), ({1: 1.0, 2: 4.0, 4: 16.0, 8: 64.0}, 0.5)],
+)
+def test_what_grows_by_the_same_for_each_step_is_not_bent(costs: dict[int, float], expected: float) -> None:
+    assert bend(costs) == pytest.approx(expected, abs=1e-9) if not expected else bend(costs) > expected
+
+
+def test_a_source_that_is_further_ahead_than_credit_misses_the_bar() -> None:
+    found = Results({"w4-long": {OURS: [{"distance": 769, "credit": 768, "growth": 1.0}]}})
+
+    by_what = {standing.what: standing.reached for standing in reached(found, "P8")}
+
+    assert by_what["source ahead at most, stream"] == "no"
+    assert by_what["the same of all processes together, stream"] == "first"
 
 
 def test_the_marked_part_of_a_document_is_replaced_and_nothing_else(tmp_path: Path) -> None:
@@ -113,7 +146,7 @@ def test_the_marked_part_of_a_document_is_replaced_and_nothing_else(tmp_path: Pa
     found = results(slither_actors=rates(100), mp_pool=rates(50))
 
     for _ in range(2):
-        insert(document, section(found, ABOUT, "_static/benchmarks.svg"))
+        insert(document, section(found, ABOUT, {"Ratios of all workloads": "_static/benchmarks.svg"}))
 
     text = document.read_text("utf-8")
     assert text.startswith(f"before\n{BEGIN}\n\nMeasured on 2026-01-01: 2 x thing")

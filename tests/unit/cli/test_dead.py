@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from slither_actors.cli import main
+from slither_actors.cli.replay import Replay
 from slither_actors.dispatch._end_lines import EndRecord, RunNames, line_of, record_of
 from slither_actors.dispatch.messages import Ends
 from slither_actors.errors import RemoteError
@@ -109,3 +111,14 @@ def test_where_there_is_nothing_to_replay_nothing_starts(path: Path, capsys: pyt
     path.write_bytes(line_of(ended(2, "dropped")))
     assert main(["dead", "replay", str(path), "m:f"]) == 0
     assert "0 of 0 items" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_a_failure_of_the_replay_and_nothing_else(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replay(self: Replay, total: int, output: FileIO | None) -> None:
+        self._print(Item(1, "short"), output)
+
+    monkeypatch.setattr(Replay, "_replay", replay)
+    assert main(["dead", "replay", str(path), "builtins:list", "--output", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "slither: /dev/full cannot be written: No space left on device\n"

@@ -111,7 +111,7 @@ def test_a_process_needs_a_thousand_file_descriptors(limit: int, ok: bool) -> No
 def test_leftovers_are_counted_and_how_to_remove_them_is_said() -> None:
     assert doctor.check_leftovers([]).ok
     assert doctor.check_leftovers([Path("a"), Path("b")]) == Check(
-        "leftovers", False, "2 run directories of dead systems", "slither reap"
+        "leftovers", False, "2 directories of dead systems", "slither reap"
     )
 
 

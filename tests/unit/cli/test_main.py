@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -119,6 +121,36 @@ def test_sigterm_closes_what_is_open_and_is_143(command: Callable[[Run], None]) 
     assert main(["do"]) == 143
     assert closed == ["closed"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def lost_in_user_code() -> None:
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def lost_in_a_finalizer() -> None:
+    class Held:
+        pass
+
+    held = Held()
+    weakref.finalize(held, signal.raise_signal, signal.SIGTERM)
+    del held
+
+
+@pytest.mark.parametrize("lose", [lost_in_user_code, lost_in_a_finalizer])
+def test_sigterm_ends_the_command_also_where_its_exception_gets_lost(
+    command: Callable[[Run], None], monkeypatch: pytest.MonkeyPatch, lose: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: None)
+
+    def run(arguments: argparse.Namespace, console: Console) -> int:
+        lose()
+        threading.Event().wait(10.0)
+        return 0
+
+    command(run)
+
+    assert main(["do"]) == 143
 
 
 def test_outside_the_main_thread_signals_are_left_alone(command: Callable[[Run], None]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from slither_actors.cli import main
-from slither_actors.transport import rundir
+from slither_actors.cli import doctor, main
+from slither_actors.transport import memory, rundir
 
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "shm").mkdir()
+    monkeypatch.setattr(memory, "_SHARED_MEMORY", tmp_path / "shm")
     return tmp_path
 
 
@@ -33,6 +36,24 @@ def test_what_dead_systems_left_is_removed_and_named(capsys: pytest.CaptureFixtu
 
     assert capsys.readouterr().out.splitlines() == [f"removed {path}" for path in left]
     assert not any(path.exists() for path in left)
+
+
+def test_stores_in_memory_whose_run_directory_is_gone_are_removed_too(
+    base: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(memory, "_LEAST_FREE_BYTES", 0)
+    monkeypatch.setattr(memory, "_BEING_MADE_S", 0)
+    (base / "run").mkdir()
+    folder = memory.memory_folder(base / "run")
+    shutil.rmtree(base / "run")
+    assert [check.detail for check in doctor.examine() if check.name == "leftovers"] == [
+        "1 directories of dead systems"
+    ]
+
+    assert main(["reap"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == [f"removed {folder}"]
+    assert not folder.exists()
 
 
 @pytest.mark.usefixtures("base")

@@ -5,14 +5,17 @@ import itertools
 
 import pytest
 
-from slither_actors.dispatch._core import CANCEL_GRACE_S, IDLE_S, DispatchCore
+from slither_actors.dispatch._core import DispatchCore
+from slither_actors.dispatch._patience import CANCEL_GRACE_S, IDLE_S
 from slither_actors.dispatch.messages import Batch, Failed
-from slither_actors.errors import RemoteError, SendQueueFull, WorkerCrashed
+from slither_actors.errors import DispatchError, RemoteError, SendQueueFull, WorkerCrashed
 from slither_actors.policy import Retry, Skip
 from slither_actors.testing import Simulation
 from slither_actors.testing._service import attended
 from slither_actors.workers.messages import LeaseGranted, LeaseRequest, LeaseReturned
 from tests.unit.dispatch.playing_acts import ActRun, lone, play_acts, random_acts, shuffled
+
+pytestmark = pytest.mark.thorough
 
 SEEDS = 150
 BOOM = RemoteError("ValueError", "boom", "", ("builtins.ValueError", "builtins.Exception"))
@@ -203,6 +206,25 @@ def test_two_runs_share_the_workers_by_turns():
     assert len(order) == 16
     # what the worker had when the second one came is ahead of that
     assert all(abs(2 * sum(order[:n]) - n) <= 3 for n in range(16)), order
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_still_running_when_a_run_is_halted_is_killed_after_its_grace(seed):
+    def work(payloads):
+        if 3 in payloads:
+            raise ValueError("boom")
+        return payloads
+
+    def source():
+        simulation.sleep(1.0)  # until all workers are up
+        yield from range(9)
+
+    simulation = Simulation(seed=seed, workers=2, seconds=lambda payloads: 3600.0 if payloads == [0] else 0.01)
+    with pytest.raises(DispatchError) as caught:
+        simulation.dispatch(source(), work, batch_size=1, max_in_flight=2, timeout_s=9000.0)
+    assert simulation.report.virtual_s < CANCEL_GRACE_S + 2.0
+    assert len(simulation.report.deaths) == 1
+    assert [item.payload for item in caught.value.partial_results] == [1, 2]
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -58,11 +58,21 @@ def test_all_idle_workers_can_be_taken_back_and_busy_ones_stay(desk):
 def test_the_next_task_begins_when_the_one_before_it_ends(desk):
     assert desk.assign(worker(1), task(1), now=5.0)
     assert not desk.assign(worker(1), task(2), now=6.0)
-    assert desk.running() == [(worker(1), desk._seats["w1"].tasks[0], 5.0)]
+    assert desk.running() == [(worker(1), desk._seats["w1"].tasks[0])]
+    assert desk.running()[0][1].began == 5.0
     done, begun = desk.finish("w1", 1, now=8.0)
     assert (done.number, begun.number) == (1, 2)
-    ((_, running, since),) = desk.running()
-    assert (running.number, since) == (2, 8.0)
+    ((_, running),) = desk.running()
+    assert (running.number, running.began) == (2, 8.0)
+
+
+def test_when_the_first_task_is_taken_back_the_next_one_counts_as_begun(desk):
+    """Or nobody would see that it takes too long."""
+    desk.assign(worker(1), task(1), now=5.0)
+    desk.assign(worker(1), task(2), now=6.0)
+    desk.take_back("w1", 1)
+    ((_, running),) = desk.running()
+    assert (running.number, running.began) == (2, 5.0)
 
 
 @pytest.mark.parametrize(("address", "number"), [("w1", 2), ("w1", 99), ("w9", 1)])

@@ -233,6 +233,7 @@ def test_results_and_ends_of_one_batch_on_different_edges_hold_it_together():
             (pack_items([Item.wrap(1)]),),
             (Ends("skipped", (), RemoteError("ValueError", "boom", "", ()), None, 1),),
             came,
+            None,
         )
     )
     assert [len(edge.take()) for edge in run.edges] == [1, 1]

@@ -16,6 +16,7 @@ from slither_actors.dispatch.messages import Ends
 from slither_actors.errors import EndsFileError, InvalidOption, NotDecodable, RemoteError, WorkerCrashed
 from slither_actors.item import Item
 from slither_actors.workers.parcel import pack_items
+from tests.helpers.descriptors import open_descriptors
 
 BOOM = RemoteError("ValueError", "boom", "Traceback\nValueError: boom", ("ValueError",))
 NAMES = RunNames("run-1", pool="default")
@@ -144,7 +145,7 @@ def test_what_others_can_open_or_is_no_file_is_refused(tmp_path):
     os.chmod(tmp_path / "open", 0o644)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(tmp_path / "pipe", 0o600)
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     for name, why in {
         "open": "is open to others",
         "link": "it is a link",
@@ -155,20 +156,20 @@ def test_what_others_can_open_or_is_no_file_is_refused(tmp_path):
         with pytest.raises(InvalidOption, match=why):
             EndsFile.of("dispatch", tmp_path / name)
     assert not (tmp_path / "elsewhere").exists()
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(open_descriptors()) == len(before)
 
 
 def test_a_new_file_is_its_owner_s_alone_and_nothing_is_open_until_the_first_end(tmp_path):
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     file = EndsFile.of("dispatch", tmp_path / "ends")
 
     assert stat.S_IMODE((tmp_path / "ends").stat().st_mode) == 0o600
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
     file.append(ended(Item.wrap(1)))
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert len(open_descriptors()) == before + 1
     file.close()
     file.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
 
 
 def test_a_file_that_changed_hands_meanwhile_is_a_failure_and_is_not_written(tmp_path):

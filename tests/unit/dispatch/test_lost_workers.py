@@ -6,7 +6,7 @@ from typing import Any
 
 from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch._dispatch_run import DispatchPlan
-from slither_actors.dispatch.messages import InPort, OutPort
+from slither_actors.dispatch.messages import Batch, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.item import Item
 from slither_actors.otp.ref import Ref
@@ -34,7 +34,7 @@ def begun() -> DispatchCore:
 
 
 def feed(core: DispatchCore, number: int) -> None:
-    core.batch("r", 1, number, (pack_items([Item.wrap(number)]),), 0.0)
+    core.batch("r", Batch("r", 1, number, (pack_items([Item.wrap(number)]),), ()), 0.0)
 
 
 def sent(core: DispatchCore, kind: type) -> list[tuple[str, Any]]:

@@ -11,9 +11,11 @@ from slither_actors import (
     FixedBatch,
     Halt,
     InvalidOption,
+    KeyPartition,
     Retry,
     Route,
     Skip,
+    Strategy,
     WeightedBatch,
 )
 from slither_actors.policy import Verdict, as_policy, verdict, way_out
@@ -94,6 +96,65 @@ def test_what_is_no_policy_is_refused_by_name(wrong):
     assert caught.value.option == "on_error"
 
 
+def test_credit_by_weight_needs_a_strategy_with_weights():
+    weighted = WeightedBatch(5, len)
+    given = {"max_in_flight_weight": 8, "strategy": weighted}
+    assert DispatchOptions.of(given, DispatchConfig(), "dispatch").max_in_flight_weight == 8
+    for strategy in (None, FixedBatch(3), KeyPartition(len)):
+        with pytest.raises(InvalidOption, match=r"max_in_flight_weight is 8; allowed: None, unless strategy=Weighted"):
+            DispatchOptions.of(given | {"strategy": strategy}, DispatchConfig(), "dispatch")
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), True, "5"])
+def test_credit_by_weight_is_a_number(wrong):
+    with pytest.raises(InvalidOption, match=r"max_in_flight_weight is .*; allowed: None, or a finite number above 0"):
+        options(max_in_flight_weight=wrong, strategy=WeightedBatch(5, len))
+
+
+class Incomplete(Strategy):
+    def push(self, item):
+        return []
+
+
+@pytest.mark.parametrize("wrong", [Incomplete(), Strategy()])
+def test_a_strategy_overrides_both_hooks(wrong):
+    with pytest.raises(InvalidOption, match=r"strategy is .*; allowed: \w+ must override push and flush"):
+        options(strategy=wrong)
+
+
+class Shouting(KeyPartition):
+    def push(self, item):
+        return super().push(item)
+
+
+class Waiting(FixedBatch):
+    def deadline(self):
+        return 1.0
+
+
+class Flushing(WeightedBatch):
+    def flush(self, reason):
+        return []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "hook"), [(Shouting(len), "push"), (Waiting(3), "deadline"), (Flushing(3, len), "flush")]
+)
+def test_an_override_that_would_never_be_called_is_refused(strategy, hook):
+    base = type(strategy).__bases__[0].__name__
+    said = f"{type(strategy).__name__}, which overrides {hook}; .*a subclass of Strategy itself, since {base} does not"
+    with pytest.raises(InvalidOption, match=said):
+        options(strategy=strategy)
+
+
+def test_a_subclass_that_adds_other_things_is_a_strategy():
+    class Named(KeyPartition):
+        def size_within(self, batch_size):
+            return 2
+
+    assert options(strategy=Named(len)).size == 2
+
+
 def test_a_strategy_says_the_size():
     assert options(strategy=FixedBatch(5), batch_size=9).size == 5
     assert options(strategy=None, batch_size=9).size == 9
@@ -120,11 +181,14 @@ def test_what_is_no_strategy_is_refused(wrong):
         ],
         (lambda: WeightedBatch(5, 3), "WeightedBatch: weight is 3; allowed: a function of the item"),
         (lambda: WeightedBatch(5, lambda a, b: 1), "WeightedBatch: weight is .*; allowed: a function of the item"),
+        (lambda: KeyPartition(3), "KeyPartition: key is 3; allowed: a function of the item that gives its key"),
+        (lambda: KeyPartition(len, 0), "KeyPartition: max_size is 0; allowed: None, or a whole number"),
+        (lambda: KeyPartition(len, max_wait_s=0), "KeyPartition: max_wait_s is 0; allowed: None, or a finite"),
         (lambda: WeightedBatch(5, len, 0), "WeightedBatch: max_size is 0; allowed: None, or a whole number"),
         (lambda: WeightedBatch(5, len, max_wait_s=0), "WeightedBatch: max_wait_s is 0; allowed: None, or a finite"),
         (lambda: FixedBatch(5, max_wait_s=-1), "FixedBatch: max_wait_s is -1"),
         (lambda: WeightedBatch(5, len, max_siz=3), "WeightedBatch: max_siz .*max_size"),
-        (lambda: options(strategy=len), r"strategy is .*; allowed: None, FixedBatch\(size\) or WeightedBatch"),
+        (lambda: options(strategy=len), r"strategy is .*; allowed: None, FixedBatch\(size\), WeightedBatch"),
     ],
 )
 def test_strategies_refuse_what_means_nothing(make, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -25,13 +26,18 @@ from slither_actors.workers.messages import (
     Job,
     LeaseGranted,
     LeaseRecalled,
+    LeaseRequest,
     LeaseReturned,
     RunBatch,
+    WorkerEmpty,
     WorkerRequest,
+    WorkerRetires,
     WorkerTaken,
 )
 from slither_actors.workers.parcel import pack_items, unpack_items
 from slither_actors.workers.sessions import SessionTicket
+
+pytestmark = pytest.mark.thorough
 
 WIDE = 1 << 40
 CORE, RIVAL, SERVICE, POOL = "core", "rival", "service", "pool"
@@ -47,6 +53,7 @@ class Worker:
         self.running = None
         self.jobs = {}
         self.states = {}  # what it ran, by key of the session
+        self.tickets = []
 
 
 class Sessions(RuleBasedStateMachine):
@@ -54,7 +61,9 @@ class Sessions(RuleBasedStateMachine):
     def begin(self, workers):
         self.now = 0.0
         self.core = SessionCore("default", 100)
-        self.book = LeaseBook()
+        self.book = LeaseBook(self._lives_in)
+        self.retiring = set()
+        self.empty = deque()  # those that retire, and are to end
         self.to_pool = deque()
         self.to_core = deque()  # of the pool
         self.workers = {}
@@ -86,6 +95,8 @@ class Sessions(RuleBasedStateMachine):
         for to, message in actions:
             if to == CORE:
                 self.to_core.append(message)
+            elif isinstance(message, WorkerEmpty):
+                self.empty.append(message.worker)
             elif isinstance(message, LeaseGranted):
                 self.rivals.add(message.worker)
 
@@ -128,7 +139,9 @@ class Sessions(RuleBasedStateMachine):
         run = f"{name}-{len(self.runs)}"
         back = OutPort(2, SERVICE, WIDE, 1)
         inputs = (InPort(1, SERVICE, WIDE, Origin(None, Skip()), back=2),)
-        options = DispatchOptions(batch_size=1, on_error=Skip())
+        # every other run has a strategy, whose batches have lanes and weights
+        limit = None if len(self.runs) % 2 else 2.0
+        options = DispatchOptions(batch_size=1, on_error=Skip(), max_in_flight_weight=limit)
         part = SessionPart(self.tickets[name], None, True)
         self.core.enter_run(
             run, DispatchPlan(inputs, back, back, Job(Code.of("a:b"), None), options, session=part), 0.0
@@ -148,7 +161,9 @@ class Sessions(RuleBasedStateMachine):
             items = self.runs[run][1]
             items.append(self.sent)
             parcels = (pack_items([Item.wrap(self.sent)]),)
-            self.core.batch(self.core.keys.consumer(run, 1), 1, len(items), parcels, self.now)
+            tag = None if int(run.partition("-")[2]) % 2 else (self.sent % 3, 1.0, len(items), None)
+            batch = Batch(run, 1, len(items), parcels, (), tag=tag)
+            self.core.batch(self.core.keys.consumer(run, 1), batch, self.now)
             self._carry_out()
 
     @precondition(lambda self: self.tickets)
@@ -182,6 +197,8 @@ class Sessions(RuleBasedStateMachine):
             self._tell(self.book.request_worker(CORE, message.worker))
         elif isinstance(message, LeaseReturned):
             self._tell(self.book.give_back(CORE, message.worker))
+        elif isinstance(message, LeaseRequest):
+            self._tell(self.book.request(CORE, message.want))
 
     @precondition(lambda self: self.to_core)
     @rule()
@@ -193,6 +210,8 @@ class Sessions(RuleBasedStateMachine):
             self.core.recalled(message.worker)
         elif isinstance(message, WorkerTaken):
             self.core.taken(message.worker, self.now)
+        elif isinstance(message, WorkerRetires):
+            self.core.worker_retires(message.worker, self.now)
         self._carry_out()
 
     @rule(want=st.integers(0, 2))
@@ -219,6 +238,8 @@ class Sessions(RuleBasedStateMachine):
                 self.core_hears()
             for worker in list(self.workers.values()):
                 self._step(worker)
+            if self.empty:
+                self.empty_worker_ends()
 
     def _step(self, worker, fails=False):
         """Begins what is next, or ends what it runs."""
@@ -247,20 +268,56 @@ class Sessions(RuleBasedStateMachine):
             worker.jobs[message.run] = message.job.session
         ticket = worker.jobs[message.run]
         worker.states.setdefault(ticket.key, []).append(message.number)
+        worker.tickets.append(ticket)
         session = self.core._open[message.number]
         (item,) = unpack_items(message.parcels)
         self.ran[ticket.key, message.run].append((session.epoch, worker.ref, item.payload, ticket.mode))
+
+    @precondition(lambda self: len(self.workers) < 4 and {w.ref for w in self.workers.values()} - self.retiring)
+    @rule(data=st.data())
+    def worker_retires(self, data):
+        """Its successor is up before it is asked to go."""
+        refs = {worker.ref for worker in self.workers.values()} - self.retiring
+        ref = data.draw(st.sampled_from(sorted(refs, key=lambda ref: ref.address)))
+        self._birth(f"worker-{self.births}-new")
+        self.retiring.add(ref)
+        self._tell(self.book.staff(self.retiring))
+
+    @precondition(lambda self: self.empty)
+    @rule()
+    def empty_worker_ends(self):
+        ref = self.empty.popleft()
+        if ref.address not in self.workers:
+            return  # it died
+        worker = self.workers.pop(ref.address)
+        assert worker.running is None
+        self.retiring.discard(ref)
+        self._tell(self.book.worker_down(ref))
+        lost = set(self.ended)
+        self.core.worker_down(ref, 0, "", self.now)
+        self._carry_out()
+        assert set(self.ended) == lost, "nothing is lost with a worker that retires"
+
+    def _lives_in(self, ref):
+        worker = self.workers.get(ref.address)
+        if worker is None:
+            return False
+        tickets = {ticket.key: ticket for ticket in worker.tickets}
+        return worker.running is not None or any(not tickets[key].may_move for key in worker.states)
 
     @rule(data=st.data())
     def worker_dies(self, data):
         address = data.draw(st.sampled_from(sorted(self.workers)))
         worker = self.workers.pop(address)
         self.rivals.discard(worker.ref)
+        retired = worker.ref in self.retiring
+        self.retiring.discard(worker.ref)
         number = worker.running.number if worker.running is not None else 0
         self._tell(self.book.worker_down(worker.ref))
         self.core.worker_down(worker.ref, number, "SIGKILL", self.now)
         self._carry_out()
-        self._birth(worker.ref.name)
+        if not retired:
+            self._birth(worker.ref.name)
 
     @rule(by=st.floats(0.01, 1.0))
     def time_passes(self, by):
@@ -309,6 +366,10 @@ class Sessions(RuleBasedStateMachine):
                 self.rival_returns()
             elif busy := [w for w in self.workers.values() if w.running is not None or w.inbox]:
                 self._step(busy[0])
+            elif self.empty:
+                self.empty_worker_ends()
+            elif self.book.has_resting and (found := self.book.look()):
+                self._tell(found)
             else:
                 return
         raise AssertionError("it never comes to rest")
@@ -339,10 +400,12 @@ class Sessions(RuleBasedStateMachine):
         assert not any(core._table._pinned.values())
         assert len(core._desk) == 0
         assert CORE not in self.book._held.values()
+        assert not self.retiring, "all that retire leave in the end"
+        assert not core._table._retiring
         for worker in self.workers.values():
             assert not worker.states, "a state is left behind"
             assert not worker.jobs, "a run is left behind"
 
 
 TestSessions = Sessions.TestCase
-TestSessions.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestSessions.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from slither_actors.dispatch._core import CANCEL_GRACE_S, DispatchCore
+from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._dispatch_run import DispatchPlan
+from slither_actors.dispatch._patience import CANCEL_GRACE_S
 from slither_actors.dispatch.messages import Batch, Failed, InPort, OutPort
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.errors import DeadlineExceeded, InvalidOption, QueueTimeout, RemoteError
@@ -25,6 +26,9 @@ SERVICE, POOL, SUPERVISOR = "/run/service", "/run/pool", "/run/supervisor"
 BOOM = RemoteError("ValueError", "boom", "", ("builtins.ValueError", "builtins.Exception"))
 
 
+TO_SERVICE = OutPort(2, SERVICE, 8, 1)
+
+
 class Bench:
     """A core with some workers, and the time."""
 
@@ -36,15 +40,14 @@ class Bench:
             self.core.granted(worker, 0.0)
         self.fed = 0
 
-    def open(self, deadline: Deadline | None = None, run: str = "r", **options: Any) -> None:
-        out = OutPort(2, SERVICE, 8, 1)
+    def open(self, deadline: Deadline | None = None, run: str = "r", out: OutPort = TO_SERVICE, **options: Any) -> None:
         made = DispatchOptions(batch_size=1, **options)
         plan = DispatchPlan((InPort(1, SERVICE, 8),), out, out, None, made, deadline or Deadline())  # type: ignore[arg-type]
         self.core.open_run(run, plan)
 
     def feed(self, now: float, run: str = "r", seq: int = 0) -> None:
         self.fed += 1
-        self.core.batch(run, 1, seq or self.fed, (pack_items([Item.wrap(self.fed)]),), now)
+        self.core.batch(run, Batch(run, 1, seq or self.fed, (pack_items([Item.wrap(self.fed)]),), ()), now)
         for _, request in self.sent(LeaseRequest, keep_others=True):
             self.core.answered(request.want, now)  # no more workers are to be had
 
@@ -237,3 +240,24 @@ def test_a_run_with_a_limit_of_waiting_gets_its_turn_beside_one_that_has_none() 
             numbers.append(message.number)
     assert ran[:3] == ["greedy"] * 3
     assert ran[3] == "patient"
+
+
+# -- batches for the next stage that are not full
+
+
+def test_what_is_no_whole_batch_yet_goes_on_in_time_while_workers_are_busy_with_others() -> None:
+    bench = Bench(ONE, TWO)
+    bench.open(run="other", timeout_s=1e9)
+    bench.feed(0.0, "other")
+    bench.running()
+    bench.core.expire(0.5)
+    bench.open(out=OutPort(2, SERVICE, 8, 10, wants_full=True, max_wait_s=3.0), timeout_s=1e9)
+    bench.feed(0.5, seq=1)
+    bench.core.done(TWO.address, bench.running(), (pack_items([Item.wrap("one")]),), 1.0)
+    assert bench.core.earliest == 4.0
+    bench.core.expire(3.9)
+    assert bench.sent(Batch) == []
+    assert bench.core.earliest == 4.0
+    bench.core.expire(4.0)
+    assert len(bench.sent(Batch)) == 1
+    assert bench.core.earliest == 1e9

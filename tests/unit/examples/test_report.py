@@ -24,7 +24,7 @@ def report(**changes: Any) -> Report:
         "dropped": 0,
         "dead": 0,
         "readability": 61.25,
-        "index": Index.merge([statistics(11, 40, book=3, the=9), statistics(12, 60, book=4, film=2)]),
+        "index": Index.merge([statistics(11, 40, book=3, the=9), statistics(12, 60, book=4, film=2)], {"the"}),
         "lost_workers": [],
         "reasons": [],
     }
@@ -32,7 +32,7 @@ def report(**changes: Any) -> Report:
 
 
 def test_the_indexes_of_all_workers_are_added_up() -> None:
-    index = Index.merge([statistics(11, 40, book=3, the=9), statistics(12, 60, book=4, film=2)])
+    index = Index.merge([statistics(11, 40, book=3, the=9), statistics(12, 60, book=4, film=2)], {"the"})
 
     assert (index.documents, index.words, index.vocabulary) == (100, 18, 3)
     assert index.top_words == [("book", 7), ("film", 2)]
@@ -40,7 +40,7 @@ def test_the_indexes_of_all_workers_are_added_up() -> None:
 
 
 def test_no_worker_at_all_adds_up_to_nothing() -> None:
-    assert Index.merge([]) == Index(documents=0, words=0, vocabulary=0, top_words=[], shares=[])
+    assert Index.merge([], ()) == Index(documents=0, words=0, vocabulary=0, top_words=[], shares=[])
 
 
 def test_the_tally_counts_routes_and_averages_readability() -> None:
@@ -60,27 +60,29 @@ def test_a_run_in_which_all_went_well_has_no_problems() -> None:
 
 
 def test_a_document_without_an_end_is_a_problem() -> None:
-    lost = report(routes={"positive": 99}, index=Index.merge([statistics(11, 99)]))
+    lost = report(routes={"positive": 99}, index=Index.merge([statistics(11, 99)], ()))
 
     assert lost.problems == ["99 documents are accounted for, 100 went in"]
 
 
 @pytest.mark.parametrize("counted", [99, 101])
 def test_workers_that_counted_something_else_are_a_problem(counted: int) -> None:
-    assert report(index=Index.merge([statistics(11, counted)])).problems == [
+    assert report(index=Index.merge([statistics(11, counted)], ())).problems == [
         f"the workers counted {counted} documents, 100 came out"
     ]
 
 
 @pytest.mark.parametrize("end", ["skipped", "dropped", "dead"])
 def test_failed_documents_are_a_problem_where_no_worker_was_lost(end: str) -> None:
-    failed = report(routes={"positive": 90}, index=Index.merge([statistics(11, 90)]), **{end: 10})
+    failed = report(routes={"positive": 90}, index=Index.merge([statistics(11, 90)], ()), **{end: 10})
 
     assert failed.problems == ["10 documents failed although no worker was lost"]
 
 
 def test_after_a_lost_worker_only_the_accounting_counts() -> None:
-    survived = report(routes={"positive": 50}, skipped=50, index=Index.merge([statistics(12, 20)]), lost_workers=[11])
+    survived = report(
+        routes={"positive": 50}, skipped=50, index=Index.merge([statistics(12, 20)], ()), lost_workers=[11]
+    )
 
     assert survived.problems == []
 
@@ -132,7 +134,7 @@ def test_the_page_of_a_run_that_lost_a_worker_says_what_is_gone() -> None:
         report(
             routes={"positive": 50},
             skipped=50,
-            index=Index.merge([statistics(12, 50)]),
+            index=Index.merge([statistics(12, 50)], ()),
             lost_workers=[11],
             reasons=["50 because worker died"],
         ).lines()
@@ -147,7 +149,7 @@ def test_the_page_of_a_run_that_lost_a_worker_says_what_is_gone() -> None:
 
 
 def test_a_page_with_a_problem_does_not_say_that_all_adds_up() -> None:
-    assert not any("add up" in line for line in report(index=Index.merge([statistics(11, 99)])).lines())
+    assert not any("add up" in line for line in report(index=Index.merge([statistics(11, 99)], ())).lines())
 
 
 def test_as_json_it_has_the_figures_and_the_verdict() -> None:

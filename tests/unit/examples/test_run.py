@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -14,6 +15,9 @@ import slither_actors as slither
 from slither_actors.cli._console import Console
 from slither_actors.dispatch.ends import EndedItems, OnEnd
 from slither_actors.examples.text_analysis import add_options, pipe, run, work
+from slither_actors.examples.text_analysis.lexicon import STOP_WORDS
+from slither_actors.examples.text_analysis.store import Lexicon
+from tests.unit.examples.words import bound
 
 
 class Worker:
@@ -85,7 +89,11 @@ class System:
 
     def stream_pipe(self, cls: type, inputs: Iterable[Any], *, metadata: dict[str, Any], on_end: OnEnd) -> Stream:
         assert cls is pipe.TextPipe
-        return Stream(self._workers, inputs, slither.Context(metadata=metadata), self._fatal, on_end)
+        return Stream(self._workers, inputs, bound(slither.Context(metadata=metadata)), self._fatal, on_end)
+
+    def store(self, cls: type) -> Any:
+        assert cls is Lexicon
+        return SimpleNamespace(stop_words=SimpleNamespace(select=lambda: [(word, True) for word in STOP_WORDS]))
 
     def call_each(self, executor: str, *, pool: str) -> list[dict[str, Any]]:
         assert (executor, pool) == ("slither_actors.examples.text_analysis.work:statistics", "default")
@@ -101,7 +109,8 @@ def run_with(
     """Exit code, results and notes of the example on a made-up system."""
     systems: list[System] = []
 
-    def start(*, pools: dict[str, int]) -> System:
+    def start(*, stores: list[type], pools: dict[str, int]) -> System:
+        assert stores == [Lexicon]
         systems.append(System(pools["default"], fatal=fatal, deaf=deaf))
         return systems[0]
 

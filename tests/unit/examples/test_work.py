@@ -9,6 +9,7 @@ import pytest
 
 import slither_actors as slither
 from slither_actors.examples.text_analysis import work
+from tests.unit.examples.words import bound
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> work.WorkerIndex:
 
 def analyse(*texts: str, **metadata: object) -> list[dict[str, object]]:
     documents = [{"id": number, "text": text} for number, text in enumerate(texts)]
-    return work.analyse(documents, slither.Context(metadata=metadata))
+    return work.analyse(documents, bound(slither.Context(metadata=metadata)))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,6 @@ def test_a_worker_remembers_what_it_saw() -> None:
 @pytest.mark.usefixtures("index")
 def test_a_batch_that_fails_leaves_no_trace_in_the_index() -> None:
     with pytest.raises(KeyError):
-        work.analyse([{"id": 0, "text": "A good book."}, {"id": 1}], slither.Context())
+        work.analyse([{"id": 0, "text": "A good book."}, {"id": 1}], bound(slither.Context()))
 
     assert work.statistics()["documents"] == 0

@@ -26,6 +26,7 @@ from slither_actors.otp._actions import (
     Stopped,
 )
 from slither_actors.otp._restarts import SupervisorCore
+from slither_actors.otp._rulings import Ruling
 from slither_actors.otp.child import ChildSpec, ExitReason, Strategy, SupervisorOptions
 
 NORMAL = ExitReason("normal")
@@ -87,18 +88,22 @@ class PlayingShell:
     """Carries out what a core wants.
 
     `broken` counts the starts of a child that are still to fail, `slow` children come up when the test calls
-    `comes_up`, and `stubborn` ones ignore polite requests. A `manual` shell does nothing by itself: the test reports
-    everything.
+    `comes_up`, `ignoring` ones do not want to run, and `stubborn` ones ignore polite requests. A `manual` shell does
+    nothing by itself: the test reports everything.
     """
 
-    def __init__(self, specs=(), *, clock=None, manual=False, on_up=None, on_end=None, **options):
-        self.options = SupervisorOptions(**options)
-        self.core = SupervisorCore(self.options, specs)
+    def __init__(
+        self, specs=(), *, clock=None, manual=False, on_up=None, on_end=None, draw=lambda: 0.5, pause_s=None, **options
+    ):
+        self.rulings: list[Ruling] = []
+        pause_s = pause_s or (lambda *death: None)
+        self.core = SupervisorCore(SupervisorOptions(**options), specs, draw, pause_s, self.rulings.append)
         self.clock = clock or Clock()
         self.manual = manual
         self.holds_retries = manual
         self.broken: Counter[str] = Counter()
         self.slow: set[str] = set()
+        self.ignoring: set[str] = set()
         self.stubborn: set[str] = set()
         self.living: dict[str, Process] = {}
         self.log: list[tuple[str, str]] = []
@@ -127,6 +132,9 @@ class PlayingShell:
         self.retries = 0
         self._feed(self.core.retry(self.clock.now))
 
+    def pause_is_over(self):
+        self._feed(self.core.retry(self.clock.now))
+
     def exits(self, child_id, reason=CRASH, *, charge=True):
         """A child dies, and what it has below it; twice reported."""
         process = self.living.pop(child_id)
@@ -148,6 +156,11 @@ class PlayingShell:
         process.is_up = True
         self._feed(self.core.child_started(child_id, process.incarnation, self.clock.now))
 
+    def does_not_want_to_run(self, child_id):
+        process = self.living[child_id]
+        self._feed(self.core.child_ignored(child_id, process.incarnation, self.clock.now))
+        self.exits(child_id, UNANNOUNCED)
+
     def cannot_start(self, child_id):
         incarnation = self.living[child_id].incarnation
         self._feed(self.core.child_start_failed(child_id, incarnation, BROKEN, self.clock.now))
@@ -160,8 +173,15 @@ class PlayingShell:
     def start_child(self, spec):
         return self._call(lambda token: self.core.start_child(spec, self.clock.now, token))
 
-    def terminate_child(self, child_id):
-        return self._call(lambda token: self.core.terminate_child(child_id, self.clock.now, token))
+    def start_more(self, *args):
+        return self._call(lambda token: self.core.start_more(args, self.clock.now, token))
+
+    def terminate_child(self, child_id, incarnation=None):
+        return self._call(lambda token: self.core.terminate_child(child_id, self.clock.now, token, incarnation))
+
+    def change(self, specs=(), **options):
+        changed = attrs.evolve(self.options, **options)
+        return self._call(lambda token: self.core.change(changed, specs, self.clock.now, token))
 
     def restart_child(self, child_id):
         return self._call(lambda token: self.core.restart_child(child_id, self.clock.now, token))
@@ -175,6 +195,11 @@ class PlayingShell:
         return answers
 
     # What a test looks at
+
+    @property
+    def options(self):
+        """Those that count now: a change may still wait."""
+        return self.core._options
 
     @property
     def ids(self):
@@ -233,6 +258,8 @@ class PlayingShell:
             case Forgotten(child_id):
                 assert child_id not in self.living
                 self.forgotten.append(child_id)
+            case RetryLater(pause_s) if pause_s:
+                self.clock.call_in(pause_s, self.pause_is_over)
             case RetryLater():
                 assert not self.retries
                 self.retries += 1
@@ -256,7 +283,9 @@ class PlayingShell:
         process = self.living[child_id] = Process(incarnation, spec)
         if self.manual or child_id in self.slow:
             return
-        if self.broken[child_id]:
+        if child_id in self.ignoring:
+            self.does_not_want_to_run(child_id)
+        elif self.broken[child_id]:
             self.broken[child_id] -= 1
             self.cannot_start(child_id)
         elif isinstance(spec.start, Tree):

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from slither_actors._code import Code
-from slither_actors.errors import InvalidOption, NotPicklable
+from slither_actors.errors import InvalidOption, InvalidSpec, NotPicklable
 from slither_actors.otp._restarts import SupervisorCore
 from slither_actors.otp.child import (
     ChildSpec,
@@ -16,6 +16,7 @@ from slither_actors.otp.child import (
     Strategy,
     SupervisorOptions,
     check_childspecs,
+    checked_plan,
 )
 
 
@@ -41,44 +42,57 @@ def test_defaults_of_the_options_are_three_restarts_in_five_seconds_one_for_one(
 @pytest.mark.parametrize(("given", "missing"), [({"start": "s"}, "id"), ({"id": "a"}, "start")])
 def test_a_spec_without_id_or_start_is_refused(given, missing):
     """11"""
-    with pytest.raises(TypeError, match=missing):
+    with pytest.raises(InvalidSpec) as caught:
         ChildSpec(**given)
+    assert caught.value.why == f"missing_{missing}"
+
+
+def test_other_wrong_calls_are_pythons_own_errors():
+    with pytest.raises(TypeError, match="positional"):
+        ChildSpec("a", "s", (), "permanent")
 
 
 def test_something_that_is_no_spec_is_refused_as_a_child():
     """11"""
-    with pytest.raises(InvalidOption) as caught:
+    with pytest.raises(InvalidSpec) as caught:
         SupervisorCore(SupervisorOptions(), ({"id": "a", "start": "s"},))
-    assert caught.value.option == "children"
+    assert (caught.value.option, caught.value.why) == ("children", "invalid_child_spec")
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "why"),
     [
-        ("id", ""),
-        ("id", 7),
-        ("start", None),
-        ("args", ["x"]),
-        ("restart", "permanent"),
-        ("type", "boss"),
-        ("shutdown_s", -1),
-        ("shutdown_s", True),
-        ("shutdown_s", float("inf")),
-        ("shutdown_s", "5"),
-        ("start_timeout_s", 0),
-        ("start_timeout_s", float("inf")),
+        ("id", "", "invalid_id"),
+        ("id", 7, "invalid_id"),
+        ("start", None, "invalid_mfa"),
+        ("args", ["x"], "invalid_mfa"),
+        ("restart", "permanent", "invalid_restart_type"),
+        ("type", "boss", "invalid_child_type"),
+        ("shutdown_s", -1, "invalid_shutdown"),
+        ("shutdown_s", True, "invalid_shutdown"),
+        ("shutdown_s", float("inf"), "invalid_shutdown"),
+        ("shutdown_s", "5", "invalid_shutdown"),
+        ("start_timeout_s", 0, "invalid_start_timeout_s"),
+        ("start_timeout_s", float("inf"), "invalid_start_timeout_s"),
+        ("backoff", 1.0, "invalid_backoff"),
     ],
 )
-def test_a_faulty_value_of_a_spec_is_refused_by_the_name_of_its_field(option, value):
+def test_a_faulty_value_of_a_spec_is_refused_by_the_name_of_its_field_and_otps_word(option, value, why):
     """12"""
-    with pytest.raises(InvalidOption) as caught:
+    with pytest.raises(InvalidSpec) as caught:
         ChildSpec(**{"id": "a", "start": "s", option: value})
-    assert (caught.value.where, caught.value.option) == ("ChildSpec", option)
+    assert (caught.value.where, caught.value.option, caught.value.why) == ("ChildSpec", option, why)
+
+
+def test_a_field_that_no_spec_has_is_refused_with_the_nearest_one():
+    """11, where OTP takes what it does not know"""
+    with pytest.raises(InvalidSpec, match="restart"):
+        ChildSpec("a", "s", restrat=Restart.PERMANENT)
 
 
 def test_two_children_of_one_id_are_refused_by_that_id():
     """12"""
-    with pytest.raises(InvalidOption, match="'twin'"):
+    with pytest.raises(InvalidSpec, match=r"'twin'.*duplicate_child_name"):
         check_childspecs(SupervisorOptions(), [ChildSpec("twin", 1), ChildSpec("other", 1), ChildSpec("twin", 2)])
 
 
@@ -90,6 +104,7 @@ def test_two_children_of_one_id_are_refused_by_that_id():
         (SupervisorOptions(), ("a",)),
         (SupervisorOptions(dynamic=True), ()),
         (SupervisorOptions(dynamic=True), (ChildSpec("a", 1),)),
+        (SupervisorOptions(dynamic=True), (ChildSpec("a", 1), ChildSpec("b", 1))),
     ],
 )
 def test_check_childspecs_agrees_with_the_start_of_a_supervisor(options, specs):
@@ -98,7 +113,7 @@ def test_check_childspecs_agrees_with_the_start_of_a_supervisor(options, specs):
     def verdict(check):
         try:
             check(options, specs)
-        except InvalidOption as error:
+        except InvalidSpec as error:
             return str(error)
         return "fine"
 
@@ -106,31 +121,33 @@ def test_check_childspecs_agrees_with_the_start_of_a_supervisor(options, specs):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
+    ("option", "value", "why"),
     [
-        ("strategy", "one_for_one"),
-        ("intensity", -1),
-        ("intensity", 1.5),
-        ("intensity", True),
-        ("period_s", 0),
-        ("period_s", float("inf")),
-        ("parallel_start", 1),
-        ("dynamic", "yes"),
+        ("strategy", "one_for_one", "invalid_strategy"),
+        ("intensity", -1, "invalid_intensity"),
+        ("intensity", 1.5, "invalid_intensity"),
+        ("intensity", True, "invalid_intensity"),
+        ("period_s", 0, "invalid_period"),
+        ("period_s", float("inf"), "invalid_period"),
+        ("parallel_start", 1, "invalid_parallel_start"),
+        ("dynamic", "yes", "invalid_dynamic"),
+        ("revive_stopped", None, "invalid_revive_stopped"),
+        ("stratgy", None, "invalid_stratgy"),
     ],
 )
-def test_a_faulty_option_is_refused_by_its_name(option, value):
+def test_a_faulty_option_is_refused_by_its_name_and_otps_word(option, value, why):
     """14"""
-    with pytest.raises(InvalidOption) as caught:
+    with pytest.raises(InvalidSpec) as caught:
         SupervisorOptions(**{option: value})
-    assert (caught.value.where, caught.value.option) == ("SupervisorOptions", option)
+    assert (caught.value.where, caught.value.option, caught.value.why) == ("SupervisorOptions", option, why)
 
 
-def test_a_dynamic_supervisor_refuses_initial_children_and_group_strategies():
+def test_a_dynamic_supervisor_refuses_more_than_one_template_and_group_strategies():
     """15"""
-    with pytest.raises(InvalidOption, match="start_child"):
-        SupervisorCore(SupervisorOptions(dynamic=True), (ChildSpec("a", 1),))
+    with pytest.raises(InvalidSpec, match=r"one template at most.*bad_start_spec"):
+        SupervisorCore(SupervisorOptions(dynamic=True), (ChildSpec("a", 1), ChildSpec("b", 1)))
     for strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
-        with pytest.raises(InvalidOption, match="dynamic"):
+        with pytest.raises(InvalidSpec, match="dynamic"):
             SupervisorOptions(dynamic=True, strategy=strategy)
 
 
@@ -198,3 +215,29 @@ def test_what_a_child_runs_and_its_arguments_travel_in_a_form_that_supervisors_n
         assert travelled.start == Code.of(Actor)
         assert travelled.args.decode() == (Actor, 2)
         assert attrs.evolve(travelled, start=Actor, args=(Actor, 2)) == spec
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        42,
+        None,
+        (),
+        (SupervisorOptions(),),
+        (SupervisorOptions(), (), ()),
+        (SupervisorOptions(), None),
+        ([ChildSpec("a", 1)], SupervisorOptions()),
+        [SupervisorOptions(), []],
+    ],
+)
+def test_what_the_init_of_a_supervisor_must_not_answer_is_refused_by_the_name_of_its_class(plan):
+    """7"""
+    with pytest.raises(InvalidOption, match=r"^init of Shop: answer is .*; allowed: \(SupervisorOptions"):
+        checked_plan("Shop", plan)
+
+
+def test_the_children_in_the_plan_of_a_supervisor_are_checked_and_may_be_made_one_by_one():
+    options, specs = checked_plan("Shop", (SupervisorOptions(), (ChildSpec(name, 1) for name in "ab")))
+    assert (options, [spec.id for spec in specs]) == (SupervisorOptions(), ["a", "b"])
+    with pytest.raises(InvalidSpec, match="duplicate_child_name"):
+        checked_plan("Shop", (SupervisorOptions(), [ChildSpec("a", 1), ChildSpec("a", 1)]))

@@ -233,3 +233,29 @@ def test_what_was_found_out_about_a_death_is_passed_on() -> None:
     [(_, news)] = directory.down(Down(ref("a"), CRASH, "finding"))
 
     assert (news.reason, news.finding) == (CRASH, "finding")
+
+
+def test_a_death_is_known_still_when_the_name_is_another_ones_or_nobodys() -> None:
+    directory = Directory()
+    for name in ("sup", "sup/a", "sup/b"):
+        directory.up(ref(name), "worker")
+    assert directory.end_of(ref("sup/a")) == (False, None, None)
+    directory.down(Down(ref("sup/a"), CRASH, "finding"))
+    directory.forget("sup")
+    directory.up(ref("sup", 2), "supervisor")
+    directory.up(ref("sup/a", 2), "worker")
+
+    assert directory.end_of(ref("sup/a")) == (True, CRASH, "finding")
+    assert directory.end_of(ref("sup/b")) == (True, ExitReason("killed", "its supervisor sup died"), None)
+    assert directory.end_of(ref("sup/a", 2)) == (False, None, None)
+    assert directory.end_of(ref("never")) == (True, None, None), "a registry that was restarted knows no more"
+
+
+def test_only_the_newest_deaths_are_remembered() -> None:
+    directory = Directory()
+    for incarnation in range(300):
+        directory.up(ref("a", incarnation), "worker")
+        directory.down(Down(ref("a", incarnation), CRASH))
+
+    assert directory.end_of(ref("a", 0)) == (True, None, None)
+    assert directory.end_of(ref("a", 299 - 255)) == (True, CRASH, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ LETTERS = KEPT_BUFFER // len(LETTER) + 2
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    claimed = RunDirectory.create("endpoint")
+    claimed = RunDirectory.create(f"endpoint-{os.getpid()}")
     host = os.pidfd_open(os.getpid())
     made = Endpoint(claimed.path, host, lambda: SystemDown("endpoint", ()))
     yield made
@@ -60,3 +61,34 @@ def test_a_process_that_is_dead_already_cannot_be_watched(endpoint: Endpoint) ->
     exit_code(pid)
     with pytest.raises(NoProcess, match="late"):
         endpoint.watch(Ref("late", 1, "/nowhere", pid))
+
+
+def test_the_end_of_the_host_is_told_behind_all_that_was_sent(endpoint: Endpoint, sender: Hub) -> None:
+    pid = fork(lambda: True)
+    host = os.pidfd_open(pid)
+    exit_code(pid)
+    dead = Endpoint(Path(sender.address).parent, host, lambda: SystemDown("endpoint", ()))
+    try:
+        sender.send(dead.address, "last words")
+
+        assert told(dead) == "last words"
+        began = time.monotonic()
+        with pytest.raises(SystemDown):
+            dead.receive(LIMIT_S)
+        assert time.monotonic() - began < LIMIT_S, "it did not wait"
+    finally:
+        dead.close()
+        os.close(host)
+
+
+@pytest.fixture
+def sender(endpoint: Endpoint) -> Iterator[Hub]:
+    hub = Hub(Path(endpoint.address).parent)
+    yield hub
+    hub.close()
+
+
+def told(endpoint: Endpoint) -> object:
+    received = endpoint.receive(LIMIT_S)
+    assert received is not None
+    return received[0]

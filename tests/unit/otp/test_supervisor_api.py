@@ -7,7 +7,7 @@ import pytest
 
 from slither_actors.otp._actions import ApiError, Stopped
 from slither_actors.otp.child import Restart, Strategy
-from tests.unit.otp.playing_shell import BROKEN, CRASH, NORMAL, PlayingShell, worker, workers
+from tests.unit.otp.playing_shell import BROKEN, CRASH, NORMAL, UNANNOUNCED, PlayingShell, worker, workers
 
 STRATEGIES = pytest.mark.parametrize("strategy", list(Strategy))
 
@@ -280,3 +280,29 @@ def test_ten_thousand_waiting_calls_are_answered_without_end_of_stack():
     answers += [shell.restart_child("a") for _ in range(5_000)]
     shell.comes_up("b")
     assert {error_of(answer) for answer in answers} == {ApiError.NOT_FOUND, ApiError.RUNNING}
+
+
+@STRATEGIES
+def test_a_child_that_ends_without_a_word_while_it_is_stopped_is_stopped(strategy):
+    """22"""
+    shell = PlayingShell(workers("ab"), strategy=strategy, intensity=0, manual=True)
+    shell.start()
+    for child_id in "ab":
+        shell.comes_up(child_id)
+    answers = shell.terminate_child("b")
+    shell.exits("b", UNANNOUNCED)
+    assert error_of(answers) is None
+    assert shell.status("b") == "stopped"
+    assert shell.end is None
+
+
+def test_a_child_that_dies_while_its_termination_waits_is_not_restarted():
+    shell = PlayingShell(workers("a"), strategy=Strategy.REST_FOR_ONE).start()
+    shell.slow.add("b")
+    shell.start_child(worker("b"))
+    answers = shell.terminate_child("a")
+    shell.exits("a")
+    shell.comes_up("b")
+    assert error_of(answers) is None
+    assert shell.status("a") == "stopped"
+    assert list(shell.living) == ["b"]

@@ -1,16 +1,21 @@
 """A supervisor's core under random events: against a model that blocks as OTP does, and step by step in any order."""
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from slither_actors.otp import Backoff
 from slither_actors.otp._actions import GiveUp, Stopped
 from slither_actors.otp.child import Restart, Strategy
 from tests.unit.otp.playing_shell import CRASH, NORMAL, SHUTDOWN, UNANNOUNCED, PlayingShell, worker
 
+pytestmark = pytest.mark.thorough
+
 REASONS = st.sampled_from([NORMAL, SHUTDOWN, CRASH, UNANNOUNCED])
 RESTARTS = st.sampled_from(list(Restart))
 STRATEGIES = st.sampled_from(list(Strategy))
+BACKOFFS = st.sampled_from([None, None, Backoff(min_s=2.0, max_s=7.0, jitter=0.5, reset_s=4.0)])
 
 
 class BlockingModel:
@@ -112,11 +117,15 @@ class AnyOrder(RuleBasedStateMachine):
         strategy=STRATEGIES,
         dynamic=st.booleans(),
         parallel_start=st.booleans(),
+        revive_stopped=st.booleans(),
         intensity=st.integers(0, 5),
-        restarts=st.lists(RESTARTS, max_size=4),
+        kinds=st.lists(st.tuples(RESTARTS, BACKOFFS), max_size=4),
     )
-    def begin(self, strategy, dynamic, parallel_start, intensity, restarts):
-        specs = [worker(child_id, restart=restart) for child_id, restart in zip(IDS, restarts, strict=False)]
+    def begin(self, strategy, dynamic, parallel_start, revive_stopped, intensity, kinds):
+        specs = [
+            worker(child_id, restart=restart, backoff=backoff)
+            for child_id, (restart, backoff) in zip(IDS, kinds, strict=False)
+        ]
         if dynamic:
             strategy, specs = Strategy.ONE_FOR_ONE, []
         self.calls = []
@@ -128,6 +137,7 @@ class AnyOrder(RuleBasedStateMachine):
             strategy=strategy,
             dynamic=dynamic,
             parallel_start=parallel_start,
+            revive_stopped=revive_stopped,
             intensity=intensity,
         ).start()
 
@@ -151,6 +161,13 @@ class AnyOrder(RuleBasedStateMachine):
             self.shell.cannot_start(child_id)
 
     @precondition(lambda self: self.shell.living)
+    @rule(number=st.integers(0, 4))
+    def one_does_not_want_to_run(self, number):
+        child_id = self.any_living(number)
+        if not self.shell.living[child_id].is_up:
+            self.shell.does_not_want_to_run(child_id)
+
+    @precondition(lambda self: self.shell.living)
     @rule(number=st.integers(0, 4), reason=REASONS, charge=st.booleans())
     def one_dies(self, number, reason, charge):
         self.shell.exits(self.any_living(number), reason, charge=charge)
@@ -169,9 +186,16 @@ class AnyOrder(RuleBasedStateMachine):
     def time_passes(self, seconds):
         self.shell.clock.advance(seconds)
 
-    @rule(child_id=st.sampled_from(IDS), restart=RESTARTS)
-    def somebody_starts_a_child(self, child_id, restart):
-        self.calls.append(self.shell.start_child(worker(child_id, restart=restart)))
+    @rule(child_id=st.sampled_from(IDS), restart=RESTARTS, backoff=BACKOFFS)
+    def somebody_starts_a_child(self, child_id, restart, backoff):
+        self.calls.append(self.shell.start_child(worker(child_id, restart=restart, backoff=backoff)))
+
+    @rule(strategy=STRATEGIES, child_id=st.none() | st.sampled_from(IDS), restart=RESTARTS)
+    def somebody_changes_it(self, strategy, child_id, restart):
+        if self.shell.options.dynamic:
+            strategy, child_id = Strategy.ONE_FOR_ONE, None
+        specs = [] if child_id is None else [worker(child_id, restart=restart)]
+        self.calls.append(self.shell.change(specs, strategy=strategy))
 
     @rule(child_id=st.sampled_from(IDS), method=st.sampled_from(["terminate_child", "restart_child", "delete_child"]))
     def somebody_calls(self, child_id, method):
@@ -223,6 +247,8 @@ class AnyOrder(RuleBasedStateMachine):
                 self.shell.comes_up(restless[0])
             elif self.shell.retries:
                 self.shell.retry()
+            elif any(info.status.value == "restarting" for info in self.shell.core.which_children()):
+                self.shell.clock.advance(7.0)
             else:
                 return
         raise AssertionError("never comes to rest")
@@ -242,5 +268,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert positions == sorted(positions, reverse=True)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase

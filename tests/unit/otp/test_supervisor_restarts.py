@@ -336,6 +336,17 @@ def test_in_a_tree_a_branch_whose_budget_is_spent_restarts_both_and_dynamic_addi
     assert top.end is None
 
 
+def test_in_a_tree_a_killed_supervisor_in_the_middle_comes_back_with_fresh_workers_and_no_doubles():
+    """48"""
+    top = two_branches()
+    left = top.living["left"].below
+    top.exits("left", KILLED)
+    assert left.is_dead
+    assert not left.living
+    assert top.living["left"].below.ids == ["w"]
+    assert set(top.living) == {"left", "right"}
+
+
 def test_in_a_tree_a_branch_that_gives_up_for_good_takes_the_parent_with_it():
     top = two_branches()
     while top.end is None:

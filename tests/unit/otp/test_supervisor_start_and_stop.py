@@ -2,9 +2,9 @@
 
 import pytest
 
-from slither_actors.otp._actions import ApiError, StartFailed, Stopped
+from slither_actors.otp._actions import ApiError, Cause, StartFailed, Stopped
 from slither_actors.otp.child import Restart, Strategy
-from tests.unit.otp.playing_shell import BROKEN, CRASH, UNANNOUNCED, PlayingShell, worker, workers
+from tests.unit.otp.playing_shell import BROKEN, CRASH, KILLED, UNANNOUNCED, PlayingShell, worker, workers
 
 STRATEGIES = pytest.mark.parametrize("strategy", list(Strategy))
 
@@ -49,6 +49,7 @@ def test_a_child_that_cannot_start_ends_the_start_and_those_before_it_stop_in_re
     assert shell.end == StartFailed("c", reason)
     assert not shell.is_up
     assert shell.logged("start", "stop") == ["start a", "start b", "start c", "stop b", "stop a"]
+    assert shell.stopped_for == [("b", Cause("c", reason)), ("a", Cause("c", reason))]
 
 
 def test_a_child_that_says_it_cannot_start_is_killed_and_its_exit_is_awaited():
@@ -286,3 +287,21 @@ def test_each_of_two_thousand_dynamic_children_takes_no_more_steps_than_each_of_
     assert len(shell.logged()) == 3 * count
     shell.stop()
     assert len(shell.logged()) == 2 * count
+
+
+def test_a_stop_while_a_child_that_cannot_start_is_being_killed_waits_for_its_end():
+    shell = PlayingShell(workers("ab"), manual=True).start()
+    shell.cannot_start("a")
+    shell.stop()
+    assert shell.end is None
+    shell.exits("a", KILLED)
+    assert shell.end == Stopped()
+
+
+@pytest.mark.parametrize("parallel_stop", [False, True])
+def test_a_parallel_stop_asks_all_at_once(parallel_stop):
+    shell = PlayingShell(workers("abc"), parallel_stop=parallel_stop)
+    shell.stubborn = {"a", "b", "c"}
+    shell.start()
+    shell.stop()
+    assert shell.logged("stop") == (["stop c", "stop b", "stop a"] if parallel_stop else ["stop c"])

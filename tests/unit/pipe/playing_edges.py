@@ -4,7 +4,7 @@ import random
 
 from slither_actors.context import Context, SealedContext
 from slither_actors.dispatch._edges import InEdge, OutEdge
-from slither_actors.dispatch.messages import Ask, Batch, Complete, InPort, Origin, OutPort
+from slither_actors.dispatch.messages import Ask, Batch, Complete, Expanded, InPort, Origin, OutPort
 from slither_actors.item import Item
 from slither_actors.pipe._stage_plan import StagePlan
 from slither_actors.pipe._stage_run import StageRun
@@ -17,11 +17,20 @@ WAYS = {"stages": {"next": (4, 3), "later": (3, 5)}, "then": "next"}
 
 
 def one_way_plan(
-    policy, *, window=1000, outputs=("default", "out"), then="default", stages=None, holds=(), context=None, origin=None
+    policy,
+    *,
+    window=1000,
+    outputs=("default", "out"),
+    then="default",
+    stages=None,
+    holds=(),
+    context=None,
+    origin=None,
+    unfit=None,
 ):
     """A plan with one edge in, edges to later stages, and the edge to the service."""
     ways = {
-        name: OutPort(10 + number, f"stage-{name}", edge_window, size)
+        name: OutPort(10 + number, f"stage-{name}", edge_window, size, wants_full=name in holds)
         for number, (name, (edge_window, size)) in enumerate((stages or {}).items())
     }
     return StagePlan(
@@ -32,7 +41,7 @@ def one_way_plan(
         then,
         policy,
         SealedContext.of(context or Context()),
-        frozenset(holds),
+        unfit or {},
     )
 
 
@@ -63,6 +72,7 @@ class Neighbours:
         self.arrived = {name: [] for name in self.names.values()}
         self.batches = {name: [] for name in self.names.values()}
         self.ends = []
+        self.expanded = []
         self.fed = []
         self.exhausted = False
         self.breaks = breaks
@@ -96,6 +106,12 @@ class Neighbours:
             self.run.complete(1, self.source.complete().last_seq)
         self.work()
 
+    @property
+    def accounts(self):
+        """How many items there were at first, by what became of all."""
+        there = len(self.ends) + sum(map(len, self.arrived.values()))
+        return there + sum(ended - more for _, _, more, ended in self.expanded)
+
     def take(self, edge):
         message = self.inbox[edge].pop(0)
         consumer = self.consumers[edge]
@@ -108,6 +124,9 @@ class Neighbours:
         self.arrived[self.names[edge]] += items
         for ends in message.ends:
             assert edge == SINK, "ends go to the service"
+            if isinstance(ends, Expanded):
+                self.expanded += ends.parents
+                continue
             self.ends += [(ends.kind, item, ends.error) for item in unpack_items(ends.parcels)]
         consumer.held -= 1
         ask = consumer.ask("r")

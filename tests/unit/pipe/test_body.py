@@ -83,9 +83,33 @@ def test_the_name_of_the_checked_definition_is_taken():
     assert refusal("definition", 5).startswith("the checked definition stands under this name")
 
 
-@pytest.mark.parametrize("wrong", [[int], "abc", 5, None])
-def test_stores_are_refused_since_there_are_none_yet(wrong):
-    assert refusal("stores", wrong).endswith("allowed: [], since stores are not part of this version")
+class Features(slither.Store):
+    features = slither.Table()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "allowed"),
+    [
+        ([int], "subclasses of slither_actors.Store, or Store.named(...)"),
+        (["not a name"], "subclasses of slither_actors.Store, or Store.named(...)"),
+        ([slither.Store], "subclasses of slither_actors.Store, or Store.named(...)"),
+        (Features, "a list of stores, such as [FeatureStore]"),
+        ("abc", "a list of stores, such as [FeatureStore]"),
+        (5, "a list of stores, such as [FeatureStore]"),
+        (None, "a list of stores, such as [FeatureStore]"),
+        ([Features, "Features"], "each store once"),
+    ],
+)
+def test_what_are_no_stores_is_refused(wrong, allowed):
+    assert refusal("stores", wrong).endswith(f"allowed: {allowed}")
+
+
+def test_stores_are_named_by_class_by_name_and_with_a_name_of_their_own():
+    class P(slither.Pipe):
+        keep = slither.local(keep)
+        stores = [Features, Features.named("eu"), "us"]
+
+    assert P.definition.stores == ("Features", "eu", "us")
 
 
 def test_what_is_the_users_own_is_left_alone():

@@ -169,7 +169,10 @@ def test_a_wrong_option_is_told_with_pipe_and_stage(declare, text):
 @pytest.mark.parametrize(
     ("declare", "text"),
     [
-        (lambda: slither.local(mny=True), "local: mny is not an option; allowed: many, on_error, then; did you mean"),
+        (
+            lambda: slither.local(mny=True),
+            "local: mny is not an option; allowed: handle_timeout_s, many, ",
+        ),
         (lambda: slither.local(many=1)(keep), "local: many is 1; allowed: True or False"),
         (lambda: slither.local(5), "local: function is 5; allowed: a function of (item, ctx) or (item)"),
         (lambda: slither.local(lambda: 1), "a function of (item, ctx) or (item)"),
@@ -393,7 +396,11 @@ class TestCustomStages:
     def test_options_are_checked_where_the_stage_is_declared(self):
         with pytest.raises(InvalidOption) as caught:
             slither.stage(Bare, factor=2)
-        assert str(caught.value) == "stage Bare: factor is not an option; allowed: on_error, start_timeout_s, then"
+        assert (
+            str(caught.value)
+            == "stage Bare: factor is not an option; allowed: handle_timeout_s, on_error, ordered, rate, replicas, "
+            "start_timeout_s, then"
+        )
 
     def test_a_class_that_handles_nothing_is_refused(self):
         class Idle(slither.Stage):
@@ -481,7 +488,10 @@ class AsyncExecutor(slither.Executor):
         (lambda: slither.stage(Yielding), "handle_item yields; allowed: it returns its answer, Emit(...) for several"),
         (lambda: slither.local(lambda a, b, c: 1), "with (a, b, c); allowed: a function of (item, ctx) or (item)"),
         (lambda: slither.router((lambda: 1, "out")), "with (), 'out'); allowed: (predicate, destination)"),
-        (lambda: slither.stage(Bare, on_eror="skip"), "on_eror is not an option; allowed: on_error, start_timeout_s, "),
+        (
+            lambda: slither.stage(Bare, on_eror="skip"),
+            "on_eror is not an option; allowed: handle_timeout_s, on_error, ordered, rate, replicas, start_timeout_s, ",
+        ),
         (lambda: slither.stage(Bare, start_timeout=3.0), "did you mean 'start_timeout_s'?"),
         (lambda: slither.router((bool, "out"), on_eror="skip"), "did you mean 'on_error'?"),
     ],
@@ -501,12 +511,6 @@ def test_a_misspelt_option_of_all_stages_is_told_for_a_worker_too():
         declared(step=slither.worker(same, on_eror="skip"))
 
 
-@pytest.mark.parametrize("strategy", [WeightedBatch(10, len), FixedBatch(3, max_wait_s=1.0)])
-def test_a_stage_of_a_pipe_takes_batches_as_the_one_before_forms_them(strategy):
-    with pytest.raises(DefinitionError, match=r"option strategy is .*; allowed: None or FixedBatch\(size\)"):
-        declared(step=slither.worker(same, strategy=strategy))
-
-
 def test_a_stage_that_no_item_can_reach_is_refused():
     """Behind a worker there is one way only; what goes on behind other stages may be routed anywhere."""
     text = refusal(first=slither.worker("m:f", then="default"), second=slither.local(keep))
@@ -518,3 +522,39 @@ def test_a_stage_that_no_item_can_reach_is_refused():
     declared(
         route=slither.router((keep, "last")), skips=slither.worker("m:f", then="default"), last=slither.local(keep)
     )
+
+
+FORMED = [WeightedBatch(10, len), FixedBatch(3, max_wait_s=1.0), slither.KeyPartition(len)]
+
+
+@pytest.mark.parametrize("strategy", FORMED)
+def test_a_stage_names_how_the_one_before_forms_its_batches(strategy):
+    pipe = declared(first=slither.worker(same, strategy=strategy), keep=slither.local(keep), step=slither.worker(same))
+    assert pipe.definition.stage("first").strategy is strategy
+    assert pipe.definition.stage("step").strategy is None
+
+
+@pytest.mark.parametrize("strategy", [FORMED[0], FORMED[2]])
+def test_behind_a_worker_stage_nobody_can_form_batches(strategy):
+    text = refusal(first=slither.worker(same), step=slither.worker(same, strategy=strategy))
+    assert text.startswith("pipe P, stage step: option strategy is ")
+    assert text.endswith("allowed: None or FixedBatch there; a local stage between the two can form the batches")
+    assert "behind worker stage 'first'" in text
+    for strategy in (FixedBatch(3), FixedBatch(3, max_wait_s=1.0)):
+        declared(first=slither.worker(same), step=slither.worker(same, strategy=strategy))
+
+
+def test_a_worker_stage_that_jumps_over_another_one_is_not_before_it():
+    stages = {"first": slither.worker(same, then="last"), "step": slither.worker(same, strategy=FORMED[0])}
+    declared(pick=slither.local(keep), **stages, last=slither.local(keep))
+    assert "behind worker stage 'first'" in refusal(
+        pick=slither.local(keep),
+        first=slither.worker(same, then="step"),
+        keep=slither.local(keep),
+        step=stages["step"],
+    )
+
+
+def test_credit_by_weight_needs_weights_in_pipes_too():
+    assert "option max_in_flight_weight is 5" in refusal(step=slither.worker(same, max_in_flight_weight=5))
+    declared(step=slither.worker(same, max_in_flight_weight=5, strategy=WeightedBatch(10, len)))

@@ -20,6 +20,9 @@ from slither_actors.dispatch.messages import (
     Origin,
     RunOpened,
     RunRefused,
+    Surrender,
+    Surrendered,
+    ends_of,
 )
 from slither_actors.errors import SendQueueFull
 from slither_actors.otp.child import ExitReason
@@ -170,7 +173,7 @@ class Bench:
         return [
             (ends.kind, [item.payload for item in unpack_items(ends.parcels)], str(ends.error))
             for batch in self.batches()
-            for ends in batch.ends
+            for ends in ends_of(batch)
         ]
 
     def of(self, kind):
@@ -274,6 +277,43 @@ def test_a_closed_run_is_forgotten_with_its_state():
     bench.feed(1)
     assert bench.results() == []
     assert not bench.stage._runs
+
+
+class Reporting:
+    """The stores of a stage, as far as they have events to tell."""
+
+    def __init__(self, bench):
+        self.bench = bench
+
+    def report(self):
+        self.bench.sent.append("events")
+
+
+@pytest.mark.parametrize("end", ["closed", "surrendered"])
+def test_what_user_code_did_at_the_end_of_a_run_is_reported(end):
+    class Endless(slither.Stage):
+        def handle_item(self, item, ctx):
+            def parts():
+                try:
+                    while True:
+                        yield 1
+                finally:
+                    bench.sent.append("left")
+
+            return slither.Emit(parts())
+
+    bench = Bench(Endless, window=1)
+    bench.stage._stores = Reporting(bench)
+    bench.go_on_to_the_end = lambda: None
+    bench.feed(1)
+    del bench.sent[:]
+    if end == "closed":
+        bench.stage._on_close(CloseRun("r"), "service")
+        assert bench.sent == ["left", "events"]
+    else:
+        bench.stage._on_surrender(Surrender("r"), "service")
+        first, words, *others = bench.sent
+        assert (first, type(words), others) == ("events", Surrendered, ["left", "events"]), "events come before it"
 
 
 def test_a_batch_handler_answers_for_each_item():

@@ -23,6 +23,15 @@ def halt(answer, *before, **plan):
     return caught.value.error
 
 
+def balance(around):
+    """For each item that became others: how many, and whether it ended so."""
+    sums = {}
+    for one, _, more, ended in around.expanded:
+        before = sums.get(one, (0, 0))
+        sums[one] = (before[0] + more, before[1] + ended)
+    return sums
+
+
 class TestAnswers:
     def test_a_payload_goes_on_to_the_next_stage_in_the_same_item(self):
         around = play(lambda item: item.payload + 1, [1, 2])
@@ -88,6 +97,33 @@ class TestAnswers:
         assert (first.id, first.payload, first.meta) == (own.id, "own", {"n": 1})
         assert [item.parent_id for item in (first, second, third)] == [around.fed[0].id] * 3
         assert len({first.id, second.id, third.id, around.fed[0].id}) == 4, "no id twice"
+
+    def test_the_service_is_told_what_became_how_many(self):
+        around = play(lambda item: Emit(range(item.payload)), [3, 0, 2])
+        first, _, third = around.fed
+        assert balance(around) == {first.id: (3, 1), third.id: (2, 1)}, "none of an item that ends as dropped"
+
+    def test_what_fails_half_way_is_no_item_that_ended_as_others(self):
+        def parts():
+            yield from [1, 2]
+            raise ValueError("boom")
+
+        around = play(lambda item: Emit(parts()), ["x"])
+        assert balance(around) == {around.fed[0].id: (2, 0)}
+        assert [kind for kind, _, _ in around.ends] == ["skipped"]
+
+    @pytest.mark.parametrize("locks", [1, 2, 40])
+    @pytest.mark.parametrize("destination", ["next", "out"])
+    def test_parts_that_cannot_travel_are_not_counted_whenever_that_is_found(self, destination, locks):
+        def parts():
+            for number in range(60):
+                yield RouteTo(destination, threading.Lock() if number < locks else number)
+
+        plan = {"outputs": ("default", "out"), "stages": {"next": (4, 100)}, "holds": ("next",)}
+        around = play(lambda item: Emit(parts()), ["x"], then="next", **plan)
+        arrived = around.arrived["next" if destination == "next" else "sink"]
+        assert balance(around).get(around.fed[0].id, (0, 0)) == (len(arrived), 0)
+        assert [kind for kind, _, _ in around.ends] == ["skipped"]
 
     def test_emitted_payloads_carry_the_notes_of_their_parent(self):
         feed = [Item.wrap("x").with_meta(source="mail")]
@@ -311,7 +347,7 @@ def test_under_any_order_of_events_each_item_ends_in_one_place_and_in_order(seed
         for edge in around.run.inputs.values():
             assert edge.held <= edge.port.window
     assert around.done, f"seed {seed}: the run stalls"
-    assert not any(lane.items for lane in (*around.run._lanes.values(), around.run.sink))
+    assert not any(lane.items for lane in (*around.run.lanes.values(), around.run.sink))
     origins = [
         item.parent_id if item.parent_id is not None else item.id for items in around.arrived.values() for item in items
     ] + [item.id for _, item, _ in around.ends]
@@ -320,6 +356,7 @@ def test_under_any_order_of_events_each_item_ends_in_one_place_and_in_order(seed
     for item_id, payload in by_id.items():
         assert origins.count(item_id) == places(payload), f"seed {seed}, item {payload}"
         assert sum(item.id == item_id for _, item, _ in around.ends) <= 1
+    assert around.accounts == len(around.fed), f"seed {seed}"
     for name, items in around.arrived.items():
         order = [item.parent_id if item.parent_id is not None else item.id for item in items]
         assert order == sorted(order), f"seed {seed}: {name} is out of order"

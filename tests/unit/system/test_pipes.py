@@ -9,10 +9,12 @@ import pytest
 import slither_actors as slither
 from slither_actors import ChildRefused, DispatchConfig, InvalidOption, NoProcess, StartError, UnknownPool
 from slither_actors.config import SessionConfig
+from slither_actors.dispatch.drain import DrainReport
 from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.system import pipes as module
+from slither_actors.system._open_runs import OpenRuns
 from slither_actors.system._sessions import Sessions
-from slither_actors.system.pipes import DrainReport, Pipes
+from slither_actors.system.pipes import Pipes
 from slither_actors.workers.pool_options import PoolOptions
 
 
@@ -35,6 +37,9 @@ class Tree:
         self.refuses = False
         self.gate = threading.Event()
         self.gate.set()
+        self.runs = OpenRuns()
+        self.settling = []
+        self.joining = []
 
     def call(self, name, request, timeout_s):
         if name == "root":
@@ -252,10 +257,17 @@ def test_one_that_is_being_restarted_is_waited_for(pipes, tree):
     assert pipes.refs(running) == running.names
 
 
-def test_one_that_cannot_start_again_is_an_error_at_once(pipes, tree):
+def test_one_that_is_killed_while_it_starts_again_gets_another_chance(pipes, tree):
     running = pipes.begin(First)
     tree.children.clear()
-    tree.failures = [StartError("pipes/First-1", "no model")]
+    tree.failures = [StartError("pipes/First-1", "SIGKILL")] * 2
+    assert pipes.refs(running) == running.names
+
+
+def test_one_that_cannot_start_again_is_an_error_soon(pipes, tree):
+    running = pipes.begin(First)
+    tree.children.clear()
+    tree.failures = [StartError("pipes/First-1", "no model")] * 3
     with pytest.raises(StartError, match="no model"):
         pipes.refs(running)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slither_actors.dispatch._orders import Orders
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.errors import StreamBusy
 from slither_actors.system.results import Stream
@@ -14,11 +15,13 @@ class PlayingRun:
 
     def __init__(self) -> None:
         self.during_close = lambda: None
+        self.orders = Orders(lambda: None)
+        self.driver = None
 
     def batches(self):
         yield from ()
 
-    def cancel(self) -> None:
+    def check_process(self) -> None:
         pass
 
     def close(self) -> None:

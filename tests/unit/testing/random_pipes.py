@@ -3,7 +3,22 @@
 import functools
 import random
 
-from slither_actors import Drop, Emit, Fail, Pipe, RouteTo, Stage, local, router, stage, worker
+from slither_actors import (
+    Drop,
+    Emit,
+    Fail,
+    KeyPartition,
+    Pipe,
+    Rate,
+    RouteTo,
+    Stage,
+    WeightedBatch,
+    local,
+    router,
+    stage,
+    worker,
+)
+from slither_actors.pipe.declarations import StageDeclaration, WorkerDeclaration
 from slither_actors.pipe.pipe import PipeType
 from slither_actors.policy import Retry, Route, Skip
 
@@ -48,6 +63,14 @@ def work(salt, odd, payloads):
     return payloads
 
 
+def key_of(item):
+    return draw(13, item.payload, 5)
+
+
+def weight_of(item):
+    return draw(17, item.payload, 4)  # no weight at all for a quarter
+
+
 def is_even(item):
     return item.payload % 2 == 0
 
@@ -74,6 +97,17 @@ def excused(item, reason):
     return item.payload + 1
 
 
+def spread(rng):
+    """Of how many processes a stage is, and how much it is given."""
+    replicas, rate = rng.choice([1, 1, 1, 2, 3, 5]), rng.choice([None, None, None, 2000, Rate(300, burst=3)])
+    return {"replicas": replicas, "ordered": rng.random() < 0.7, "rate": rate}
+
+
+def one_process(declaration):
+    """Whether all that a stage makes is made in one place, where a strategy can form batches of it."""
+    return not isinstance(declaration, WorkerDeclaration) and declaration.replicas == 1
+
+
 def random_pipe(rng):
     """Up to four stages."""
     names = [f"stage_{number}" for number in range(rng.randrange(1, 5))]
@@ -94,11 +128,15 @@ def random_pipe(rng):
                     "ordering": rng.choice(["preserve", "as_completed"]),
                     "timeout_s": 2.0,
                 }
-                body[name] = worker(executor, then=then, **options)
+                if all(one_process(before) for before in body.values() if isinstance(before, StageDeclaration)):
+                    options["strategy"] = rng.choice([None, KeyPartition(key_of), WeightedBatch(5, weight_of)])
+                rate = rng.choice([None, None, None, Rate(60, burst=8)])
+                body[name] = worker(executor, then=then, rate=rate, **options)
             case 1 | 2:
-                body[name] = local(then=then)(functools.partial(step, salt, later, odd))
+                body[name] = local(then=then, **spread(rng))(functools.partial(step, salt, later, odd))
             case _:
-                body[name] = rng.choice([router((is_even, rng.choice(later)), then=then), stage(Batches, then=then)])
+                flow = {"then": then} | spread(rng)
+                body[name] = rng.choice([router((is_even, rng.choice(later)), **flow), stage(Batches, **flow)])
     return PipeType("Random", (Pipe,), body)
 
 

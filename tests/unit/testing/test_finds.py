@@ -89,3 +89,24 @@ def test_a_worker_does_what_a_dead_dispatcher_had_sent_before_it_forgets_it(play
     play.world.deliver(next(head for head in under_way(play, Vacate) if head[1] == channel[1]))
     play.go()
     assert log.how == "halted"
+
+
+@pytest.mark.parametrize("dies", ["leases", "second"])
+def test_a_batch_whose_dispatcher_lives_outlasts_its_pool_and_no_other_does(dies):
+    with (
+        playing(1, Faults(workers=1, laziness=0.0, seconds=9.0), Config()) as play,
+        attended(play._parties),
+    ):
+        log = play.pipe(Two, range(2), Context())
+        play.world.play(lambda: bool(play._book.executions))
+        for name in ("pools/default/leases", f"pipes/Two-1/{dies}"):
+            ref = play.tree.find(name)
+            if ref is not None:
+                play.tree.death(ref.address, "SIGKILL", "is killed")
+        play.go()
+    workers = [name for name in play.tree.deaths if "worker" in name]
+    if dies == "leases":
+        assert (log.how, len(log.got), workers) == ("done", 2, [])
+    else:
+        assert (log.how, len(workers)) == ("halted", 1)
+        assert play.world.now < 9.0, "nobody waits for the end of the batch"

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from slither_actors import FixedBatch, Retry, Skip, WeightedBatch
+from slither_actors import FixedBatch, KeyPartition, Retry, Skip, WeightedBatch
 from slither_actors._code import Code
 from slither_actors.config import Config
 from slither_actors.context import Context
@@ -12,6 +12,8 @@ from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.testing._faults import Faults
 from slither_actors.testing._play import playing
 from tests.unit.testing.random_pipes import random_pipe, shuffled
+
+pytestmark = pytest.mark.thorough
 
 SEEDS = 80
 
@@ -24,6 +26,9 @@ def weight(item):
     return 1 + item.payload % 5
 
 
+STRATEGIES = (None, FixedBatch(3), WeightedBatch(7, weight), FixedBatch(5, max_wait_s=0.01), KeyPartition(weight))
+
+
 def add_dispatch(play, rng):
     items = itertools.count() if (takes := rng.choice([None, None, None, 20])) else range(rng.choice([0, 1, 40]))
     options = DispatchOptions(
@@ -31,7 +36,7 @@ def add_dispatch(play, rng):
         max_in_flight=rng.choice([1, 3, 8]),
         ordering=rng.choice(["preserve", "as_completed"]),
         on_error=rng.choice(["skip", "halt", Skip(isolate=True), Retry(max_attempts=2, then="skip")]),
-        strategy=rng.choice([None, FixedBatch(3), WeightedBatch(7, weight), FixedBatch(5, max_wait_s=0.01)]),
+        strategy=rng.choice(STRATEGIES),
         timeout_s=2.0,
     )
     play.dispatch(items, Code.of(same), options, leave_after=takes)
@@ -53,10 +58,10 @@ def scenario(seed, **faults):
 FAULTS = {
     "nothing": {"repeats": 0.0},
     "repeats": {"repeats": 0.3},
-    "workers": {"crashes": 0.1, "hangs": 0.02, "repeats": 0.05},
-    "pools": {"pool_crashes": 0.05, "crashes": 0.03, "repeats": 0.05},
+    "workers": {"crashes": 0.1, "hangs": 0.02, "repeats": 0.05, "recycles": 0.1},
+    "pools": {"pool_crashes": 0.05, "crashes": 0.03, "repeats": 0.05, "recycles": 0.1},
     "nodes": {"node_crashes": 0.002, "crashes": 0.03, "hangs": 0.01, "repeats": 0.05},
-    "all": {"node_crashes": 0.001, "pool_crashes": 0.02, "crashes": 0.03, "refusals": 0.001},
+    "all": {"node_crashes": 0.001, "pool_crashes": 0.02, "crashes": 0.03, "refusals": 0.001, "recycles": 0.05},
 }
 
 

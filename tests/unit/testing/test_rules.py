@@ -3,17 +3,29 @@
 import attrs
 import pytest
 
+import slither_actors as slither
 from slither_actors import Retry, Skip
 from slither_actors.dispatch import _desk, _dispatch_run
 from slither_actors.dispatch._core import DispatchCore
 from slither_actors.dispatch._desk import Desk
 from slither_actors.dispatch._dispatch_run import DispatchRun
 from slither_actors.dispatch._edges import InEdge, OutEdge
+from slither_actors.dispatch._rate_table import Pace
 from slither_actors.dispatch._reorder import ReorderBuffer
+from slither_actors.dispatch._session_core import SessionCore
+from slither_actors.dispatch._session_lines import SessionLines
+from slither_actors.dispatch._token_bucket import TokenBucket
 from slither_actors.dispatch.messages import Ask, Complete
+from slither_actors.dispatch.run import Run
 from slither_actors.policy import Verdict, verdict
 from slither_actors.testing import InvariantBroken, Simulation
+from slither_actors.workers._leases import LeaseBook
+from slither_actors.workers.process import Worker
+from tests.unit.testing import test_replicas as replicas
+from tests.unit.testing import test_session_protocol as session_protocol
 from tests.unit.testing.test_protocol import FAULTS, scenario
+
+pytestmark = pytest.mark.thorough
 
 
 def work(payloads):
@@ -27,8 +39,21 @@ def plain(seed, *, on_error="skip", **faults):
     Simulation(seed=seed, **faults).dispatch(range(60), work, **options)
 
 
+def leaving(seed, **faults):
+    Simulation(seed=seed, **faults).dispatch(range(60), work, batch_size=3, on_error="skip", leave_after=7)
+
+
 def pipes(seed, **faults):
     scenario(seed, **{**FAULTS["pools"], **faults})
+
+
+def paced(seed, **faults):
+    kind = replicas.pipe(work=slither.worker(replicas.same, rate=slither.Rate(50, burst=8)))
+    replicas.stream(kind, range(60), seed, **faults)
+
+
+def hanging(seed, **faults):
+    scenario(seed, **{**FAULTS["pools"], "pool_crashes": 0.1, "hangs": 0.2, **faults})
 
 
 def around(cls, name, change):
@@ -109,6 +134,28 @@ def old_leases(patch):
     patch.setattr(Desk, "recall_all", lambda self: None)
 
 
+def lanes_wait_for_each_other(join, self, session):
+    if not self._desk.running():
+        join(self, session)
+
+
+def the_pin_is_forgotten(finish, self, *args):
+    task = finish(self, *args)
+    for session in self._table._sessions.values():
+        if not session.out:
+            self._table.unpin(session)
+    return task
+
+
+def past_what_pauses(next_run, self, session):
+    return next((self._runs[key] for key in session.runs if self._runs[key].waiting), None)
+
+
+def pulls_on(close, self):
+    self._source.pull(1)
+    close(self)
+
+
 def batch_in_two_places(batch, self, run_id, *args, **named):
     batch(self, run_id, *args, **named)
     run = self._runs.get(run_id)
@@ -132,13 +179,14 @@ BREAKS = {
     "I8": (around(ReorderBuffer, "add", lambda add, self, index, value: [value]), plain, {"seconds": (0.0, 0.5)}),
     "I10 leases": (old_leases, pipes, {}),
     "I10 batches": (around(DispatchCore, "batch", batch_in_two_places), plain, {}),
-    "I11": (around(OutEdge, "complete", complete_again), plain, {}),
+    "I11": (around(OutEdge, "complete", complete_again), pipes, {}),
     "I12 stalls": (around(Desk, "free_worker", lambda free, self, **named: None), plain, {}),
     "I12 idles": (
         around(Desk, "free_worker", lambda free, self, **named: free(self, **named) if len(self) != 2 else None),
         plain,
         {},
     ),
+    "I13": (around(SessionLines, "join", lanes_wait_for_each_other), session_protocol.scenario, {}),
     "I14": (around(DispatchCore, "worker_down", first_is_charged), plain, {"crashes": 0.2}),
     "I15": (around(DispatchCore, "_send_again", back_to_the_end), plain, {"crashes": 0.2}),
     "I16": (
@@ -146,8 +194,16 @@ BREAKS = {
         plain,
         {"on_error": Skip(isolate=True)},
     ),
+    "I17 place": (around(SessionCore, "_finish", the_pin_is_forgotten), session_protocol.scenario, {}),
+    "I17 order": (around(SessionCore, "_next_run", past_what_pauses), session_protocol.scenario, {}),
+    "I18": (around(Run, "close", pulls_on), leaving, {}),
     "I19": (more_slots, plain, {}),
-    "I20": (around(DispatchCore, "_return_leases", lambda give_back, self, **named: None), plain, {}),
+    "I20 leases": (around(DispatchCore, "_return_leases", lambda give_back, self, **named: None), plain, {}),
+    "I20 states": (around(Worker, "handle_down", lambda handle_down, self, ref, reason: None), pipes, {}),
+    "I20 claims": (around(LeaseBook, "is_left_by", lambda is_left, self, one, holder: bool(holder)), hanging, {}),
+    "rate replicas": (around(TokenBucket, "allowed", lambda allowed, self, items, now: items), pipes, {}),
+    "rate workers": (around(Pace, "holds", lambda holds, self, items: False), paced, {}),
+    "I20 retires": (around(LeaseBook, "_let_go", lambda let_go, self: let_go(self)[:0]), plain, {"recycles": 0.2}),
 }
 
 

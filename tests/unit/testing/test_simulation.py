@@ -309,12 +309,14 @@ class TestSeeds:
         assert note == f"seed 4; to play it again: {sys.executable} {command}"
 
     def test_the_command_plays_it_again(self, capsys):
+        before = list(sys.path)
         assert main([f"{__name__}:wrong", "--seed", "4"]) == 1
         assert "AssertionError: four" in capsys.readouterr().out
         assert main([f"{__name__}:some_trouble", "--seed", "4", "--workers", "1"]) == 0
         said = capsys.readouterr().out
         assert "pools/default/workers/worker-1#1 crashes over a batch" in said
         assert said.endswith("seed 4: nothing is wrong\n")
+        assert sys.path == before
 
     def test_random_is_left_as_it_was(self):
         import random

@@ -35,10 +35,6 @@ def inbox_of(hub: Hub) -> list[Any]:
     return [payload for payload, _ in hub.inbox]
 
 
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 @contextlib.contextmanager
 def no_descriptor_left() -> Iterator[None]:
     """Within the block this process can open nothing more."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 from slither_actors.errors import RunDirectoryError
 from slither_actors.transport import rundir
 from slither_actors.transport.rundir import RunDirectory, path_of, remove_if_stale, remove_stale, stale_directories
+from tests.helpers.descriptors import open_descriptors
+from tests.helpers.limits import file_limit
 
 CLAIM = """
 import sys
@@ -77,6 +81,19 @@ def test_a_runtime_directory_is_used_where_there_is_one(base: Path, monkeypatch:
         assert path_of("one").is_absolute()
 
 
+def test_the_place_is_known_without_writing_there(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with file_limit(0):
+        assert rundir.base_directory() == Path("/tmp")
+        for variable in ("TMP", "TEMP", "TMPDIR"):
+            (base / variable).mkdir()
+            monkeypatch.setenv(variable, str(base / variable))
+            assert rundir.base_directory() == base / variable
+
+
 def test_the_cookie_is_secret_and_another_one_each_time(base: Path) -> None:
     cookies = set()
     for _ in range(3):
@@ -89,14 +106,14 @@ def test_the_cookie_is_secret_and_another_one_each_time(base: Path) -> None:
 
 
 def test_removing_leaves_neither_directory_nor_descriptor(base: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     claimed = RunDirectory.create("one")
     (claimed.path / "1.0.ab").touch()
 
     claimed.remove()
 
     assert not claimed.path.exists()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
 
 
 def test_the_name_of_a_living_system_is_refused(base: Path) -> None:
@@ -132,31 +149,68 @@ def test_what_dead_systems_left_is_listed_and_removed(base: Path) -> None:
         assert {path.name for path in base.iterdir()} == {path_of("living").name, "somebody-elses"}
 
 
-def test_a_directory_that_is_just_being_made_is_left_alone(base: Path) -> None:
-    path = path_of("one")
-    path.mkdir(mode=0o700)
-    assert not remove_if_stale(path)
-
-    backdate(path)
-
-    assert stale_directories() == [path]
-    assert remove_if_stale(path)
-
-
-def test_a_lock_is_never_seen_unlocked_while_its_system_starts(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names: list[set[str]] = []
+def test_a_directory_has_its_name_when_it_is_whole_and_claimed(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
     lockf = fcntl.lockf
 
     def note(fd: int, operation: int) -> None:
-        names.append({path.name for path in path_of("one").iterdir()})
+        seen.extend(path.name for path in base.iterdir())
+        assert stale_directories() == [], "it is just being made"
         lockf(fd, operation)
 
-    monkeypatch.setattr(fcntl, "lockf", note)
-    claimed = RunDirectory.create("one")
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "lockf", note)
+        claimed = RunDirectory.create("one", "mark")
 
-    assert names == [{"cookie", "lock.new"}]
-    assert (claimed.path / "lock").exists()
+    assert seen == [f"{path_of('one').name}.mark"]
+    assert list(base.iterdir()) == [claimed.path]
     claimed.remove()
+
+
+def test_who_is_beaten_to_a_name_is_refused_and_leaves_nothing(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beaten(old: Path, new: Path) -> None:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    before = open_descriptors()
+    monkeypatch.setattr(os, "rename", beaten)
+    with pytest.raises(RunDirectoryError, match="a system of this name is running"):
+        RunDirectory.create("one")
+
+    assert list(base.iterdir()) == []
+    assert open_descriptors() == before
+
+
+def test_what_was_never_finished_is_removed_when_it_is_old_or_its_maker_is_known_to_be_dead(base: Path) -> None:
+    old, new = (path_of("one").with_name(f"{path_of('one').name}.{mark}") for mark in ("old", "new"))
+    for path in (old, new):
+        path.mkdir(mode=0o700)
+        (path / "cookie").touch()
+    backdate(old)
+
+    assert remove_stale() == [old]
+    rundir.remove_unfinished("one", "new")
+    assert list(base.iterdir()) == []
+
+
+def test_a_directory_without_a_lock_holds_up_nobody(base: Path) -> None:
+    path = path_of("one")
+    path.mkdir(mode=0o700)
+    (path / "cookie").touch()
+    assert stale_directories() == [path]
+
+    RunDirectory.create("one").remove()
+
+
+@pytest.mark.parametrize("room", [0, 15, 16, 17])
+def test_a_directory_without_room_is_refused_and_leaves_nothing(base: Path, room: int) -> None:
+    before = open_descriptors()
+    with file_limit(room), pytest.raises(RunDirectoryError) as caught:
+        RunDirectory.create("one", "m" * 32)
+
+    assert caught.value.path == str(path_of("one"))
+    assert caught.value.problem in ("cannot be made: File too large", "cannot be made: No space left on device")
+    assert list(base.iterdir()) == []
+    assert open_descriptors() == before
 
 
 def test_a_directory_that_others_may_enter_is_refused(base: Path) -> None:
@@ -198,6 +252,16 @@ def test_somebody_elses_directory_is_refused(base: Path) -> None:
         RunDirectory.create("one")
 
 
+@pytest.mark.parametrize("left", ["incidents", "incidents.old", "7.name", "7.running", "7.pulse", "7.killed"])
+def test_what_is_left_of_a_directory_that_has_lost_its_lock_is_removed(base: Path, left: str) -> None:
+    path = path_of("one")
+    path.mkdir(mode=0o700)
+    (path / left).touch()
+    backdate(path)
+
+    assert remove_if_stale(path)
+
+
 def test_a_path_that_is_too_long_for_a_socket_is_refused_in_words(base: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"a socket path may have 107 bytes .* set XDG_RUNTIME_DIR or TMPDIR"):
         RunDirectory.create("x" * 90)
@@ -237,7 +301,13 @@ def test_the_sockets_of_one_process_are_removed_and_no_others(base: Path) -> Non
 
     rundir.remove_sockets(claimed.path, 12)
 
-    assert {path.name for path in claimed.path.iterdir()} == {"cookie", "lock", "123.0.ef"}
+    assert {path.name for path in claimed.path.iterdir()} == {
+        "cookie",
+        "incidents",
+        "incidents.unwritten",
+        "lock",
+        "123.0.ef",
+    }
     claimed.remove()
 
 

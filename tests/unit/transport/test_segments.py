@@ -15,7 +15,8 @@ from slither_actors.transport import _segments, framing
 from slither_actors.transport._segments import LEAST_BYTES, MOST_RECEIVED, MOST_SENT, Mapping, Segments, passage_of
 from slither_actors.transport.framing import KEPT_BUFFER
 from slither_actors.transport.hub import Hub
-from tests.unit.transport.hubs import MakeHub, exit_code, fork, inbox_of, no_descriptor_left, open_descriptors, pump
+from tests.helpers.descriptors import open_descriptors
+from tests.unit.transport.hubs import MakeHub, exit_code, fork, inbox_of, no_descriptor_left, pump
 
 LARGE = 2 * LEAST_BYTES
 LIMIT = 1 << 30
@@ -204,7 +205,7 @@ def test_what_goes_beyond_arrives_through_the_socket(make_hub: MakeHub) -> None:
 def test_descriptors_stay_flat_and_are_gone_in_the_end(make_hub: MakeHub) -> None:
     here, there = make_hub(), make_hub()
     exchange(here, there, blob(0))
-    before = open_descriptors()
+    before = len(open_descriptors())
 
     for number in range(50):
         (arrived,) = exchange(here, there, blob(number))
@@ -212,14 +213,14 @@ def test_descriptors_stay_flat_and_are_gone_in_the_end(make_hub: MakeHub) -> Non
     del arrived
     gc.collect()
 
-    assert open_descriptors() <= before + 4  # two segments that take turns, with two descriptors each
+    assert len(open_descriptors()) <= before + 4  # two segments that take turns, with two descriptors each
     here.segments.release()
-    assert open_descriptors() == before
+    assert len(open_descriptors()) == before
 
 
 def test_messages_for_a_peer_that_dies_take_their_segments_along(make_hub: MakeHub) -> None:
     here, there = make_hub(), make_hub()
-    before = open_descriptors()
+    before = len(open_descriptors())
     for number in range(20):
         here.send(there.address, blob(number))
     there.close()
@@ -228,7 +229,7 @@ def test_messages_for_a_peer_that_dies_take_their_segments_along(make_hub: MakeH
     here.segments.release()
     gc.collect()
 
-    assert open_descriptors() < before
+    assert len(open_descriptors()) < before
 
 
 def test_without_shared_memory_they_go_through_the_socket(make_hub: MakeHub, monkeypatch: pytest.MonkeyPatch) -> None:

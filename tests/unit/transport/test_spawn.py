@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -144,3 +145,30 @@ def test_words_are_lines_of_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert first["preload"] == ["a", "b"]
     assert first["service"] == os.getpid()
     assert second == {"name": "shop", "mark": waiting.mark}
+
+
+def test_without_descriptors_it_is_a_failed_start_that_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = descriptors()
+    pipes = iter([os.pipe(), os.pipe()])
+
+    def pipe() -> tuple[int, int]:
+        try:
+            return next(pipes)
+        except StopIteration:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) from None
+
+    monkeypatch.setattr(os, "pipe", pipe)
+    with pytest.raises(StartError, match="no pipe to it can be made: Too many open files"):
+        WaitingHost(())
+    assert descriptors() == before
+
+
+def test_a_file_in_the_current_folder_is_not_taken_for_a_module_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError('not me')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    with WaitingHost(()) as waiting:
+        waiting._hang_up()
+        assert waiting.process.wait() == 0

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from slither_actors.otp.ref import Ref
-from slither_actors.workers._leases import LeaseBook
-from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled
+from slither_actors.workers._leases import SUPERVISOR, LeaseBook
+from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled, WorkerEmpty
 
 HOLDERS = ("anna", "ben", "cleo", "dora")
 
@@ -21,18 +21,22 @@ class Holders:
     """Plays all holders: believes what it is told, and objects to what cannot be."""
 
     def __init__(self):
-        self.book = LeaseBook()
+        self.book = LeaseBook(lambda ref: ref in self.lived_in)
         self.alive = set()
         self.held = {}
         self.leaving = {}
-        self.restarting = set()
+        self.claimed = {}
+        self.awaited = set()
+        self.retiring = set()
+        self.lived_in = set()
+        self.gone = set()
         self.recalled = set()
         self.wants = {}
         self.unanswered = {}
         self.granted_to = []
 
     def count(self, holder):
-        return sum(1 for who in self.held.values() if who == holder)
+        return sum(1 for ref, who in self.held.items() if who == holder and ref not in self.retiring)
 
     def short(self):
         return [holder for holder, want in self.wants.items() if self.count(holder) < want]
@@ -43,37 +47,48 @@ class Holders:
                 assert news.worker in self.alive, f"{news.worker} is granted but dead"
                 assert news.worker not in self.held, f"{news.worker} is granted twice"
                 assert news.worker not in self.leaving, f"{news.worker} is still at work for one who is dead"
+                assert news.worker not in self.retiring, f"{news.worker} retires and is granted to who did not name it"
                 assert self.count(holder) < self.wants.get(holder, 0), f"{holder} gets more than it wants"
                 self.held[news.worker] = holder
                 self.granted_to.append(holder)
             elif isinstance(news, LeaseAnswer):
-                assert not self.leaving, f"{holder} hears that nothing more comes while {self.leaving} may still come"
-                assert not self.restarting, f"{holder} hears that nothing more comes while some are being restarted"
+                lacks = self.count(holder) < news.want
+                assert not (self.awaited and lacks), f"{holder} hears that nothing more comes, beside {self.awaited}"
                 assert self.unanswered.pop(holder) == news.want
+            elif isinstance(news, WorkerEmpty):
+                assert holder == SUPERVISOR
+                assert news.worker in self.retiring
+                assert news.worker not in self.held.keys() | self.leaving.keys() | self.lived_in | self.gone
+                self.gone.add(news.worker)
             else:
                 assert isinstance(news, LeaseRecalled)
                 assert self.held.get(news.worker) == holder, f"{news.worker} is recalled from one who lacks it"
                 assert news.worker not in self.recalled, f"{news.worker} is recalled twice"
                 self.recalled.add(news.worker)
 
-    def up(self, ref):
+    def up(self, ref, busy=False):
         self.alive.add(ref)
-        self.restarting.discard(ref.name)
+        self.awaited.add(ref.name)
         self.leaving[ref] = ""
         self.book.worker_up(ref)
-        self.vacate(ref, "")
+        if not busy:
+            self.vacate(ref, "")
 
     def vacate(self, ref, holder):
         if self.leaving.get(ref) == holder:
             del self.leaving[ref]
+            self.claimed.pop(ref, None)
+            self.awaited.discard(ref.name)
         self.take(self.book.vacated(ref, holder))
 
     def down(self, ref):
-        if ref in self.alive:
-            self.restarting.add(ref.name)
-        self.alive.discard(ref)
+        if ref in self.alive - self.gone:
+            (self.awaited.discard if ref in self.retiring else self.awaited.add)(ref.name)
+        for known in (self.alive, self.retiring, self.lived_in, self.gone):
+            known.discard(ref)
         self.held.pop(ref, None)
         self.leaving.pop(ref, None)
+        self.claimed.pop(ref, None)
         self.recalled.discard(ref)
         self.take(self.book.worker_down(ref))
 
@@ -94,8 +109,29 @@ class Holders:
             del self.held[ref]
             self.recalled.discard(ref)
             self.leaving[ref] = holder
+        had += [ref for ref, who in self.claimed.items() if who == holder and self.leaving.get(ref) == ""]
+        self.leaving |= dict.fromkeys(had, holder)
+        self.claimed = {ref: who for ref, who in self.claimed.items() if who != holder}
+        self.awaited |= {ref.name for ref in had}
         assert self.book.holder_down(holder) == had
         assert all(self.book.is_left_by(ref, holder) for ref in had)
+
+    def claim(self, holder, ref):
+        self.book.claim(holder, ref)
+        if self.leaving.get(ref) == "":
+            self.claimed[ref] = holder
+        self.look_at_claims()
+
+    def look_at_claims(self):
+        """Who is at work there for somebody who lives is not taken for an orphan, and all others that do not answer
+        are."""
+        unknown = [ref for ref, holder in self.leaving.items() if holder == "" and self.book.is_left_by(ref, "")]
+        assert set(unknown) == {ref for ref, who in self.leaving.items() if who == ""} - self.claimed.keys()
+        assert self.book._claimed == self.claimed, "a claim outlives what it is for"
+
+    def retire(self, ref):
+        self.retiring.add(ref)
+        self.take(self.book.staff(self.retiring))
 
     def obey_recalls(self):
         for ref in sorted(self.recalled, key=lambda ref: ref.name):
@@ -108,16 +144,22 @@ class AnyOrder(RuleBasedStateMachine):
         self.holders = Holders()
         self.numbers = 0
 
-    @rule()
-    def a_worker_comes(self):
+    @rule(busy=st.booleans())
+    def a_worker_comes(self, busy):
         if len(self.holders.alive) < 5:
             self.numbers += 1
-            self.holders.up(worker(self.numbers))
+            self.holders.up(worker(self.numbers), busy)
 
-    @precondition(lambda self: self.holders.restarting)
+    @precondition(lambda self: self.holders.alive - self.holders.gone)
+    @rule(data=st.data(), holder=st.sampled_from(HOLDERS))
+    def a_worker_is_claimed(self, data, holder):
+        self.holders.claim(holder, data.draw(st.sampled_from(sorted(self.holders.alive - self.holders.gone, key=str))))
+
+    @precondition(lambda self: self.holders.awaited - {ref.name for ref in self.holders.alive})
     @rule(data=st.data())
     def a_worker_comes_back(self, data):
-        name = data.draw(st.sampled_from(sorted(self.holders.restarting)))
+        dead = self.holders.awaited - {ref.name for ref in self.holders.alive}
+        name = data.draw(st.sampled_from(sorted(dead)))
         self.numbers += 1
         self.holders.up(attrs.evolve(worker(self.numbers, 2), name=name))
 
@@ -152,28 +194,60 @@ class AnyOrder(RuleBasedStateMachine):
         ref = data.draw(st.sampled_from(sorted(self.holders.leaving, key=str)))
         self.holders.vacate(ref, self.holders.leaving[ref] if right else "somebody else")
 
+    @precondition(lambda self: self.holders.alive - self.holders.retiring)
+    @rule(data=st.data(), lived_in=st.booleans())
+    def a_worker_retires(self, data, lived_in):
+        holders = self.holders
+        ref = data.draw(st.sampled_from(sorted(holders.alive - holders.retiring, key=str)))
+        if lived_in:
+            holders.lived_in.add(ref)
+        holders.retire(ref)
+
+    @precondition(lambda self: self.holders.lived_in)
+    @rule(data=st.data())
+    def what_lived_in_a_worker_is_over(self, data):
+        self.holders.lived_in.discard(data.draw(st.sampled_from(sorted(self.holders.lived_in, key=str))))
+        self.holders.take(self.holders.book.look())
+
+    @rule()
+    def nobody_waits_any_longer(self):
+        self.holders.awaited.clear()
+        self.holders.take(self.holders.book.stop_waiting())
+
     @rule()
     def all_holders_obey(self):
         self.holders.obey_recalls()
 
     @invariant()
     def no_worker_is_idle_while_somebody_waits(self):
-        free = self.holders.alive - self.holders.held.keys() - self.holders.leaving.keys()
+        free = self.holders.alive - self.holders.held.keys() - self.holders.leaving.keys() - self.holders.retiring
         assert not (free and self.holders.short()), f"{free} idle, {self.holders.short()} wait"
 
     @invariant()
-    def every_request_is_answered_once_all_workers_are_back_and_vacated(self):
-        assert self.holders.leaving or self.holders.restarting or not self.holders.unanswered
+    def who_is_not_answered_lacks_a_worker_that_may_still_come(self):
+        holders = self.holders
+        satisfied = [holder for holder, want in holders.unanswered.items() if holders.count(holder) >= want]
+        assert not satisfied
+        assert holders.awaited or not holders.unanswered
+
+    @invariant()
+    def one_that_retires_leaves_as_soon_as_it_is_empty(self):
+        holders = self.holders
+        assert holders.retiring - holders.gone <= holders.held.keys() | holders.leaving.keys() | holders.lived_in
+
+    @invariant()
+    def only_what_nobody_claims_is_an_orphan(self):
+        self.holders.look_at_claims()
 
     @invariant()
     def the_book_knows_exactly_the_living(self):
-        assert set(self.holders.book.workers) == self.holders.alive
+        assert set(self.holders.book.workers) == self.holders.alive - self.holders.gone
 
     @invariant()
     def somebody_without_any_is_being_served(self):
         empty = [holder for holder in self.holders.short() if not self.holders.count(holder)]
-        others = len(self.holders.held)
-        coming = len(self.holders.recalled) + len(self.holders.leaving)
+        others = len(self.holders.held.keys() - self.holders.retiring)
+        coming = len(self.holders.recalled - self.holders.retiring) + len(self.holders.leaving)
         assert coming >= min(len(empty), others), f"{empty} wait and nothing is coming"
 
     def teardown(self):
@@ -186,10 +260,11 @@ class AnyOrder(RuleBasedStateMachine):
             self.holders.granted_to.clear()
             for _ in HOLDERS:
                 self.holders.obey_recalls()
-            if self.holders.alive:
+            if self.holders.alive - self.holders.retiring:
                 hungry = {holder for holder in waiting if not self.holders.count(holder)}
                 assert hungry <= set(self.holders.granted_to), f"{hungry - set(self.holders.granted_to)} starve"
-        if len([want for want in self.holders.wants.values() if want]) <= len(self.holders.alive):
+        useful = self.holders.alive - self.holders.retiring
+        if len([want for want in self.holders.wants.values() if want]) <= len(useful):
             self.check_shares()
 
     def check_shares(self):
@@ -283,7 +358,8 @@ def test_a_dead_worker_and_a_dead_holder_leave_nothing_behind():
     book.worker_up(worker(1, 2))
     book.worker_down(worker(1))
     assert book.workers == (worker(1, 2),)
-    rest = {name: value for name, value in vars(book).items() if name != "_leaving"}
+    book.vacated(worker(1, 2), "")
+    rest = {name: value for name, value in vars(book).items() if name not in ("_free", "_lives_in")}
     assert not any(rest.values()), rest
 
 
@@ -399,3 +475,24 @@ def test_the_figures_say_what_each_worker_is():
     book.vacated(worker(2), "")
     book.request("anna", 1)
     assert book.figures == {"idle": 1, "leased": 1, "leaving": 1}
+
+
+def test_a_claim_may_come_before_the_worker_is_known():
+    book, early, dead = LeaseBook(), worker(1), worker(2)
+    book.claim("anna", early)
+    book.claim("anna", dead)
+    book.worker_up(early)
+    book.worker_up(worker(2, incarnation=2))
+    assert not book.is_left_by(early, "")
+    assert book.is_left_by(worker(2, incarnation=2), "")
+    assert book.holder_down("anna") == [early]
+
+
+def test_a_claim_that_comes_too_late_is_none():
+    book, one = LeaseBook(), worker(1)
+    book.worker_up(one)
+    book.vacated(one, "")
+    book.claim("anna", one)
+    book.worker_down(one)
+    book.claim("anna", one)
+    assert book.holder_down("anna") == []

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from slither_actors.errors import NotPicklable
-from slither_actors.item import Item
-from slither_actors.workers.parcel import count, cut, pack, pack_items, unpack, unpack_items
+from slither_actors.item import Item, columns
+from slither_actors.workers.parcel import count, cut, pack, pack_by, pack_items, unpack, unpack_items
 
 PLAIN = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.binary(max_size=5))
 
@@ -42,6 +42,15 @@ def test_any_cut_of_a_cut_gives_the_same_items_as_a_slice_of_a_slice(made, data)
 def test_items_keep_their_places_over_several_parcels():
     first, second = Item.wrap_many("abc"), Item.wrap_many("de")
     assert unpack_items([pack_items(first), cut(pack_items(second), 1, 2)]) == [*first, second[1]]
+
+
+@given(items(), st.integers(1, 5))
+def test_rows_in_parcels_of_a_size_are_the_same_rows(made, size):
+    parcels = pack_by(columns(made), size)
+    assert unpack_items(parcels) == made
+    assert [count([parcel]) for parcel in parcels[:-1]] == [size] * (len(parcels) - 1)
+    assert 0 < count(parcels[-1:]) <= size
+    assert all(len(unpack((*parcel[:2], 0, 1, ()))[0]) == 1 for parcel in parcels), "each has a frame of its own"
 
 
 def test_a_route_for_all_replaces_that_of_each():

@@ -11,6 +11,8 @@ from slither_actors._codec import encode
 from slither_actors.context import SealedContext
 from slither_actors.errors import SendQueueFull
 from slither_actors.item import Item
+from slither_actors.otp.child import ExitReason
+from slither_actors.otp.ref import Ref
 from slither_actors.workers.executor import code_of
 from slither_actors.workers.messages import (
     BatchDone,
@@ -40,6 +42,12 @@ class Notes:
     def running(self, number):
         self.numbers.append(number)
 
+    def items(self, ids):
+        self.ids = list(ids)
+
+    def sessions(self, count):
+        self.rooted = count
+
 
 class Bench(Worker):
     """A worker whose answers are kept."""
@@ -48,18 +56,27 @@ class Bench(Worker):
         self.answers = []
         self._page = Notes()
         self._works = {}
+        self._dispatchers = set()
+        self.monitored = []
         self._sessions = SessionStates()
         transport = SimpleNamespace(hub=SimpleNamespace(pending=0))
         self._life = SimpleNamespace(transport=transport, after_arrivals=lambda address, action: action())
         self._adapter = None
 
+    def monitor(self, to):
+        self.monitored.append(to)
+
     def post(self, to, message):
         self.answers.append(pickle.loads(pickle.dumps(message)))
 
     def run(self, payloads, executor=None, run="r", number=1, sender="dispatcher", session=None):
+        return self.run_parcels([payloads], executor, run, number, sender, session)
+
+    def run_parcels(self, parts, executor=None, run="r", number=1, sender="dispatcher", session=None, parcel_size=0):
         context = SealedContext.of(Context(run_id=run))
-        job = Job(code_of(executor), context, session) if executor is not None else None
-        self._on_run_batch(RunBatch(number, run, job, (pack_items(Item.wrap_many(payloads)),)), sender)
+        job = Job(code_of(executor), context, session, parcel_size) if executor is not None else None
+        parcels = tuple(pack_items(Item.wrap_many(payloads)) for payloads in parts)
+        self._on_run_batch(RunBatch(number, run, job, parcels), sender)
         return self.answers[-1]
 
 
@@ -114,6 +131,21 @@ def test_the_runs_of_a_dead_dispatcher_are_forgotten_and_those_of_others_kept(be
     assert [answer.holder for answer in bench.answers[1:]] == ["somebody else", "dispatcher"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_worker_hears_by_itself_of_the_end_of_those_it_keeps_something_for(bench, known):
+    bench.run([1], jobs.counted, run="a")
+    bench.run([1], jobs.counted, session=SessionTicket("s", 1))
+    bench.run([1], jobs.counted, run="b", sender="another")
+    assert bench.monitored == ["dispatcher", "another"]
+
+    ref = Ref("pools/default/dispatcher", 1, "dispatcher", 7) if known else Ref("dispatcher", 0, "", 0)
+    bench.handle_down(ref, ExitReason("killed"))
+    assert list(bench._works) == [("another", "b")]
+    assert len(bench._sessions) == 0
+    bench.run([1], jobs.counted, run="c")
+    assert bench.monitored == ["dispatcher", "another", "dispatcher"]
+
+
 @pytest.mark.parametrize("mishap", ["raise", "exit", "too few", "none", "lock"])
 def test_whatever_user_code_does_short_of_dying_is_a_failed_batch(bench, mishap):
     failed = bench.run([mishap], jobs.mishaps)
@@ -137,6 +169,7 @@ def test_an_unpicklable_result_is_told_by_its_place_and_type(bench):
     assert "result 1 (lock)" in str(error)
 
 
+@pytest.mark.failure
 def test_results_that_the_queue_does_not_take_are_a_failed_batch_that_says_what_to_do(bench):
     keep = bench.post
 
@@ -186,6 +219,26 @@ def test_a_context_that_cannot_be_read_here_is_fatal_for_the_run_and_said_at_onc
         assert isinstance(error, NotDecodable)
         assert "metadata" in str(error)
         assert "no tenants here" in str(error)
+
+
+def test_a_batch_of_several_parcels_is_one_batch_to_user_code(bench):
+    done = bench.run_parcels([[1, 2], [3], [4, 5]], lambda payloads: [[*payloads]] * len(payloads))
+    assert [item.payload for item in unpack_items(done.parcels)] == [[1, 2, 3, 4, 5]] * 5
+    assert len(done.parcels) == 1
+
+
+def test_what_cannot_be_read_of_several_parcels_is_reported_beside_the_rest(bench):
+    parts = [[1, Foreign()], [Foreign()], [4, 5]]
+    done = bench.run_parcels(parts, lambda payloads: [[*payloads]] * len(payloads))
+    assert [item.payload for item in unpack_items(done.parcels)] == [[1, 4, 5]] * 3
+    assert [len(loss.items()) for loss in done.losses] == [1, 1]
+
+
+def test_results_come_in_parcels_of_the_size_that_the_next_stage_takes(bench):
+    done = bench.run_parcels([[1, 2, 3], [4, 5]], jobs.double, parcel_size=2)
+    payloads = [[item.payload for item in unpack_items([parcel])] for parcel in done.parcels]
+    assert payloads == [[2, 4], [6, 8], [10]]
+    assert {parcel[2] for parcel in done.parcels} == {0}
 
 
 @pytest.mark.parametrize("given", [[1, Foreign(), 3], [Foreign(), Foreign()]])
@@ -238,6 +291,19 @@ def test_runs_of_a_session_share_a_state_until_it_ends(bench):
     bench._on_end_session(EndSession(0, ticket.with_token(8).key), "dispatcher")
     assert len(bench._sessions) == 0
     assert bench._page.numbers[-1] == 0
+
+
+def test_the_page_says_how_many_sessions_would_be_lost_with_the_worker(bench):
+    bench.run([1], jobs.counted, run="a", session=SessionTicket("a", 1))
+    bench.run([1], jobs.counted, run="b", session=SessionTicket("b", 2))
+    assert bench._page.rooted == 2
+    bench.run([1], jobs.counted, run="c", session=SessionTicket("c", 3, "hint"))
+    bench.run([1], jobs.counted, run="d", session=SessionTicket("d", 4, rebuild=True))
+    assert bench._page.rooted == 2, "those move"
+    bench._on_end_session(EndSession(0, SessionTicket("a", 1).key), "dispatcher")
+    assert bench._page.rooted == 1
+    bench._on_vacate(Vacate("dispatcher"), "pool")
+    assert bench._page.rooted == 0
 
 
 def test_the_sessions_of_a_dead_dispatcher_are_forgotten(bench):

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import pickle
 import random
+import signal
 import weakref
 
 import pytest
@@ -108,6 +109,37 @@ def test_what_cannot_be_rebuilt_is_lost_and_its_neighbours_are_not(broken, place
     (lost,) = loss.items()
     assert (lost.id, lost.payload) == (items[place].id, None)
     assert isinstance(loss.error, RemoteError)
+
+
+@pytest.mark.parametrize("spare", [0, 1])  # how often it can be rebuilt before
+def test_a_signal_that_ends_the_program_is_not_taken_for_a_broken_item(spare):
+    left = [None] * spare
+
+    def leave(number, frame):
+        signal.signal(number, signal.SIG_IGN)  # once is enough
+        raise SystemExit(143)
+
+    def ring():
+        if left:
+            left.pop()
+            raise ValueError("not yet")
+        signal.raise_signal(signal.SIGUSR1)
+
+    rings.append(ring)
+    before = signal.signal(signal.SIGUSR1, leave)
+    try:
+        with pytest.raises(SystemExit):
+            read_items([travelled([Item.wrap(Reduced(_ring))])])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        rings.clear()
+
+
+rings = []
+
+
+def _ring():
+    rings[0]()
 
 
 def test_what_was_raised_is_told():

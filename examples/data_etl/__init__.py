@@ -1,0 +1,25 @@
+"""Rows that are validated by a schema which changes twice while they flow."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from slither_actors.examples.contract import Display, count
+
+SUMMARY: Final = "15,000 rows, three schemas: a store is reloaded under load, and no row meets half a schema"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the example's options to its parser."""
+    add = parser.add_argument
+    add("--rows", type=count, default=5_000, metavar="N", help="how many of each of three forms (default %(default)s)")
+    add("--workers", type=count, default=2, metavar="N", help="worker processes (default %(default)s)")
+    add("--seed", type=int, default=1948, metavar="N", help="what the rows are drawn from (default %(default)s)")
+
+
+def run(args: argparse.Namespace, console: Display) -> int:
+    """Run the example and print its report; 1 where something does not add up."""
+    from .main import run
+
+    return run(args, console)

@@ -1,0 +1,157 @@
+"""The same work in several ways, each in a process of its own, as rows of a table."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import slither_actors
+
+from ._console import Console
+from ._coordination import coordination_lines
+from ._examples import PACKAGE, Example
+
+WAYS = {
+    "plain_loop": "plain loop",
+    "naive_threads": "naive threads",
+    "careful_threads": "careful threads",
+    "process_pool": "process pool",
+    "with_slither": "slither",
+}
+_MAY_BE_WRONG = "naive_threads"
+_THREADS = ("plain_loop", "naive_threads", "careful_threads")
+_FREE_THREADED = ("python3.15t", "python3.14t", "python3.13t")
+LIMIT_S = 120.0
+
+
+@attrs.frozen
+class Row:
+    """One way of doing it, by one Python.
+
+    Attributes:
+        way: the name of the function in the example's `baseline` module.
+        seconds: from inputs at hand to the result; None where there is none.
+        problem: what is wrong with the result, or why there is none; empty where it is that of a plain loop.
+        lines: how many lines of code coordinate.
+        python: its version.
+        gil: whether that lets one thread at a time run Python code.
+        elsewhere: whether it is another Python than the one that runs the command.
+    """
+
+    way: str
+    seconds: float | None
+    problem: str
+    lines: int
+    python: str
+    gil: bool
+    elsewhere: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name for the table."""
+        free = "" if self.gil else " without GIL"
+        return WAYS[self.way] + (f", Python {self.python}{free}" if self.elsewhere else "")
+
+
+@attrs.frozen
+class Table:
+    """All ways of one example."""
+
+    name: str
+    size: int
+    workers: int
+    rows: list[Row]
+    free_threaded: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether all came to the right result but naive threads, which are here to show what goes wrong.
+
+        Another Python may lack what an example imports.
+        """
+        careful = (row for row in self.rows if row.way != _MAY_BE_WRONG)
+        return not any(row.problem for row in careful if not row.elsewhere or row.seconds is not None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**attrs.asdict(self), "sound": self.sound}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        width = max(len(row.label) for row in self.rows)
+        first = self.rows[0]
+        lock = "one thread at a time (GIL)" if first.gil else "no GIL"
+        yield f"{self.name}: {self.size:,} inputs, {self.workers} at a time, Python {first.python}, {lock}"
+        yield f"  {'way':<{width}}  seconds  lines  result"
+        for row in self.rows:
+            seconds = "-" if row.seconds is None else f"{row.seconds:.2f}"
+            result = row.problem or ("right this time" if row.way == _MAY_BE_WRONG else "right")
+            yield f"  {row.label:<{width}}  {seconds:>7}  {row.lines:>5}  {result}"
+        yield self.free_threaded
+
+
+def compare(
+    example: Example,
+    console: Console,
+    *,
+    size: int | None = None,
+    workers: int | None = None,
+    python: str | None = None,
+) -> Table:
+    """Run all ways of an example that has a baseline; `python` is a free-threaded one, looked for by default."""
+    assert example.module is not None
+    module = f"{example.module.__name__}.baseline"
+    baseline = importlib.import_module(module)
+    folder = Path(str(baseline.__file__)).parent
+    size, workers = size or int(baseline.SIZE), workers or max(2, min(4, len(os.sched_getaffinity(0))))
+    other, said = _free_threaded(python)
+    plan = [(way, sys.executable) for way in WAYS] + [(way, other) for way in _THREADS if other]
+    rows: list[Row] = []
+    expected: Any = None
+    with console.progress(f"baseline of {example.name}", len(plan)) as meter:
+        for way, program in plan:
+            figures = _run(program, module, way, size, workers)
+            if expected is None:
+                expected = figures.get("result")  # of the plain loop, which comes first
+            problem = figures.get("error") or baseline.judge(expected, figures["result"])
+            lines = coordination_lines(folder, "baseline", way, baseline.WORK)
+            version, gil = figures.get("python", program), figures.get("gil", True)
+            rows.append(Row(way, figures.get("seconds"), problem, lines, version, gil, program != sys.executable))
+            meter.advance()
+    return Table(example.name, size, workers, rows, said)
+
+
+def _run(program: str, module: str, way: str, size: int, workers: int) -> dict[str, Any]:
+    """What `examples/one_way.py` prints, or an `error`."""
+    command = [program, "-P", "-m", f"{PACKAGE}.one_way", module, way, str(size), str(workers)]
+    parent = str(Path(slither_actors.__file__).parents[1])
+    paths = [parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return {"error": f"not done in {LIMIT_S:.0f} s"}
+    except subprocess.CalledProcessError as failure:
+        return {"error": f"failed: {(failure.stderr.strip() or 'without a word').splitlines()[-1]}"}
+    return figures
+
+
+def _free_threaded(python: str | None) -> tuple[str | None, str]:
+    """A Python without a GIL, and what to say about it."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return None, "this Python is free-threaded: its threads run side by side"
+    for name in [python] if python else _FREE_THREADED:
+        if found := shutil.which(name):
+            return found, f"threads ran with {found} too"
+    wanted = python or " or ".join(_FREE_THREADED)
+    return None, f"no free-threaded Python was found ({wanted}), so threads share one GIL here"

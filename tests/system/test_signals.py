@@ -1,0 +1,175 @@
+"""What SIGTERM and Ctrl-C do to a program with a system: exit codes, what was finished, and no soup."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.system.test_programs import await_line, finish, program  # noqa: F401
+from tests.system.waiting import eventually, marked
+
+pytestmark = [pytest.mark.system, pytest.mark.failure]
+
+BEGIN = """
+import itertools, os, queue, signal, sys, threading, time
+import slither_actors as slither
+
+def same(payloads):
+    return payloads
+
+def sleepy(payloads):
+    time.sleep(60)
+
+def source():
+    global read
+    for read in itertools.count(1):
+        yield read
+        if read == 200:
+            print("streaming", flush=True)
+"""
+TAKEN = (
+    BEGIN
+    + """
+taken = []
+try:
+    with slither.start(pools={"default": 1}) as system:
+        for item in system.stream(source(), same, batch_size=4):
+            taken.append(item.payload)
+finally:
+    print(taken == list(range(1, read + 1)))
+"""
+)
+IDLE = (
+    BEGIN
+    + """
+with slither.start(pools={"default": 1}) as system:
+    def work():
+        try:
+            system.dispatch(source(), same, batch_size=4)
+        except slither.DispatchError as error:
+            print(type(error.reason).__name__, len(error.partial_results) == error.reason.pulled, flush=True)
+    worker = threading.Thread(target=work)
+    worker.start()
+    threading.Event().wait()
+"""
+)
+STUCK = (
+    BEGIN
+    + """
+with slither.start(pools={"default": 1}, stop_timeout_s=60) as system:
+    def tell():
+        while "stopping" not in repr(system):
+            time.sleep(0.01)
+        print("draining", flush=True)
+    threading.Thread(target=tell, daemon=True).start()
+    def begun():
+        print("streaming", flush=True)
+        yield 1
+    system.dispatch(begun(), sleepy)
+"""
+)
+OWN = (
+    BEGIN
+    + """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+with slither.start(pools={"default": 1}) as system:
+    print("streaming", flush=True)
+    threading.Event().wait()
+"""
+)
+OFF = (
+    BEGIN
+    + """
+with slither.start(pools={"default": 1}, handle_signals=False) as system:
+    print("streaming", flush=True)
+    threading.Event().wait()
+"""
+)
+BLOCKED = (
+    BEGIN
+    + """
+with slither.start(pools={"default": 1}, stop_timeout_s=0.5) as system:
+    threading.Timer(0.1, print, ["streaming"], {"flush": True}).start()
+    for item in system.stream(iter(queue.Queue().get, None), same):
+        pass
+"""
+)
+LEFT_ALONE = (
+    BEGIN
+    + """
+with slither.start(pools={"default": 1}, stop_timeout_s=0.5) as system:
+    stream = system.stream(itertools.count(), same, batch_size=4)
+    next(stream)
+    print("streaming", flush=True)
+    threading.Event().wait()
+"""
+)
+TWO = (
+    BEGIN
+    + """
+def slow(payloads):
+    time.sleep(0.5)
+    return payloads
+
+with slither.start(pools={"default": 1}) as outer, slither.start(pools={"default": 1}) as inner:
+    def numbers():
+        for number in itertools.count(1):
+            yield number
+            if number == 4:
+                print("streaming", flush=True)
+    def work():
+        try:
+            outer.dispatch(numbers(), slow, batch_size=1)
+        except slither.DispatchError as error:
+            print(type(error.reason).__name__, len(error.partial_results) == error.reason.pulled, flush=True)
+    threading.Thread(target=work).start()
+    for item in inner.stream(itertools.count(), same, batch_size=4):
+        pass
+"""
+)
+
+
+def ended(process):
+    await_line(process, "streaming")
+    process.send_signal(signal.SIGTERM)
+    return finish(process)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        (TAKEN, 143, "True\n"),
+        (IDLE, 143, "Drained True\n"),
+        (OWN, 9, ""),
+        (OFF, -signal.SIGTERM, ""),
+        (BLOCKED, 143, ""),
+        (LEFT_ALONE, 143, ""),
+        (TWO, 143, "Drained True\n"),
+    ],
+    ids=[
+        "a loop ends",
+        "a wait is interrupted",
+        "a handler of its own",
+        "switched off",
+        "a source that blocks",
+        "a stream that nobody asks",
+        "two systems",
+    ],
+)
+def test_sigterm_drains_and_the_code_is_143(program, base, body, code, said):  # noqa: F811
+    assert ended(program(body)) == (code, said, "")
+    eventually(lambda: not marked(str(base)), 2.0, "processes are left")
+
+
+@pytest.mark.parametrize(("second", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_second_signal_cuts_the_drain_short(program, base, second, code):  # noqa: F811
+    process = program(STUCK)
+    await_line(process, "streaming")
+    process.send_signal(signal.SIGTERM)
+    await_line(process, "draining")
+    process.send_signal(second)
+    found, out, err = finish(process)
+    assert found in (code, -second)
+    assert second == signal.SIGINT or (out, err) == ("", "")
+    eventually(lambda: not marked(str(base)), 2.0, "processes are left")
