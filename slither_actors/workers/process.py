@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 # A dispatcher reads at once, since it runs no user code; one that does not is dead or as good as dead.
 _RESULT_LIMIT_S = 30.0
+
+# How many dead dispatchers a worker tells from those that it has not met. They are known to be dead from when their
+# supervisor is, and work on for the moments in which they find out.
+_DEAD_KNOWN = 256
 
 
 @record
@@ -95,6 +100,7 @@ class Worker(Server):
         # by dispatcher and run: a run through a pipe may have several dispatchers, each with a function of its own
         self._works: dict[tuple[str, str], _Work | Job] = {}
         self._dispatchers: set[str] = set()  # that it has to know the end of
+        self._dead: deque[str] = deque(maxlen=_DEAD_KNOWN)
         self._sessions = SessionStates(self._stores)
         self._for, self._run = "", ""  # whose batch it runs, and of which run
         self.life.log_scope.ids = self._ids
@@ -109,6 +115,8 @@ class Worker(Server):
 
     @handles(RunBatch)
     def _on_run_batch(self, message: RunBatch, sender: str) -> None:
+        if sender in self._dead:
+            return
         began = time.perf_counter()
         self._for, self._run = sender, message.run
         self._page.running(message.number)
@@ -197,7 +205,8 @@ class Worker(Server):
         self.life.after_arrivals(dispatcher, lambda: self._forget(dispatcher))
 
     def _forget(self, dispatcher: str) -> None:
-        """It is dead, and nobody will ask for what is kept for it."""
+        """It is dead, and nobody will ask for what is kept for it, nor for what it may still send."""
+        self._dead.append(dispatcher)
         self._dispatchers.discard(dispatcher)
         for key in [key for key in self._works if key[0] == dispatcher]:
             del self._works[key]

@@ -1,6 +1,7 @@
 """The worker's handlers, called by hand: no process, no socket."""
 
 import pickle
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
@@ -57,6 +58,7 @@ class Bench(Worker):
         self._page = Notes()
         self._works = {}
         self._dispatchers = set()
+        self._dead = deque()
         self.monitored = []
         self._sessions = SessionStates()
         transport = SimpleNamespace(hub=SimpleNamespace(pending=0))
@@ -142,8 +144,18 @@ def test_a_worker_hears_by_itself_of_the_end_of_those_it_keeps_something_for(ben
     bench.handle_down(ref, ExitReason("killed"))
     assert list(bench._works) == [("another", "b")]
     assert len(bench._sessions) == 0
-    bench.run([1], jobs.counted, run="c")
-    assert bench.monitored == ["dispatcher", "another", "dispatcher"]
+    bench.run([1], jobs.counted, run="c", sender="its successor")
+    assert bench.monitored == ["dispatcher", "another", "its successor"]
+
+
+@pytest.mark.parametrize("executor", [None, jobs.counted])
+def test_what_a_dispatcher_sends_after_its_death_was_told_is_nobodys(bench, executor):
+    """It dies with its supervisor, which others hear before it does."""
+    bench.run([1], jobs.counted)
+    bench.handle_down(Ref("pipes/P-1/work", 1, "dispatcher", 7), ExitReason("killed"))
+    answered = len(bench.answers)
+    bench.run([2], executor, number=2)
+    assert (len(bench.answers), list(bench._works), bench._page.numbers) == (answered, [], [1, 0])
 
 
 @pytest.mark.parametrize("mishap", ["raise", "exit", "too few", "none", "lock"])
