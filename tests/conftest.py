@@ -10,6 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 ROOT = str(Path(__file__).parents[1])
 sys.path.append(ROOT)
 
@@ -25,3 +27,9 @@ for name in [name for name in os.environ if name.startswith("SLITHER_")]:
 # A shell starts what it runs in the background deaf to Ctrl-C, and programs hand that on to those that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A change passes or fails by what it does: its random cases are the same each time, and a busy machine makes none too
+# slow. Whoever looks for others says `--hypothesis-profile=search`, with a `--hypothesis-seed` to have them again.
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", settings.get_profile("fixed"), derandomize=False, print_blob=True)
+settings.load_profile("fixed")

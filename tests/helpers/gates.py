@@ -9,7 +9,9 @@ import os
 import time
 from pathlib import Path
 
-LIMIT_S = 30.0
+from tests.helpers.patience import PATIENCE_S
+
+LIMIT_S = PATIENCE_S
 
 
 def passed(gate: str) -> None:

@@ -22,7 +22,7 @@ def together(item, ctx):
     """Goes on when as many are at it as the item says."""
     directory, name, count = item.payload
     note(directory, f"{ctx.run_id}-{name}", os.getpid())
-    eventually(lambda: len(notes(directory, ctx.run_id)) >= count, 30.0, "the others never came")
+    eventually(lambda: len(notes(directory, ctx.run_id)) >= count, "the others never came")
     ctx.state["seen"] = ctx.state.get("seen", 0) + 1
     return name, os.getpid(), ctx.state["seen"]
 
@@ -31,7 +31,7 @@ def held(item, ctx):
     """Never ends, unless told to."""
     directory, name = item.payload
     note(directory, name, os.getpid())
-    eventually(lambda: Path(directory, "go").exists(), 60.0, "nobody came")
+    eventually(lambda: Path(directory, "go").exists(), "nobody came")
     return name
 
 

@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.helpers.patience import PATIENCE_S
 from tests.system.waiting import eventually, marked
 
 MARK = "MARK_OF_THE_TESTS"
-LIMIT_S = 20.0
+LIMIT_S = PATIENCE_S
 
 
 class Slither:
@@ -64,14 +64,13 @@ class Slither:
 
     def end(self, limit_s: float = LIMIT_S) -> tuple[int, str, str]:
         """Exit code, output and notes; nothing may be left of it, neither a process nor a file."""
-        deadline = time.monotonic() + limit_s
         out, err = self.process.communicate(timeout=limit_s)
-        self.wait_until_nothing_is_left(max(0.0, deadline - time.monotonic()))
+        self.wait_until_nothing_is_left()
         return self.process.returncode, out or "", err or ""
 
-    def wait_until_nothing_is_left(self, limit_s: float) -> None:
-        eventually(lambda: not marked(self.mark), limit_s, "all processes are gone")
-        eventually(lambda: not list(self.runtime.iterdir()), limit_s, "the run directory is gone")
+    def wait_until_nothing_is_left(self) -> None:
+        eventually(lambda: not marked(self.mark), "all processes are gone")
+        eventually(lambda: not list(self.runtime.iterdir()), "the run directory is gone")
 
     def __enter__(self) -> Self:
         return self

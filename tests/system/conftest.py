@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from slither_actors import System
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, nothing_left_behind
 from tests.system.trees import Tree
 from tests.system.waiting import eventually, marked
@@ -119,7 +120,7 @@ class Service:
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"the service has ended with {self.process.wait(5)}"
+        assert line, f"the service has ended with {self.process.wait(PATIENCE_S)}"
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -129,9 +130,9 @@ class Service:
     def living(self) -> set[int]:
         return marked(self.mark)
 
-    def wait_until_nothing_is_left(self, *but: int, limit_s: float = 1.0) -> None:
-        """Within a second after a death nothing of the tree may be left."""
-        eventually(lambda: not self.living() - set(but), limit_s, f"left of {self.who}: {self.living()}")
+    def wait_until_nothing_is_left(self, *but: int) -> None:
+        """After a death nothing of the tree may be left."""
+        eventually(lambda: not self.living() - set(but), f"left of {self.who}: {self.living()}")
 
     def end(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import slither_actors as slither
+from tests.helpers.descriptors import open_descriptors
 from tests.system.waiting import eventually, marked
 
 
@@ -20,12 +21,16 @@ def nothing_left_behind(base: Path) -> Iterator[None]:
     What is within the directories of other systems may change meanwhile, since they live.
     """
     processes, directories = marked(str(base)), set(base.iterdir())
-    descriptors = set(os.listdir("/proc/self/fd"))
+    descriptors = open_descriptors()
     yield
-    eventually(lambda: not marked(str(base)) - processes, 3.0, "processes are left")
+    eventually(lambda: not marked(str(base)) - processes, "no process is left", lambda: _named(marked(str(base))))
     assert set(base.iterdir()) <= directories, "a run directory is left"
-    more = len(os.listdir("/proc/self/fd")) - len(descriptors)
+    more = len(open_descriptors()) - len(descriptors)
     assert more <= 4, f"{more} descriptors are left open"
+
+
+def _named(pids: set[int]) -> dict[int, str]:
+    return {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids}
 
 
 @contextmanager
@@ -71,4 +76,4 @@ def restarted(system: slither.System, name: str, old: int) -> None:
         except (ValueError, slither.SlitherError):
             return False
 
-    eventually(look, 5.0, f"{name} came back")
+    eventually(look, f"{name} came back")

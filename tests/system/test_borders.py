@@ -18,19 +18,19 @@ import slither_actors as slither
 from slither_actors import InvalidOption, NotDecodable, NotPicklable, StartError
 from slither_actors.otp import ChildSpec, Server, Supervisor, SupervisorOptions
 from tests.helpers import jobs
+from tests.helpers.patience import AT_ONCE_S, PATIENCE_S
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 ROOT = Path(__file__).parents[2]
-# Far below the 30 seconds that a lost message costs.
-SOON_S = 8.0
 
 
 @pytest.fixture
 def soon():
+    """A lost message costs 30 seconds."""
     began = time.monotonic()
     yield
-    assert time.monotonic() - began < SOON_S
+    assert time.monotonic() - began < AT_ONCE_S
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def ran(base, tmp_path):
             capture_output=True,
             env={**os.environ, "PYTHONPATH": path},
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.splitlines()

@@ -63,7 +63,7 @@ def test_what_it_sees_is_the_tree_and_neither_host_nor_admin_nor_programs_of_use
         for name, pid in (("host", found.host), ("pools", program), ("pools", os.getpid()), ("registry", 2**22 - 1)):
             assert seen.grip(Process(name, pid)) is None
     os.kill(program, signal.SIGKILL)
-    wait_for_end(program, 5.0)
+    wait_for_end(program)
 
 
 def start_a_program(payloads):
@@ -89,8 +89,8 @@ def test_a_grip_is_never_on_another_process_of_the_number(system):
         assert seen.grip(Process("pools/default/workers/worker-1", worker.pid)) is None
         grip = seen.grip(worker)
         assert grip.send(signal.SIGKILL)
-        wait_for_end(worker.pid, 5.0)
-        eventually(lambda: not Path(f"/proc/{worker.pid}").exists(), 5.0, "it is reaped")
+        wait_for_end(worker.pid)
+        eventually(lambda: not Path(f"/proc/{worker.pid}").exists(), "it is reaped")
         assert not grip.send(signal.SIGCONT)
         assert seen.grip(worker) is None
         grip.release()
@@ -98,8 +98,8 @@ def test_a_grip_is_never_on_another_process_of_the_number(system):
 
 def test_in_a_test_it_hits_lets_go_and_tells(system):
     with Chaos(system, seed=5, rate=20.0, targets=("workers",), longest_stop_s=60.0) as chaos:
-        eventually(lambda: len(chaos.report.hits) >= 4, LIMIT_S, "it hits")
-        eventually(lambda: stopped(system), LIMIT_S, "somebody is stopped")
+        eventually(lambda: len(chaos.report.hits) >= 4, "it hits")
+        eventually(lambda: stopped(system), "somebody is stopped")
     report = chaos.report
     assert stopped(system) == []
     assert (report.seed, report.alive, report.missing) == (5, True, ())
@@ -115,7 +115,7 @@ def test_an_error_in_its_block_has_the_seed_and_leaves_nobody_stopped(system):
 
     def fail_under_it():
         with chaos:
-            eventually(lambda: stopped(system), LIMIT_S, "somebody is stopped")
+            eventually(lambda: stopped(system), "somebody is stopped")
             raise LookupError("of the test")
 
     with pytest.raises(LookupError) as caught:
@@ -142,7 +142,7 @@ def test_from_a_shell_it_runs_for_its_time_and_the_system_works_afterwards(syste
 
 def test_ctrl_c_ends_it_with_its_report_and_nobody_stays_stopped(system):
     chaos = begin("chaotic", "--rate", "50", "--kinds", "stop", "--targets", "stores,workers", "--longest-stop", "60")
-    eventually(lambda: len(stopped(system)) == 2, LIMIT_S, "both workers are stopped")
+    eventually(lambda: len(stopped(system)) == 2, "both workers are stopped")
     chaos.send_signal(signal.SIGINT)
     out, _ = chaos.communicate(timeout=LIMIT_S)
     assert chaos.returncode == 130
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_it_with_its_report_and_nobody_stays_stopped(system):
 def test_where_budgets_are_spent_the_system_ends_and_says_why(base):
     with a_system(pools={}) as short:
         with Chaos(short, rate=200.0, kinds=("kill",), targets=("registry",), spare_budgets=False) as chaos:
-            eventually(lambda: not chaos.report.alive, LIMIT_S, "the system is gone")
+            eventually(lambda: not chaos.report.alive, "the system is gone")
         with pytest.raises(slither.SystemDown) as caught:
             pid_of(short, "registry")
     assert caught.value.causes

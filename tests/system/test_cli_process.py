@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import slither_actors
+from tests.helpers.patience import PATIENCE_S
 from tests.system.command import slither
 
 pytestmark = pytest.mark.system
@@ -39,7 +40,7 @@ def test_reap_removes_what_the_dead_left_and_nothing_of_the_living(base: Path) -
         done = subprocess.run(
             [sys.executable, "-P", "-m", "slither_actors", "reap", "--json"],
             capture_output=True,
-            timeout=20,
+            timeout=PATIENCE_S,
             check=True,
         )
 
@@ -64,6 +65,6 @@ def test_the_installed_program_is_the_same(base: Path) -> None:
     program = Path(sys.executable).with_name("slither")
     if not program.exists():
         pytest.skip("the package is not installed, only on the path")
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
 
     assert slither(base, "--version") == (0, done.stdout, "")

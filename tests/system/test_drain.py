@@ -10,6 +10,7 @@ import pytest
 
 import slither_actors as slither
 from tests.helpers import jobs
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system
 from tests.system.waiting import eventually
 
@@ -70,10 +71,10 @@ def test_what_was_read_comes_to_its_end_and_nothing_more_is_read():
             Taker(lambda: [item.payload for item in piped]),
             Taker(lambda: system.dispatch(sources[2], jobs.same, batch_size=4)),
         ]
-        eventually(lambda: all(source.read > 60 for source in sources), 10.0, "all flow")
+        eventually(lambda: all(source.read > 60 for source in sources), "all flow")
         report = system.stop()
     for taker in takers:
-        taker.join(5)
+        taker.join(PATIENCE_S)
     reads = [source.read for source in sources]
 
     assert takers[0].result == list(range(reads[0]))
@@ -125,7 +126,7 @@ def test_a_stop_is_one_and_every_caller_gets_its_report():
         stops = [Taker(system.stop) for _ in range(3)]
         reports = [system.stop()]
         for stop in stops:
-            stop.join(10)
+            stop.join(PATIENCE_S)
             reports.append(stop.result)
         assert reports == [reports[0]] * 4
         assert reports[0].runs
@@ -140,9 +141,9 @@ def test_what_is_not_finished_in_time_is_cut_and_named(tmp_path):
     with a_system(pools={"default": 1}) as system:
         items = [1, 2, str(hanging), 4, 5]
         taker = Taker(lambda: system.dispatch(items, jobs.touch_and_hang, batch_size=1, max_in_flight=1))
-        eventually(hanging.exists, 10.0, "it hangs")
+        eventually(hanging.exists, "it hangs")
         report = system.stop(0.5)
-    taker.join(5)
+    taker.join(PATIENCE_S)
     assert isinstance(taker.error, slither.DispatchError)
     assert isinstance(taker.error.reason, slither.SystemStopping)
     assert [item.payload for item in taker.error.partial_results] == [1, 2]
@@ -170,10 +171,10 @@ def test_stop_pipe_gives_the_same_report_and_cuts_what_a_stuck_stage_holds():
     with a_system(pools={"default": 1}) as system:
         assert system.stop_pipe(Stuck) == slither.DrainReport("Stuck", 0, 0, 0.0)
         taker = Taker(lambda: system.run_pipe(Stuck, range(5)))
-        eventually(lambda: system.statistics()["pipes"], 10.0, "it runs")
-        eventually(lambda: len(system._client.runs._runs) == 1, 10.0, "the run is open")
+        eventually(lambda: system.statistics()["pipes"], "it runs")
+        eventually(lambda: len(system._client.runs._runs) == 1, "the run is open")
         report = system.stop_pipe(Stuck, timeout_s=0.5)
-        taker.join(5)
+        taker.join(PATIENCE_S)
         assert isinstance(taker.error, slither.PipeError)
         assert isinstance(taker.error.reason, slither.StageDown)
         (run,) = report.runs
@@ -217,12 +218,12 @@ def test_a_block_that_is_left_by_an_error_is_not_drained():
     def fail():
         with a_system() as system:
             takers.append(Taker(lambda: system.dispatch(source, jobs.same)))
-            eventually(lambda: source.read > 200, 10.0, "it flows")
+            eventually(lambda: source.read > 200, "it flows")
             raise KeyError("mine")
 
     with pytest.raises(KeyError):
         fail()
     (taker,) = takers
-    taker.join(5)
+    taker.join(PATIENCE_S)
     assert isinstance(taker.error, slither.DispatchError)
     assert isinstance(taker.error.reason, slither.SystemStopping)

@@ -39,7 +39,10 @@ def numbers(item):
 
 
 def write(note, text):
-    note.write_text(str(text))
+    """At once: whoever reads meanwhile finds the old text or the new one."""
+    new = note.with_suffix(".new")
+    new.write_text(str(text))
+    new.replace(note)
 
 
 class Many(slither.Pipe):
@@ -58,7 +61,7 @@ def test_an_endless_generator_flows_as_it_is_taken_and_is_closed_with_the_stream
         assert taken(itertools.islice(stream, 5000)) == list(range(5000))
         threading.Event().wait(0.2)  # all that may be on the way has its time to come
         assert int(note.read_text()) <= 7000
-    eventually(lambda: "closed" in note.read_text(), 2.0, "the generator is closed")
+    eventually(lambda: "closed" in note.read_text(), "the generator is closed")
     assert int(note.read_text().split()[-1]) < 7000
 
 
@@ -103,7 +106,8 @@ def test_results_of_a_stage_too_large_for_a_slow_consumer_end_their_run_alone(sy
     other = system.stream_pipe(Inflate, itertools.repeat(1))
     next(other)
     with pytest.raises(slither.PipeError) as caught:
-        sum(1 for _ in itertools.islice(stream, 1000) if not threading.Event().wait(0.01))
+        # more and more slowly, so that it is slower than the stage on any machine
+        sum(1 for number, _ in enumerate(itertools.islice(stream, 1000)) if not threading.Event().wait(number * 0.001))
     assert isinstance(caught.value.reason, slither.errors.SendQueueFull)
     assert len(list(itertools.islice(other, 500))) == 500
     other.close()

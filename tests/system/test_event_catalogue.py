@@ -55,7 +55,7 @@ def fall_ill(system: slither.System, events: telemetry.Captured) -> None:
     """Have workers and their supervisor do all that they can."""
 
     def heard(*name: str) -> None:
-        eventually(lambda: events.named(("slither", *name)), 30.0, f"nothing is heard of {name}")
+        eventually(lambda: events.named(("slither", *name)), f"nothing is heard of {name}")
 
     system.dispatch([1], jobs.same, pool="worn")
     heard("worker", "recycle")

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.patience import AT_ONCE_S
 from tests.system.command import LIMIT_S, Slither, slither
 
 pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 EXAMPLE = ("example", "text_analysis", "--no-baseline")
-# The promise is a second; the other one is for a machine that has more to do.
-PROMPT_S = 6.0
 
 
 def test_5000_documents_are_all_accounted_for_and_nothing_is_left(base: Path) -> None:
@@ -92,7 +91,7 @@ def test_nothing_outlives_the_service_when_that_is_killed(base: Path) -> None:
         command.wait_for_progress()
         command.signal(signal.SIGKILL)
 
-        command.wait_until_nothing_is_left(PROMPT_S)
+        command.wait_until_nothing_is_left()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_who_is_asked_to_end_ends_at_once_without_a_traceback(
         command.wait_for_progress()
         command.signal(number, group=group)
 
-        ended, out, err = command.end(PROMPT_S)
+        ended, out, err = command.end(AT_ONCE_S)
 
     assert (ended, out) == (code, "")
     notes = [line for line in err.splitlines() if not line.startswith("analysing: ")]
@@ -122,7 +121,7 @@ def test_a_reader_who_has_seen_enough_is_no_failure(base: Path) -> None:
         notes = command.process.stderr.read()
 
         assert command.process.wait(LIMIT_S) == 0
-        command.wait_until_nothing_is_left(1.0)
+        command.wait_until_nothing_is_left()
     assert notes.splitlines()[-1] == "analysing: 300 of 300 (100 %)"
 
 

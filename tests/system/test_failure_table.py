@@ -92,7 +92,7 @@ def a_rival(system: slither.System, folder: Path) -> Iterator[None]:
     with system.stream(map(str, notes), note_and_hang, batch_size=1, timeout_s=3600.0) as stream:
         consumer = threading.Thread(target=list, args=(stream,))
         consumer.start()
-        eventually(lambda: all(note.exists() for note in notes), 30.0, "all workers hang")
+        eventually(lambda: all(note.exists() for note in notes), "all workers hang")
         yield
         stream.close()
         consumer.join()

@@ -87,7 +87,7 @@ def befall(system: slither.System, load: Load, victim: str, signum: signal.Signa
         now = look_again(system)
         return before.keys() <= now.keys() and all(now[name] != before[name] for name in renewed)
 
-    eventually(all_back, LIMIT_S, f"{sorted(renewed)} came back after the death of {victim}")
+    eventually(all_back, f"{sorted(renewed)} came back after the death of {victim}")
     load.goes_on(LIMIT_S)
     now = pids(system)
     assert {name for name in before if now[name] != before[name]} == renewed

@@ -146,7 +146,7 @@ def test_a_load_that_hangs_is_ended_by_a_restart_of_the_owner(system, flag):
     waiting = threading.Thread(target=reload)
     waiting.start()
     try:
-        eventually(flag.with_suffix(".begun").exists, 20.0, "it hangs")
+        eventually(flag.with_suffix(".begun").exists, "it hangs")
         assert store.rows.get("number") == 1
     finally:
         flag.unlink()

@@ -17,13 +17,14 @@ import pytest
 import slither_actors as slither
 from slither_actors import Incident, System
 from slither_actors.otp import Caller, ChildSpec, Restart, Server, Supervisor, SupervisorOptions
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, kill, pid_of, restarted
 from tests.system.waiting import eventually
 
 pytestmark = pytest.mark.system
 
 WORKER = "pools/default/workers/worker-1"
-LIMIT_S = 20.0
+LIMIT_S = PATIENCE_S
 
 
 class Crew(Server):
@@ -80,7 +81,7 @@ def newest(system: System, name: str, before: int) -> Incident:
     def look() -> Incident | None:
         return next((one for one in system.incidents()[before:] if one.name == name), None)
 
-    found = eventually(look, LIMIT_S, f"the end of {name} is written down")
+    found = eventually(look, f"the end of {name} is written down")
     assert found is not None
     return found
 
@@ -231,6 +232,6 @@ def test_when_a_system_is_down_its_incidents_are_known_still() -> None:
                 return False
             return False
 
-        eventually(down, LIMIT_S, "the service knows that the tree is gone")
+        eventually(down, "the service knows that the tree is gone")
         assert system.incidents() == (incident,)
     assert system.incidents() == (incident,)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.patience import AT_ONCE_S, PATIENCE_S
 from tests.system.conftest import Service
 from tests.system.waiting import eventually, living, wait_for_end
 
@@ -30,7 +31,7 @@ def restarted(service: Service, *names: str) -> dict[str, int]:
         fresh = all(now.get(name, service.who[name]) != service.who[name] for name in names)
         return now if fresh and now.keys() == NAMES | AROUND else {}
 
-    return eventually(look, 3.0, f"{names} came back")
+    return eventually(look, f"{names} came back")
 
 
 def test_the_tree_is_there_and_nobody_else(service: Service) -> None:
@@ -47,17 +48,17 @@ def test_when_one_of_those_above_is_killed_nothing_is_left(service: Service, vic
     service.wait_until_nothing_is_left(service.who["service"])
     if victim == "host":  # nobody is left inside to do it; the service does
         service.ask("stop")
-    eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
+    eventually(lambda: not service.directory.exists(), "the run directory is removed")
 
 
 @pytest.mark.failure
 @pytest.mark.parametrize("victim", ["host", "admin", "root"])
 def test_the_service_learns_that_its_tree_is_gone(service: Service, victim: str) -> None:
     service.kill(victim)
-    wait_for_end(service.who["root"], 1.0)
+    wait_for_end(service.who["root"])
 
     assert service.ask("who")["error"] in ("SystemDown", "NoProcess")
-    eventually(lambda: service.ask("who")["error"] == "SystemDown", 1.0, "SystemDown is raised")
+    eventually(lambda: service.ask("who")["error"] == "SystemDown", "SystemDown is raised")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_who_is_killed_comes_back_with_all_below_and_nobody_twice(
 
     untouched = NAMES - {victim, *below}
     assert {name: now[name] for name in untouched} == {name: service.who[name] for name in untouched}
-    eventually(lambda: service.living() == set(now.values()), 1.0, "no doubles, no orphans")
+    eventually(lambda: service.living() == set(now.values()), "no doubles, no orphans")
 
 
 def test_a_killed_supervisor_in_the_middle_comes_back_with_its_whole_branch(service: Service) -> None:
@@ -83,13 +84,13 @@ def test_a_killed_supervisor_in_the_middle_comes_back_with_its_whole_branch(serv
     now = restarted(service, "sup", "sup/one", "sup/inner", "sup/inner/two", "guests")
 
     assert now["registry"] == service.who["registry"]
-    eventually(lambda: service.living() == set(now.values()), 1.0, "no doubles, no orphans")
+    eventually(lambda: service.living() == set(now.values()), "no doubles, no orphans")
 
     def sockets() -> set[str]:
         known = {"admin", "cookie", "incidents", "lock"}
         return {path.name.partition(".")[0] for path in service.directory.iterdir()} - known
 
-    eventually(lambda: sockets() <= {str(pid) for pid in now.values()}, 1.0, "the dead leave no sockets")
+    eventually(lambda: sockets() <= {str(pid) for pid in now.values()}, "the dead leave no sockets")
 
 
 def test_ten_kills_in_a_row_leave_no_double_and_no_zombie(service: Service) -> None:
@@ -111,26 +112,26 @@ def test_ten_kills_in_a_row_leave_no_double_and_no_zombie(service: Service) -> N
                     found.append(int(entry))
         return found
 
-    eventually(lambda: not zombies(), 1.0, "all dead were reaped")
+    eventually(lambda: not zombies(), "all dead were reaped")
 
 
 @pytest.mark.failure
 @pytest.mark.parametrize("end", ["raise", "exit", "vanish", "return"])
 def test_when_the_service_ends_without_a_word_nothing_is_left(service: Service, end: str) -> None:
     service.tell(end)
-    wait_for_end(service.who["service"], 5.0)
+    wait_for_end(service.who["service"])
 
     service.wait_until_nothing_is_left()
-    eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
+    eventually(lambda: not service.directory.exists(), "the run directory is removed")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_when_a_signal_ends_the_service_nothing_is_left(service: Service, signum: signal.Signals) -> None:
     os.kill(service.who["service"], signum)
-    wait_for_end(service.who["service"], 5.0)
+    wait_for_end(service.who["service"])
 
     service.wait_until_nothing_is_left()
-    eventually(lambda: not service.directory.exists(), 1.0, "the run directory is removed")
+    eventually(lambda: not service.directory.exists(), "the run directory is removed")
 
 
 def test_a_signal_to_the_group_of_the_service_does_not_reach_the_tree(service: Service) -> None:
@@ -144,7 +145,7 @@ def test_a_signal_to_the_group_of_the_service_does_not_reach_the_tree(service: S
 def test_a_forked_child_of_the_service_does_not_keep_the_tree_from_ending(service: Service) -> None:
     service.ask("fork")
 
-    assert service.ask("stop")["seconds"] < 2.0
+    assert service.ask("stop")["seconds"] < AT_ONCE_S
 
     forked = service.living() - {service.who["service"]}
     assert len(forked) == 1
@@ -185,7 +186,7 @@ def test_programs_that_an_actor_started_die_with_it(
 
     service.kill(victim)
 
-    eventually(lambda: not living({program}), 1.0, "the program is gone")
+    eventually(lambda: not living({program}), "the program is gone")
 
 
 @pytest.mark.parametrize("how", ["", "bare", "detached"])
@@ -198,7 +199,7 @@ def test_programs_that_an_actor_started_die_when_the_service_sees_that_the_host_
 
     service.ask("stop")
 
-    eventually(lambda: not living({program}), 1.0, "the program is gone")
+    eventually(lambda: not living({program}), "the program is gone")
     assert service.living() == {service.who["service"]}
 
 
@@ -209,12 +210,12 @@ def test_programs_that_host_and_service_left_behind_together_are_reaped(
     program = start_program(how)
     os.kill(service.who["service"], signal.SIGSTOP)  # so that it sees nothing
     service.kill("host")
-    wait_for_end(service.who["sup/one"], 1.0)
+    wait_for_end(service.who["sup/one"])
     service.kill("service")
     assert living({program})
 
     command = [sys.executable, "-P", "-m", "slither_actors", "reap", "--json"]
-    done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True)
 
     assert str(service.directory) in json.loads(done.stdout)["removed"]
     assert not living({program})

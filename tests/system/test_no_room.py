@@ -150,7 +150,7 @@ def all_there(system: slither.System, *names: str) -> dict[str, int]:
         found = look_again(system)
         return found if found.keys() >= set(names) else {}
 
-    return eventually(look, LIMIT_S, f"{names} are there")
+    return eventually(look, f"{names} are there")
 
 
 def comes_back(system: slither.System, name: str, old: int) -> None:
@@ -162,7 +162,7 @@ def comes_back(system: slither.System, name: str, old: int) -> None:
         except slither.SystemDown:
             return True
 
-    eventually(look, LIMIT_S, f"{name} came back")
+    eventually(look, f"{name} came back")
 
 
 @pytest.fixture
@@ -224,5 +224,5 @@ def test_a_host_that_gets_nothing_leaves_nothing_of_a_service_that_was_killed(se
         for kind in KINDS:
             nothing_of(kind, service.who[name])
     service.kill("service")
-    service.wait_until_nothing_is_left(limit_s=LIMIT_S)
+    service.wait_until_nothing_is_left()
     assert not service.directory.exists()

@@ -38,7 +38,7 @@ def ask(tree: Tree, ref: Ref, request: Any, timeout_s: float = LIMIT_S) -> Any:
 
 def ends(tree: Tree, ref: Ref, count: int) -> list[tuple[str, str]]:
     """The ends that an actor has heard of, as soon as there are so many."""
-    eventually(lambda: len(ask(tree, ref, "ends")) >= count, 2.0, f"{count} ends are heard of")
+    eventually(lambda: len(ask(tree, ref, "ends")) >= count, f"{count} ends are heard of")
     heard: list[tuple[str, str]] = ask(tree, ref, "ends")
     return heard
 
@@ -69,7 +69,7 @@ def test_a_call_to_nobody_fails_at_once(tree: Tree, anna: Ref, to: Any) -> None:
     before = time.monotonic()
     with pytest.raises(NoProcess, match="nobody"):
         ask(tree, anna, ("call", to, "total", 60.0))
-    assert time.monotonic() - before < 5.0
+    assert time.monotonic() - before < LIMIT_S
 
 
 def test_a_callee_that_is_killed_during_the_call_is_known_at_once(tree: Tree, anna: Ref, ben: Ref) -> None:
@@ -79,7 +79,7 @@ def test_a_callee_that_is_killed_during_the_call_is_known_at_once(tree: Tree, an
     before = time.monotonic()
     with pytest.raises(NoProcess, match=ben.name):
         ask(tree, anna, ("call", ben, "sleep", 60.0))
-    assert time.monotonic() - before < 5.0
+    assert time.monotonic() - before < LIMIT_S
     killer.join()
 
 
@@ -120,7 +120,7 @@ def test_a_request_or_an_answer_that_cannot_travel_is_told_to_the_caller(tree: T
 
 def test_a_cast_to_the_dead_is_no_error(tree: Tree, anna: Ref, ben: Ref) -> None:
     os.kill(ben.pid, signal.SIGKILL)
-    wait_for_end(ben.pid, 2.0)
+    wait_for_end(ben.pid)
 
     for to in (ben.name, ben, ben.address, "guests/nobody"):
         assert ask(tree, anna, ("cast", to, Add(1))) is None
@@ -212,4 +212,4 @@ def test_what_was_forgotten_by_its_supervisor_is_forgotten_by_the_registry(tree:
     os.kill(ben.pid, signal.SIGKILL)
     assert tree.end_of(ben) == ExitReason("killed", "SIGKILL")
 
-    eventually(lambda: ben.name not in tree.processes(), 2.0, "it is forgotten")
+    eventually(lambda: ben.name not in tree.processes(), "it is forgotten")

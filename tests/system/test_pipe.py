@@ -251,7 +251,7 @@ def test_a_pipe_is_started_kept_and_stopped(system):
     assert [node["pid"] for name, node in processes(system).items() if name.endswith("/count")] == [pid]
     assert system.statistics()["pipes"]["Kept"]["kept"] is True
     system.stop_pipe(Kept)
-    eventually(lambda: not any("Kept" in name for name in processes(system)), 10.0, "its processes are gone")
+    eventually(lambda: not any("Kept" in name for name in processes(system)), "its processes are gone")
     system.stop_pipe(Kept)
     assert payloads(system.run_pipe(Kept, range(1)).default)[0]["pid"] != pid, "it starts again when it is needed"
     system.stop_pipe(Kept)
@@ -259,7 +259,7 @@ def test_a_pipe_is_started_kept_and_stopped(system):
 
 def test_pipes_can_be_started_with_the_system(tidy):
     with a_system(pools={"default": 1}, pipes=[pipes.ScorePipe]) as system:
-        eventually(lambda: any("ScorePipe" in name for name in processes(system)), 1.0, "it runs")
+        eventually(lambda: any("ScorePipe" in name for name in processes(system)), "it runs")
         assert len(system.run_pipe(pipes.ScorePipe, ["a"]).default) == 1
 
 
@@ -355,7 +355,7 @@ def test_a_slow_start_of_one_pipe_does_not_hold_up_another(run, tmp_path):
     class SlowStart(slither.Stage):
         def setup(self, ctx):
             begun.touch()
-            eventually(go_on.exists, 20.0, "the other pipe has run")
+            eventually(go_on.exists, "the other pipe has run")
 
         def handle_item(self, item, ctx):
             return item
@@ -366,7 +366,7 @@ def test_a_slow_start_of_one_pipe_does_not_hold_up_another(run, tmp_path):
     run(pipes.Overlap, [])
     thread = threading.Thread(target=lambda: run(Slow, []))
     thread.start()
-    eventually(begun.exists, 5.0, "it is starting")
+    eventually(begun.exists, "it is starting")
     assert run(pipes.Overlap, [pipes.Stamp(1)]).default
     assert thread.is_alive(), "it has not waited for the other pipe"
     go_on.touch()

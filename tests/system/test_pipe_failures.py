@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -17,9 +18,12 @@ import pytest
 import slither_actors as slither
 from slither_actors import NoProcess, PipeError, StageDown, StartError, SystemDown, WorkerCrashed
 from slither_actors.dispatch import _opening
+from slither_actors.otp import SupervisorOptions
+from slither_actors.pipe import plan
 from slither_actors.system import pipes as system_pipes
 from slither_actors.system.client import Client
 from tests.helpers import jobs, pipes
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, kill, pid_of, processes, restarted
 from tests.system.waiting import eventually
 
@@ -141,7 +145,7 @@ def test_when_something_above_a_pipe_dies_the_run_ends_and_a_later_call_works(sy
     kill(system, name)
     with pytest.raises((PipeError, NoProcess)):
         list(stream)
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             assert works(system)
@@ -179,7 +183,7 @@ def test_stopping_a_pipe_loses_nothing_of_a_run_that_is_open(system):
     assert taken == list(range(run.pulled))
     assert (report.runs_finished, report.runs_ended, run.outcome, run.finished) == (1, 0, "drained", run.pulled)
     assert stream.drained
-    eventually(lambda: not any("Line" in name for name in processes(system)), 2.0, "its processes are gone")
+    eventually(lambda: not any("Line" in name for name in processes(system)), "its processes are gone")
 
 
 class Fragile(slither.Stage):
@@ -196,7 +200,11 @@ class Fragile(slither.Stage):
         return item
 
 
-def test_a_stage_that_does_not_come_back_is_an_error_with_its_reason_and_others_work(system, tmp_path):
+def test_a_stage_that_does_not_come_back_is_an_error_with_its_reason_and_others_work(system, tmp_path, monkeypatch):
+    # However slow its starts are, so many that fail are too many, and are waited for.
+    monkeypatch.setattr(plan, "SupervisorOptions", functools.partial(SupervisorOptions, period_s=3600.0))
+    monkeypatch.setattr(system_pipes, "RESTART_LIMIT_S", PATIENCE_S)
+
     class Once(slither.Pipe):
         step = slither.stage(Fragile, file=str(tmp_path / "fuel"))
 
@@ -240,7 +248,7 @@ def test_a_call_between_the_death_of_the_host_and_the_news_of_it_says_that_the_s
 def test_a_pipe_that_nobody_uses_is_stopped_after_its_time(system, monkeypatch):
     monkeypatch.setattr(system_pipes, "IDLE_S", 0.2)
     assert works(system)
-    eventually(lambda: not any("Line" in name for name in processes(system)), 4.0, "it is stopped")
+    eventually(lambda: not any("Line" in name for name in processes(system)), "it is stopped")
     assert works(system)
 
 
@@ -253,14 +261,14 @@ def test_a_run_waits_for_a_stage_that_is_busy_with_another_one_and_says_so(tmp_p
         def look(item):
             if item.payload == "slow":
                 open(begun, "w").close()
-                deadline = time.monotonic() + 10.0
+                deadline = time.monotonic() + PATIENCE_S
                 while not os.path.exists(go_on) and time.monotonic() < deadline:
                     time.sleep(0.01)
             return item
 
     with a_system() as system, ThreadPoolExecutor(1) as pool:
         first = pool.submit(system.run_pipe, Slow, ["slow"])
-        eventually(lambda: os.path.exists(begun), 10.0, "the stage is busy")
+        eventually(lambda: os.path.exists(begun), "the stage is busy")
         threading.Timer(0.5, lambda: open(go_on, "w").close()).start()
         second = system.run_pipe(Slow, ["quick"])
         assert [item.payload for item in (*first.result().default, *second.default)] == ["slow", "quick"]

@@ -64,9 +64,7 @@ def figures(system, pool, **wanted):
 
 
 def settled(system, pool, size):
-    return eventually(
-        lambda: figures(system, pool, size=size, up=size, retiring=0), LIMIT_S, f"{pool} has {size} workers"
-    )
+    return eventually(lambda: figures(system, pool, size=size, up=size, retiring=0), f"{pool} has {size} workers")
 
 
 def pids(system, pool):
@@ -89,7 +87,7 @@ def test_workers_are_recycled_one_at_a_time_and_the_pool_never_has_fewer_than_it
         assert now["retiring"] <= 1
         return now["recycled"] >= 3
 
-    eventually(enough, LIMIT_S, "three were recycled")
+    eventually(enough, "three were recycled")
     assert len(seen) >= 4
     assert figures(system, "worn")["restarts"] == 0, "nobody died"
     assert len(pids(system, "worn")) == 2
@@ -97,7 +95,7 @@ def test_workers_are_recycled_one_at_a_time_and_the_pool_never_has_fewer_than_it
 
 def test_a_worker_that_has_grown_fat_is_recycled(system):
     (item,) = system.dispatch([1], grow_fat, pool="fat")
-    wait_for_end(item.payload, LIMIT_S)
+    wait_for_end(item.payload)
     assert figures(system, "fat")["recycled"] >= 1
     assert pids(system, "fat") != [item.payload]
 
@@ -106,16 +104,16 @@ def test_a_worker_is_recycled_by_age_but_not_one_with_a_session_that_would_be_lo
     with system.session() as session:
         ((home, _),) = [item.payload for item in session.dispatch([1], where, pool="aged")]
         before = figures(system, "aged")["recycled"]
-        eventually(lambda: figures(system, "aged")["recycled"] >= before + 2, LIMIT_S, "the others grow old")
+        eventually(lambda: figures(system, "aged")["recycled"] >= before + 2, "the others grow old")
         ((there, count),) = [item.payload for item in session.dispatch([1], where, pool="aged")]
         assert (there, count) == (home, 2)
-    wait_for_end(home, LIMIT_S)
+    wait_for_end(home)
 
 
 def test_a_session_that_may_move_does_when_its_worker_is_recycled(system):
     with system.session(mode="hint") as session:
         ((home, _),) = [item.payload for item in session.dispatch([1], where, pool="aged")]
-        wait_for_end(home, LIMIT_S)
+        wait_for_end(home)
         ((there, count),) = [item.payload for item in session.dispatch([1], where, pool="aged")]
         assert there != home
         assert count == 1
@@ -128,7 +126,7 @@ def test_a_pool_grows_and_shrinks_while_it_works(system, tmp_path):
     go = tmp_path / "go"
 
     def wait(payloads):
-        eventually(go.exists, LIMIT_S, "the test has looked")
+        eventually(go.exists, "the test has looked")
         return payloads
 
     system.resize_pool("default", 4)
@@ -137,7 +135,7 @@ def test_a_pool_grows_and_shrinks_while_it_works(system, tmp_path):
     with ThreadPoolExecutor() as threads:
         run = threads.submit(system.dispatch, range(4), wait, batch_size=1)
         try:
-            eventually(lambda: figures(system, "default", leased=4), LIMIT_S, "all are at work")
+            eventually(lambda: figures(system, "default", leased=4), "all are at work")
             system.resize_pool("default", 1)
             assert figures(system, "default", size=1, up=4, retiring=3), "they finish what they have"
         finally:
@@ -159,14 +157,14 @@ def test_those_with_sessions_are_the_last_to_go_and_end_when_the_sessions_do(sys
         assert set(pids(system, "default")) == set(homes), "the one without a session went"
 
         system.resize_pool("default", 1)
-        eventually(lambda: figures(system, "default", retiring=1, up=2), LIMIT_S, "it waits for its session")
+        eventually(lambda: figures(system, "default", retiring=1, up=2), "it waits for its session")
         (stays,) = pids(system, "default")
         again = [session.call_batch([1], where)[0].payload for session in (one, other)]
         assert again == [(home, 2) for home in homes], "both go on"
         with system.session() as late:
             assert late.call_batch([1], where)[0].payload == (stays, 1), "nothing begins in one that retires"
     (goes,) = set(homes) - {stays}
-    wait_for_end(goes, LIMIT_S)
+    wait_for_end(goes)
     settled(system, "default", 1)
 
 
@@ -189,7 +187,7 @@ def test_one_that_retires_does_so_also_when_the_process_of_the_leases_is_new(sys
     go = tmp_path / "go"
 
     def wait(payloads):
-        eventually(go.exists, LIMIT_S, "the test has looked")
+        eventually(go.exists, "the test has looked")
         return payloads
 
     class Waiting(slither.Pipe):
@@ -200,7 +198,7 @@ def test_one_that_retires_does_so_also_when_the_process_of_the_leases_is_new(sys
     with ThreadPoolExecutor() as threads:
         run = threads.submit(system.run_pipe, Waiting, range(2))
         try:
-            eventually(lambda: figures(system, "default", leased=2), LIMIT_S, "both are at work")
+            eventually(lambda: figures(system, "default", leased=2), "both are at work")
             system.resize_pool("default", 1)
             restarted(system, "pools/default/leases", kill(system, "pools/default/leases"))
         finally:
@@ -213,7 +211,7 @@ def test_one_that_dies_while_it_retires_is_not_restarted(system, tmp_path):
     go = tmp_path / "go"
 
     def wait(payloads):
-        eventually(go.exists, LIMIT_S, "the test has looked")
+        eventually(go.exists, "the test has looked")
         return payloads
 
     system.resize_pool("default", 2)
@@ -221,12 +219,12 @@ def test_one_that_dies_while_it_retires_is_not_restarted(system, tmp_path):
     with ThreadPoolExecutor() as threads:
         run = threads.submit(system.dispatch, range(2), wait, batch_size=1, on_error="skip")
         try:
-            eventually(lambda: figures(system, "default", leased=2), LIMIT_S, "both are at work")
+            eventually(lambda: figures(system, "default", leased=2), "both are at work")
             before = figures(system, "default")["restarts"]
             system.resize_pool("default", 1)
             names = [name for name in processes(system) if name.startswith("pools/default/workers/")]
             newest = max(names, key=lambda name: int(name.rpartition("-")[2]))
-            wait_for_end(kill(system, newest), LIMIT_S)
+            wait_for_end(kill(system, newest))
         finally:
             go.touch()
         results = run.result(LIMIT_S)
@@ -253,20 +251,20 @@ def test_an_unknown_pool_cannot_be_resized(system):
 def die_twice(system, pool, worker):
     name = f"pools/{pool}/workers/{worker}"
     restarted(system, name, kill(system, name))
-    wait_for_end(kill(system, name), LIMIT_S)
+    wait_for_end(kill(system, name))
 
 
 def test_a_pool_goes_on_without_those_in_quarantine_and_says_so_when_all_are(system):
     with system.session() as session:
         die_twice(system, "weak", "worker-1")
-        eventually(lambda: figures(system, "weak", quarantined=1, up=1), LIMIT_S, "one is in quarantine")
+        eventually(lambda: figures(system, "weak", quarantined=1, up=1), "one is in quarantine")
         assert len(pids(system, "weak")) == 1
         assert len(system.dispatch(range(4), jobs.pids, pool="weak", batch_size=1)) == 4
 
         # a death under a batch does not count, and that is over a moment after its results are here
-        eventually(lambda: figures(system, "weak", idle=1, leased=0), LIMIT_S, "nobody has the other one")
+        eventually(lambda: figures(system, "weak", idle=1, leased=0), "nobody has the other one")
         die_twice(system, "weak", "worker-2")
-        eventually(lambda: figures(system, "weak", quarantined=2), LIMIT_S, "both are")
+        eventually(lambda: figures(system, "weak", quarantined=2), "both are")
         words = r"pool 'weak' has no worker: all 2 of it are in quarantine.*SIGKILL"
         with pytest.raises(PoolQuarantined, match=words):
             pids(system, "weak")
@@ -300,7 +298,7 @@ def test_a_worker_is_started_again_when_its_quarantine_is_over(system):
             except (PoolQuarantined, SessionLost):
                 return None
 
-        assert eventually(works, LIMIT_S, "the pause is over")[1] == 1
+        assert eventually(works, "the pause is over")[1] == 1
     assert len(system.dispatch(range(4), jobs.pids, pool="brief", batch_size=1)) == 4
     assert figures(system, "brief")["restarts"] == before["restarts"] + 1
 
@@ -328,5 +326,5 @@ def test_deaths_under_batches_lead_to_no_quarantine(system):
     before = figures(system, "brief")["restarts"]
     results = system.dispatch(["segfault"] * 6, jobs.mishaps, pool="brief", batch_size=1, on_error="skip")
     assert len(results.skipped) == 6
-    found = eventually(lambda: figures(system, "brief", up=1), LIMIT_S, "it is back")
+    found = eventually(lambda: figures(system, "brief", up=1), "it is back")
     assert (found["quarantined"], found["restarts"]) == (0, before + 6)

@@ -18,6 +18,7 @@ from slither_actors import (
     SystemDown,
 )
 from tests.helpers import adapters
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, kill
 from tests.system.waiting import eventually
 
@@ -85,7 +86,7 @@ def test_a_command_is_a_stage_of_a_pipe(system):
 
 def test_a_command_is_called_in_a_session_and_one_that_the_pool_lacks_is_refused_there_too(system):
     with system.session() as session:
-        assert session.submit(2, Command("plain"), pool="gpu").result(timeout=30) == -2
+        assert session.submit(2, Command("plain"), pool="gpu").result(PATIENCE_S) == -2
         with pytest.raises(InvalidOption, match="scores"):
             session.submit(2, Command("scores"), pool="gpu")
 
@@ -156,7 +157,7 @@ def test_statistics_tell_who_has_the_workers_of_a_pool(tmp_path):
     go = tmp_path / "go"
 
     def wait(payloads):
-        eventually(go.exists, 20.0, "the test has looked")
+        eventually(go.exists, "the test has looked")
         return payloads
 
     with a_system(pools={"default": 2, "other": PoolOptions(1)}) as system:
@@ -165,20 +166,20 @@ def test_statistics_tell_who_has_the_workers_of_a_pool(tmp_path):
             found = system.statistics()["pools"]["default"]
             return found if wanted.items() <= found.items() else None
 
-        quiet = eventually(lambda: figures(idle=2), 5.0, "all workers are idle")
+        quiet = eventually(lambda: figures(idle=2), "all workers are idle")
         assert {name: figure for name, figure in quiet.items() if figure} == {"size": 2, "up": 2, "idle": 2}
         assert set(quiet.values()) == {0, 2}
         with ThreadPoolExecutor() as threads:
             run = threads.submit(system.dispatch, range(1), wait)
             try:
-                busy = eventually(lambda: (now := figures())["leased"] and now, 5.0, "a worker is leased")
+                busy = eventually(lambda: (now := figures())["leased"] and now, "a worker is leased")
                 assert busy["leased"] + busy["idle"] == 2
                 assert system.statistics()["pools"]["other"]["leased"] == 0
             finally:
                 go.touch()
-            run.result(20)
+            run.result(PATIENCE_S)
         kill(system, "pools/default/workers/worker-1")
-        eventually(lambda: figures(restarts=1, up=2, idle=2), 5.0, "it is back")
+        eventually(lambda: figures(restarts=1, up=2, idle=2), "it is back")
 
 
 def test_a_new_worker_is_made_ready_before_it_takes_work(system):
@@ -203,4 +204,4 @@ def test_a_warm_up_that_fails_later_spends_the_restart_budget(tmp_path):
                 pass  # it is ending
             return ""
 
-        assert "cold again" in eventually(is_down, 20.0, "the budget is spent")
+        assert "cold again" in eventually(is_down, "the budget is spent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 import slither_actors as slither
+from tests.helpers.patience import in_ample_time
 from tests.system.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -45,7 +47,7 @@ def first_waits_for_last(values: list[int], ctx: slither.Context) -> list[int]:
     if 39 in values:
         flag.touch()
     elif 0 in values:
-        eventually(flag.exists, 5.0, "the last batch began")
+        eventually(flag.exists, "the last batch began")
     return values
 
 
@@ -187,11 +189,13 @@ def test_batches_that_kill_their_workers_spend_no_restart_budget(system: slither
 
 
 def test_a_batch_over_its_time_costs_itself_alone(system: slither.System) -> None:
-    results = system.dispatch(range(8), hanging, batch_size=2, timeout_s=1.0, on_error="skip")
+    @in_ample_time
+    def check(limit_s: float) -> None:
+        results = system.dispatch(range(8), hanging, batch_size=2, timeout_s=limit_s, on_error="skip")
 
-    assert [item.payload for item in results.skipped] == [2, 3]
-    assert isinstance(results.skipped[0].meta["error"], slither.BatchTimeout)
-    assert [item.payload for item in results] == [0, 1, 4, 5, 6, 7]
+        assert [item.payload for item in results.skipped] == [2, 3]
+        assert isinstance(results.skipped[0].meta["error"], slither.BatchTimeout)
+        assert [item.payload for item in results] == [0, 1, 4, 5, 6, 7]
 
 
 def test_a_stage_that_dies_ends_its_open_runs_and_is_there_for_the_next(system: slither.System) -> None:
@@ -262,7 +266,9 @@ def test_nothing_listens_on_a_port(system: slither.System) -> None:
     processes = psutil.Process().children(recursive=True)
 
     assert len(processes) > 5
-    assert [found for process in processes for found in process.net_connections(kind="inet")] == []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that an earlier test left is just ending
+            assert process.net_connections(kind="inet") == []
 
 
 def test_anything_but_linux_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +285,7 @@ def test_a_pipe_that_a_run_started_stops_when_it_idles_and_a_kept_one_does_not(
     system.run_pipe(Mixed, [3])
     monkeypatch.setattr("slither_actors.system.pipes.IDLE_S", 0.0)
 
-    eventually(lambda: "Mixed" not in system.statistics()["pipes"], 5.0, "the idle pipe is stopped")
+    eventually(lambda: "Mixed" not in system.statistics()["pipes"], "the idle pipe is stopped")
     assert "Long" in system.statistics()["pipes"]
     assert [item.payload for item in system.run_pipe(Mixed, [3]).default] == [3]
     system.stop_pipe(Long)

@@ -66,7 +66,7 @@ def test_a_replica_that_is_killed_ends_its_run_and_takes_no_other_process_along(
     system.start_pipe(Held)
     before = pids_of(system, "Held")
     run = aside(system.run_pipe, Held, [(str(tmp_path), "first"), (str(tmp_path), "second")])
-    eventually(lambda: len(notes(tmp_path)) == 2, 30.0, "both replicas are at it")
+    eventually(lambda: len(notes(tmp_path)) == 2, "both replicas are at it")
     os.kill(int((tmp_path / "first").read_text()), signal.SIGKILL)
     with pytest.raises(PipeError) as failed:
         run.result(30)
@@ -83,7 +83,7 @@ def test_a_replica_that_is_killed_ends_its_run_and_takes_no_other_process_along(
 
 def test_a_run_that_is_cut_says_which_replicas_had_what(system, tmp_path, aside):
     run = aside(system.run_pipe, Held, [(str(tmp_path), "first"), (str(tmp_path), "second")])
-    eventually(lambda: len(notes(tmp_path)) == 2, 30.0, "both replicas are at it")
+    eventually(lambda: len(notes(tmp_path)) == 2, "both replicas are at it")
     stop = aside(system.stop_pipe, Held, drain=False)
     with pytest.raises(PipeError):
         run.result(30)
@@ -101,7 +101,7 @@ def test_a_rate_withholds_items_until_another_one_is_said(system, tmp_path, asid
     system.set_rate(pipe, stage, Rate(0.001, burst=burst))
     inputs = [(str(tmp_path), f"item-{number}") for number in range(12)]
     run = aside(system.run_pipe, pipe, inputs, session_id=session_id)
-    eventually(lambda: len(notes(tmp_path)) == burst or run.done(), 30.0, "the burst goes at once")
+    eventually(lambda: len(notes(tmp_path)) == burst or run.done(), "the burst goes at once")
     assert not run.done()
     assert len(notes(tmp_path)) == burst
     assert system.statistics()["pipes"][pipe.__name__]["rates"] == {stage: 0.001}

@@ -11,6 +11,7 @@ import pytest
 
 import slither_actors as slither
 from slither_actors import BatchTimeout, DispatchError, PipeError, RemoteError, Retry, Skip, WorkerCrashed
+from tests.helpers.patience import in_ample_time
 from tests.system.running import a_system
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
@@ -63,17 +64,21 @@ def payloads(items):
 
 @pytest.mark.parametrize("mishap", ["raise once", "kill once", "hang once"])
 @pytest.mark.parametrize("ordering", ["preserve", "as_completed"])
-def test_what_fails_once_is_mended_by_another_attempt(system, folder, mishap, ordering):
+def test_what_fails_once_is_mended_by_another_attempt(system, tmp_path, mishap, ordering):
     given = [*range(10), mishap, *range(11, 40)]
-    limit_s = 1.5 if mishap == "hang once" else 30.0
-    results = system.dispatch(
-        given, trouble, batch_size=4, on_error=Retry(**AT_ONCE), ordering=ordering, timeout_s=limit_s, context=folder
-    )
-    assert sorted(map(str, payloads(results))) == sorted(map(str, given))
-    if ordering == "preserve":
-        assert payloads(results) == given
-    assert not results.skipped
-    assert not results.dead
+    options = {"batch_size": 4, "on_error": Retry(**AT_ONCE), "ordering": ordering}
+
+    @in_ample_time
+    def check(limit_s):
+        folder = tmp_path / str(limit_s)
+        folder.mkdir()
+        context = slither.Context(metadata={"folder": str(folder)})
+        results = system.dispatch(given, trouble, timeout_s=limit_s, context=context, **options)
+        assert sorted(map(str, payloads(results))) == sorted(map(str, given))
+        if ordering == "preserve":
+            assert payloads(results) == given
+        assert not results.skipped
+        assert not results.dead
 
 
 def test_each_of_many_crashes_is_mended(system, folder):
@@ -93,16 +98,18 @@ def trouble_by_name(values, ctx):
 @pytest.mark.parametrize(("mishap", "error"), [("raise", RemoteError), ("kill", WorkerCrashed), ("hang", BatchTimeout)])
 def test_what_never_succeeds_is_dead_with_all_its_attempts(system, folder, mishap, error):
     policy = Retry(max_attempts=2, **AT_ONCE)
-    limit_s = 1.5 if mishap == "hang" else 30.0
-    results = system.dispatch(
-        [1, mishap, 3, 4], trouble, batch_size=2, on_error=policy, timeout_s=limit_s, context=folder
-    )
-    assert payloads(results) == [3, 4]
-    assert payloads(results.dead) == [1, mishap]
-    for item in results.dead:
-        assert type(item.meta["error"]) is error
-        assert item.meta["attempts"] == 2
-    assert not results.skipped
+
+    @in_ample_time
+    def check(limit_s):
+        results = system.dispatch(
+            [1, mishap, 3, 4], trouble, batch_size=2, on_error=policy, timeout_s=limit_s, context=folder
+        )
+        assert payloads(results) == [3, 4]
+        assert payloads(results.dead) == [1, mishap]
+        for item in results.dead:
+            assert type(item.meta["error"]) is error
+            assert item.meta["attempts"] == 2
+        assert not results.skipped
 
 
 def test_then_halt_ends_the_run_when_the_attempts_are_used_up(system, folder):

@@ -134,7 +134,7 @@ def test_the_first_signal_lets_what_was_read_come_to_its_end(
 ) -> None:
     results = tmp_path / "default.jsonl"
     with waiting(base, "Rows", tmp_path, orders(70)) as command:
-        eventually(lambda: results.exists() and results.stat().st_size, 20.0, "the first results are there")
+        eventually(lambda: results.exists() and results.stat().st_size, "the first results are there")
         command.signal(number, group=True)
         ended, _, notes = command.end()
 
@@ -147,7 +147,7 @@ def test_the_first_signal_lets_what_was_read_come_to_its_end(
 def test_the_second_signal_cuts_and_leaves_whole_lines(base: Path, tmp_path: Path) -> None:
     stuck = tmp_path / "stuck"
     with waiting(base, "Stuck", tmp_path / "out", f'1\n2\n"{stuck}"\n' + 60 * "4\n") as command:
-        eventually(stuck.exists, 20.0, "a stage is stuck")
+        eventually(stuck.exists, "a stage is stuck")
         command.signal(signal.SIGTERM)
         command.signal(signal.SIGINT)
         ended, _, notes = command.end()

@@ -173,7 +173,7 @@ def test_whoever_used_a_session_is_told_when_its_dispatcher_dies(system):
         assert totals(system.dispatch([1, 2], count, **options)) == [1, 3]
         os.kill(system.whereis("pools/single/sessions").pid, signal.SIGKILL)
 
-        eventually(lambda: system.whereis("pools/single/sessions"), LIMIT_S, "it is there again")
+        eventually(lambda: system.whereis("pools/single/sessions"), "it is there again")
         with pytest.raises(SessionLost):
             held.dispatch([1], count, pool="single")
         with pytest.raises(SessionLost, match="pools/single/sessions died"):
@@ -188,7 +188,7 @@ def test_sessions_go_on_when_the_supervisor_of_their_pool_has_died(system):
 
         with pytest.raises((SessionLost, DispatchError)):  # the second is what was under way when it died
             # Its dispatcher may live on for a moment, and answer what comes in time; none begins anew.
-            eventually(lambda: totals(held.dispatch([1], count, pool="single")) == [1], LIMIT_S, "the session is lost")
+            eventually(lambda: totals(held.dispatch([1], count, pool="single")) == [1], "the session is lost")
         with system.session() as fresh:
             assert totals(fresh.dispatch([1, 2], count, pool="single")) == [1, 3]
 
@@ -275,7 +275,7 @@ def test_the_stop_hook_has_run_when_the_block_is_left(system, tmp_path):
 def test_a_session_that_idles_too_long_ends_with_its_stop_hook(system, tmp_path):
     session = system.session("idle", ttl_s=0.05, session_stop=tell_the_end(tmp_path))
     session.submit(3, count).result(LIMIT_S)
-    eventually((tmp_path / "idle").exists, LIMIT_S, "the session did not end")
+    eventually((tmp_path / "idle").exists, "the session did not end")
 
     with pytest.raises(SessionLost):
         session.submit(1, count).result(LIMIT_S)
@@ -388,7 +388,7 @@ def test_states_of_sessions_are_freed(system):
         with system.session() as session:
             session.submit(1, keep).result(LIMIT_S)
             session.dispatch([1], keep)
-    eventually(lambda: sum(system.call_each(left)) == 0, LIMIT_S, "states are kept")
+    eventually(lambda: sum(system.call_each(left)) == 0, "states are kept")
 
 
 def test_a_closed_session_refuses_work(system):

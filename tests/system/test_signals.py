@@ -159,7 +159,7 @@ def ended(process):
 )
 def test_sigterm_drains_and_the_code_is_143(program, base, body, code, said):  # noqa: F811
     assert ended(program(body)) == (code, said, "")
-    eventually(lambda: not marked(str(base)), 2.0, "processes are left")
+    eventually(lambda: not marked(str(base)), "processes are left")
 
 
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -172,4 +172,4 @@ def test_a_second_signal_cuts_the_drain_short(program, base, second, code):  # n
     found, out, err = finish(process)
     assert found in (code, -second)
     assert second == signal.SIGINT or (out, err) == ("", "")
-    eventually(lambda: not marked(str(base)), 2.0, "processes are left")
+    eventually(lambda: not marked(str(base)), "processes are left")

@@ -143,7 +143,7 @@ def test_nothing_is_lost_between_the_living_and_nothing_grows(base, base_name):
             ]
             return now if not lacking else None
 
-        last = eventually(quiet, QUIET_LIMIT_S, "everything that the living sent to the living has arrived")
+        last = eventually(quiet, "everything that the living sent to the living has arrived")
     assert [fault for report in last.values() for fault in report["faults"]] == []
     for name in survivors:
         assert last[name]["descriptors"] <= first[name]["descriptors"] + 8, name

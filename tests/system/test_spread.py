@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, nothing_left_behind
 
 pytestmark = pytest.mark.system
 
 WORKERS = 4
-LIMIT_S = 10.0
+LIMIT_S = PATIENCE_S
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import slither_actors as slither
 from slither_actors import PoolOptions
 from slither_actors.otp import ChildSpec, Server
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy_each")]
@@ -67,7 +68,7 @@ def meet(own, other):
 
     def warm():
         open(own, "w").close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not os.path.exists(other):
             assert time.monotonic() < deadline, "the other pool waits for this one"
             time.sleep(0.005)

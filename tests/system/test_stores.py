@@ -12,6 +12,7 @@ import pytest
 import slither_actors as slither
 from slither_actors import telemetry
 from tests.helpers import stores
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.stores import Broken, Features
 from tests.system.running import a_system, kill, pid_of, processes, restarted
 from tests.system.waiting import eventually
@@ -213,7 +214,7 @@ def test_hooks_of_stages_and_of_sessions_use_stores_too(system, store):
     outputs = system.run_pipe(stores.Hooked, ["a"])
     assert payloads(outputs.default) == [("a", {"tier": "gold"}, ("look_all", "remember_for_ever", "who"))]
     with system.session("hooked", session_start=stores.begin_session) as session:
-        assert session.submit("begun", stores.known).result(10.0) == ("hooked", {"tier": "gold"})
+        assert session.submit("begun", stores.known).result(PATIENCE_S) == ("hooked", {"tier": "gold"})
 
 
 # -- load and reload
@@ -227,11 +228,11 @@ def test_a_reload_replaces_everything_at_once_and_waits_for_nobody_who_reads(sto
     done = []
     thread = threading.Thread(target=lambda: done.append(store.reload()))
     thread.start()
-    eventually(marker.exists, 5.0, "load has not begun")
+    eventually(marker.exists, "load has not begun")
     assert store.features["before"] == 1
     assert store.version == version
     release.touch()
-    thread.join(5.0)
+    thread.join(PATIENCE_S)
     assert done == [version + 1] == [store.version]
     assert "before" not in store.features
     assert store.features["user:42"] == {"tier": "gold"}
@@ -246,7 +247,7 @@ def test_a_reload_that_is_given_up_may_still_happen(store, order, tmp_path):
     impatient.close()
     assert store.version == version
     release.touch()
-    eventually(lambda: store.version == version + 1, 30.0, "the reload was not done after all")
+    eventually(lambda: store.version == version + 1, "the reload was not done after all")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_a_write_under_which_the_owner_dies_is_carried_out_once(system, store):
         thread.start()
     os.kill(old, signal.SIGKILL)
     for thread in threads:
-        thread.join(20.0)
+        thread.join(PATIENCE_S)
     assert sorted(results) == [1, 2, 3, 4]
     assert store.features["once"] == 4
     restarted(system, OWNER, old)

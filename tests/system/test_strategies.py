@@ -352,7 +352,7 @@ def test_a_batch_in_a_stage_goes_out_at_its_time_though_nothing_comes(run, tmp_p
 
     def source():
         yield from range(32)  # as many as travel to the first stage together
-        eventually(mark.exists, 10, "a worker has the items though there are no more")
+        eventually(mark.exists, "a worker has the items though there are no more")
         yield 32
 
     assert payloads(run(InTime, source()).default) == list(range(33))

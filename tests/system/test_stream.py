@@ -15,6 +15,7 @@ import pytest
 import slither_actors as slither
 from tests.helpers import jobs
 from tests.helpers.gates import Gate, wait_at_gates
+from tests.helpers.patience import AT_ONCE_S, PATIENCE_S
 from tests.system.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
@@ -172,7 +173,7 @@ def test_the_workers_of_a_cancelled_stream_are_free_after_about_a_second(system,
                 raise KeyError("in the loop")
     began = time.monotonic()
     assert len(system.dispatch(range(10), jobs.double, batch_size=1)) == 10
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < AT_ONCE_S
 
 
 def open_runs(system):
@@ -273,7 +274,7 @@ def waiting(system, source):
     """A stream, and a thread that waits for the rest of it for a minute."""
     stream = system.stream(source, jobs.run_slow, batch_size=1, max_in_flight=2)
     taking = Taking(stream)
-    eventually(lambda: taking.taken == [0] and source.pulled == 5 and stream._waiting.locked(), 5.0, "it waits")
+    eventually(lambda: taking.taken == [0] and source.pulled == 5 and stream._waiting.locked(), "it waits")
     return stream, taking
 
 
@@ -287,7 +288,7 @@ def test_closing_ends_the_iteration_of_another_thread_that_waits_for_a_result(sy
     source = Sluggish()
     stream, taking = waiting(system, source)
     stream.close()
-    taking.join(5.0)
+    taking.join(PATIENCE_S)
     assert not taking.is_alive()
     assert taking.error is None
     assert taking.taken == [0]
@@ -302,15 +303,15 @@ def test_closing_ends_the_iteration_of_another_thread_that_is_busy_with_an_item(
 
     def pause():
         busy.set()
-        assert go_on.wait(5.0)
+        assert go_on.wait(PATIENCE_S)
 
     stream = system.stream(itertools.count(), jobs.same, batch_size=64)
     taking = Taking(stream, pause)
-    assert busy.wait(5.0)
+    assert busy.wait(PATIENCE_S)
     stream.close()
     assert open_runs(system) == 0, "nobody waits for a result, so it is over at once"
     go_on.set()
-    taking.join(5.0)
+    taking.join(PATIENCE_S)
     assert (taking.taken, taking.error) == ([0], None)
 
 
@@ -319,15 +320,15 @@ def test_closing_ends_the_iteration_of_another_thread_that_is_in_the_source_as_s
 
     def source():
         pulling.set()
-        assert go_on.wait(5.0)
+        assert go_on.wait(PATIENCE_S)
         yield 1
 
     stream = system.stream(source(), jobs.same, batch_size=1)
     taking = Taking(stream)
-    assert pulling.wait(5.0)
+    assert pulling.wait(PATIENCE_S)
     stream.close()
     go_on.set()
-    taking.join(5.0)
+    taking.join(PATIENCE_S)
     assert (taking.taken, taking.error) == ([], None)
     assert open_runs(system) == 0
 
@@ -338,7 +339,7 @@ def test_closing_at_any_moment_ends_the_iteration_and_harms_no_other_run(system,
     taking = Taking(stream)
     threading.Event().wait(random.Random(seed).uniform(0.0, 0.01))
     stream.close()
-    taking.join(5.0)
+    taking.join(PATIENCE_S)
     assert not taking.is_alive()
     assert taking.error is None
     assert len(system.dispatch(range(50), jobs.same, batch_size=1)) == 50
@@ -351,7 +352,7 @@ def test_a_thread_that_asks_while_another_one_waits_is_told_so(system):
         with pytest.raises(slither.errors.StreamBusy, match="another thread waits for results of this stream"):
             ask(stream)
     stream.close()
-    taking.join(5.0)
+    taking.join(PATIENCE_S)
     assert taking.taken == [0], "the one who waited was not disturbed"
 
 
@@ -378,7 +379,7 @@ def test_threads_may_take_turns_and_each_item_goes_to_one_of_them(system):
 
     threads = [Taking(turns()) for _ in range(3)]
     for thread in threads:
-        thread.join(10.0)
+        thread.join(PATIENCE_S)
     assert sorted(number for thread in threads for number in thread.taken) == list(range(2000))
 
 
@@ -387,7 +388,12 @@ def test_ctrl_c_while_a_stream_waits_comes_out_and_it_can_be_closed_in_finally(s
     source = Sluggish()
     stream = system.stream(source, jobs.run_slow, batch_size=1, max_in_flight=2)
     next(stream)
-    alarm = threading.Timer(0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+
+    def interrupt():
+        eventually(stream._waiting.locked, "it waits")
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    alarm = threading.Thread(target=interrupt)
     alarm.start()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -448,7 +454,7 @@ def test_a_pipe_that_is_left_lets_its_source_go_and_its_workers_work(system):
         break
     began = time.monotonic()
     assert len(system.dispatch(range(10), jobs.double, batch_size=1)) == 10
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < AT_ONCE_S
     system.stop_pipe(Slow)
 
 
@@ -460,7 +466,7 @@ def test_two_streams_of_one_pipe_run_side_by_side(system):
 
 
 def test_nothing_of_all_this_is_still_running(system):
-    eventually(lambda: open_runs(system) == 0, 1.0, "no run is open")
+    eventually(lambda: open_runs(system) == 0, "no run is open")
 
 
 def test_what_a_stream_that_is_closed_leaves_behind_is_counted(system, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import slither_actors as slither
 from slither_actors.otp import ChildSpec, Server
 from tests.helpers import jobs
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, pid_of
 from tests.system.test_drain import Taker
 from tests.system.waiting import eventually
@@ -81,9 +82,9 @@ def test_a_worker_that_is_stuck(tmp_path, job):
     flag = tmp_path / "flag"
     with a_system(pools={"default": 1}) as system:
         taker = Taker(lambda: system.dispatch([str(flag)], job))
-        eventually(flag.exists, 10.0, "it is stuck")
+        eventually(flag.exists, "it is stuck")
         report = stops_in_time(system)
-    taker.join(5)
+    taker.join(PATIENCE_S)
     assert report.runs[0].places == {"pools/default/workers/worker-1": report.abandoned.ids}
     assert isinstance(taker.error, slither.DispatchError)
 
@@ -92,9 +93,9 @@ def test_a_stage_that_is_stuck(tmp_path):
     flag = tmp_path / "flag"
     with a_system(pools={"default": 1}) as system:
         taker = Taker(lambda: system.run_pipe(Hanging, [str(flag)]))
-        eventually(flag.exists, 10.0, "it is stuck")
+        eventually(flag.exists, "it is stuck")
         report = stops_in_time(system, "pipes/Hanging-1/hang")
-    taker.join(5)
+    taker.join(PATIENCE_S)
     assert report.runs[0].places == {"pipes/Hanging-1/hang": report.abandoned.ids}
 
 
@@ -122,13 +123,13 @@ def test_a_tree_that_dies_during_the_drain(tmp_path, name):
     flag = tmp_path / "flag"
     with a_system(pools={"default": 1}) as system:
         taker = Taker(lambda: system.dispatch([str(flag)], jobs.touch_and_hang))
-        eventually(flag.exists, 10.0, "it is under way")
+        eventually(flag.exists, "it is under way")
         pid = {"host": system._client._host.pid, "root": system.topology()["pid"]}[name]
         stopper = Taker(lambda: system.stop(60))
-        eventually(lambda: system._client.state == "stopping", 10.0, "it drains")
+        eventually(lambda: system._client.state == "stopping", "it drains")
         os.kill(pid, signal.SIGKILL)
-        stopper.join(30)
-    taker.join(5)
+        stopper.join(PATIENCE_S)
+    taker.join(PATIENCE_S)
     assert (stopper.result.killed, stopper.result.complete) == ((name,), False)
 
 
@@ -138,7 +139,7 @@ def test_a_store_that_is_loading(monkeypatch, tmp_path):
     with a_system(pools={"default": 1}, stores=[Lingering]) as system:
         flag.touch()
         taker = Taker(lambda: system.store(Lingering).reload())
-        eventually((tmp_path / "flag.in").exists, 10.0, "it loads")
+        eventually((tmp_path / "flag.in").exists, "it loads")
         stops_in_time(system, "stores/Lingering")
-    taker.join(5)
+    taker.join(PATIENCE_S)
     assert isinstance(taker.error, slither.SlitherError)

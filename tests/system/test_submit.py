@@ -336,7 +336,7 @@ def test_who_would_have_to_make_room_does_not_wait_for_it(started, gate):
     first.add_done_callback(refill)
     gate.await_reached()
     gate.open()
-    eventually(lambda: said, LIMIT_S, "it is told")
+    eventually(lambda: said, "it is told")
     assert type(said[0]) is PipeFull
     assert running.submit("on").result(LIMIT_S).payload == "on"
 
@@ -399,7 +399,7 @@ def test_many_threads_get_each_its_own_and_nothing_is_remembered(started):
         else:
             assert (type(said), payloads(said.partial_results)) == (ItemSkipped, [n])
     feeder = running._feeder
-    eventually(lambda: not feeder.submissions.under_way, LIMIT_S, "the table is empty")
+    eventually(lambda: not feeder.submissions.under_way, "the table is empty")
     assert feeder.submissions.queued == 0
     assert not feeder._lineage
     assert (running.accounting.inputs, running.accounting.abandoned) == (1200, 0)
@@ -498,7 +498,7 @@ def test_a_handle_that_nobody_holds_ends_its_run(system):
     assert any(thread.name == name for thread in threading.enumerate())
     del running
     gc.collect()
-    eventually(lambda: not any(thread.name == name for thread in threading.enumerate()), LIMIT_S, "its thread ends")
+    eventually(lambda: not any(thread.name == name for thread in threading.enumerate()), "its thread ends")
     assert system.stop_pipe(Sorting).runs == ()
 
 

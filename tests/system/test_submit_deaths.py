@@ -85,7 +85,7 @@ def works_again(running, limit_s=LIMIT_S):
             failed.append(error)
             return False
 
-    eventually(tried, limit_s, "items come through again")
+    eventually(tried, "items come through again")
     assert all(map(is_typed, failed)), failed[:3]
     return len(failed)
 
@@ -225,7 +225,7 @@ def test_a_drain_in_which_a_stage_dies_ends_all_the_same(system, gate):
     reports = []
     stopping = threading.Thread(target=lambda: reports.append(running.stop()))
     stopping.start()
-    eventually(lambda: running._feeder.submissions.refuses, LIMIT_S, "the drain has begun")
+    eventually(lambda: running._feeder.submissions.refuses, "the drain has begun")
     kill(system, "first")
     stopping.join(LIMIT_S)
     assert all(future.done() for future in futures)
@@ -244,7 +244,7 @@ def test_when_the_system_dies_all_who_wait_are_told(tidy, gate):
         gate.open()
         assert all(error is None or isinstance(error, slither.SystemDown | PipeError) for error in errors)
         assert isinstance(errors[0], slither.SystemDown | PipeError)
-        eventually(lambda: raises_down(running), LIMIT_S, "the handle says that the system is down")
+        eventually(lambda: raises_down(running), "the handle says that the system is down")
 
 
 def raises_down(running):

@@ -96,9 +96,7 @@ def test_a_supervisor_of_ones_own_makes_its_plan_in_its_own_process(tree: Tree) 
 
     shop.kill("clerk-1")
 
-    eventually(
-        lambda: len(shop.pids().keys()) == 2 and not set(shop.pids().values()) & set(before.values()), 5.0, "new"
-    )
+    eventually(lambda: len(shop.pids().keys()) == 2 and not set(shop.pids().values()) & set(before.values()), "new")
 
 
 def test_a_supervisor_that_says_ignore_is_no_failure(tree: Tree) -> None:
@@ -176,7 +174,7 @@ def test_children_stop_in_reverse_start_order_whatever_their_ids_sort_like(tree:
     some = branch(tree, *(child(name, Diarist, str(diary)) for name in names), strategy=Strategy.REST_FOR_ONE)
 
     some.kill("z")
-    eventually(lambda: lines(diary) == ["k", "a"] and len(some.pids()) == 4, 5.0, "those behind it are back")
+    eventually(lambda: lines(diary) == ["k", "a"] and len(some.pids()) == 4, "those behind it are back")
     guests(tree).terminate_child(some.ref.name.rpartition("/")[2])
 
     assert lines(diary) == ["k", "a", "k", "a", "z", "m"]
@@ -210,7 +208,7 @@ def test_a_template_makes_children_that_are_met_by_their_ref(tree: Tree) -> None
     some.api.terminate_child(ann)
     assert list(some.statuses()) == ["hello-2"]
     some.kill("hello-2")
-    eventually(lambda: some.pids().get("hello-2") not in (None, bob.pid), 5.0, "it is back")
+    eventually(lambda: some.pids().get("hello-2") not in (None, bob.pid), "it is back")
     some.api.terminate_child(bob)
     assert tree.endpoint.call(some.child("hello-2").address, 1, LIMIT_S) == "hello Bob"
 
@@ -226,7 +224,7 @@ def test_many_children_come_and_go(tree: Tree) -> None:
     guests(tree).terminate_child(some.ref.name.rpartition("/")[2])
 
     for pid in pids:
-        wait_for_end(pid, LIMIT_S)
+        wait_for_end(pid)
 
 
 def test_one_id_under_two_supervisors_is_two_processes(tree: Tree) -> None:
@@ -256,11 +254,11 @@ def test_each_strategy_renews_whom_it_says_and_no_one_else(tree: Tree, strategy:
         now = some.pids()
         return now if now.keys() == before.keys() and now["b"] != before["b"] else None
 
-    after = eventually(up_again, 5.0, "all of them are up")
+    after = eventually(up_again, "all of them are up")
     assert after is not None
     assert {name for name in "abc" if after[name] != before[name]} == set(renewed)
     for name in renewed:
-        wait_for_end(before[name], LIMIT_S)
+        wait_for_end(before[name])
 
 
 def test_a_death_that_nobody_announced_brings_a_transient_child_back_and_a_normal_end_does_not(tree: Tree) -> None:
@@ -268,11 +266,11 @@ def test_a_death_that_nobody_announced_brings_a_transient_child_back_and_a_norma
     some = branch(tree, child("a", Leaf, restart=Restart.TRANSIENT))
     first = some.child("a")
     tree.endpoint.post(first.address, _call("vanish", 0))
-    eventually(lambda: some.pids().get("a") not in (None, first.pid), 5.0, "it is back")
+    eventually(lambda: some.pids().get("a") not in (None, first.pid), "it is back")
 
     assert ask(tree, some.child("a"), "stop", "normal", "done") == "stopping"
 
-    eventually(lambda: some.statuses() == {"a": "stopped"}, 5.0, "it stays down")
+    eventually(lambda: some.statuses() == {"a": "stopped"}, "it stays down")
 
 
 def _call(*request: Any) -> Any:
@@ -295,12 +293,12 @@ def test_a_branch_that_spends_its_budget_renews_its_sibling_and_additions_are_go
     assert before.keys() == {"one", "one/leaf", "two", "two/leaf", "two/added"}
 
     some.kill("one/leaf")
-    eventually(lambda: some.pids().get("one/leaf") not in (None, before["one/leaf"]), 5.0, "the worker is back")
+    eventually(lambda: some.pids().get("one/leaf") not in (None, before["one/leaf"]), "the worker is back")
     after = some.pids()
     assert {name for name in before if after[name] != before[name]} == {"one/leaf"}
     some.kill("one/leaf")
 
-    eventually(lambda: some.pids().keys() == before.keys() - {"two/added"}, 5.0, "both branches are back")
+    eventually(lambda: some.pids().keys() == before.keys() - {"two/added"}, "both branches are back")
     assert not set(some.pids().values()) & set(after.values())
 
 
@@ -310,8 +308,8 @@ def test_a_child_with_backoff_comes_back_after_its_pause(tree: Tree) -> None:
     first, before = some.child("a"), time.monotonic()
 
     some.kill("a")
-    eventually(lambda: some.statuses() == {"a": "restarting"}, 5.0, "it waits")
-    eventually(lambda: some.pids().get("a") not in (None, first.pid), 5.0, "it is back")
+    eventually(lambda: some.statuses() == {"a": "restarting"}, "it waits")
+    eventually(lambda: some.pids().get("a") not in (None, first.pid), "it is back")
 
     assert time.monotonic() - before >= 0.3
 
@@ -330,7 +328,7 @@ def test_options_and_specs_change_while_it_runs(tree: Tree) -> None:
     with pytest.raises(InvalidSpec, match="dynamic"):
         some.api.change(SupervisorOptions(dynamic=True))
     some.kill("a")
-    eventually(lambda: len(some.pids()) == 2 and not set(some.pids().values()) & set(before.values()), 5.0, "both")
+    eventually(lambda: len(some.pids()) == 2 and not set(some.pids().values()) & set(before.values()), "both")
 
 
 # Links
@@ -365,7 +363,7 @@ def test_who_handles_exits_lives_on_and_hears_of_each_once(tree: Tree) -> None:
     guests(tree).terminate_child(other.name.rpartition("/")[2])
     ask(tree, one, "link", other)
     ask(tree, one, "link", "guests/nobody")
-    eventually(lambda: len(ask(tree, one, "seen")) == 3, 5.0, "all are heard of")
+    eventually(lambda: len(ask(tree, one, "seen")) == 3, "all are heard of")
     assert ask(tree, one, "seen") == [f"{other.name} shutdown", f"{other.name} unknown", "guests/nobody unknown"]
 
 

@@ -19,13 +19,14 @@ from thespian.actors import ActorTypeDispatcher
 import slither_actors as slither
 from slither_actors.otp import ChildSpec, Server
 from tests.helpers import jobs
+from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, kill, nothing_left_behind, processes, restarted
 from tests.system.waiting import eventually, marked
 
 pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 TCP = {"base": "tcp", "trusted_network": True}
-LIMIT_S = 10.0
+LIMIT_S = PATIENCE_S
 
 SERVICE = """
 import sys, slither_actors as slither
@@ -159,9 +160,9 @@ def test_what_arrives_during_a_call_out_of_a_timer_is_handled_at_once(apart):
     with a_system(children=children, pools={"default": 1}, **TCP) as running:
         called, done = apart / "called", apart / "done"
         running.cast("children/caller", (called, "answered"))
-        eventually(called.exists, LIMIT_S, "the call is under way")
+        eventually(called.exists, "the call is under way")
         running.cast("children/caller", done)
-        eventually(done.exists, LIMIT_S, "the cast is handled")
+        eventually(done.exists, "the cast is handled")
         assert (apart / "answered").exists()
 
 
@@ -175,7 +176,7 @@ def test_when_one_of_those_above_is_killed_nothing_is_left(apart, victim):
     with nothing_left_behind(apart), a_system(**TCP) as running:
         os.kill(running._client._host.pid if victim == "host" else running.topology()["pid"], signal.SIGKILL)
         with pytest.raises(slither.SystemDown):
-            eventually(lambda: running.dispatch([1], jobs.double) and False, LIMIT_S, "the system is down")
+            eventually(lambda: running.dispatch([1], jobs.double) and False, "the system is down")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
@@ -187,4 +188,4 @@ def test_when_the_service_is_killed_nothing_is_left(apart, signum):
         assert service.stdout.readline() == "up\n"
         assert len(marked(str(apart))) > 8
         service.send_signal(signum)
-    eventually(lambda: not marked(str(apart)), 1.0, "the tree is gone")
+    eventually(lambda: not marked(str(apart)), "the tree is gone")

@@ -83,10 +83,10 @@ def test_a_started_pipe_that_idles_for_long_enough_stops_and_starts_again(system
         assert len(system.run_pipe(Line, [1]).default) == 1
     elif used_by == "an item":
         assert running.submit(1).result(LIMIT_S).payload[1:] == (1, 1)
-    eventually(lambda: not of_the_pipe(system), LIMIT_S, "it is stopped")
+    eventually(lambda: not of_the_pipe(system), "it is stopped")
     assert running.submit(2).result(LIMIT_S).payload[1:] == (1, 2), "a run of its own"
     assert of_the_pipe(system)
-    eventually(lambda: not of_the_pipe(system), LIMIT_S, "it is stopped again")
+    eventually(lambda: not of_the_pipe(system), "it is stopped again")
     assert running.accounting.abandoned == 0
     running.stop()
 
@@ -104,7 +104,7 @@ def test_a_pipe_with_an_item_under_way_does_not_idle(system, tmp_path):
     future = running.submit(gate.path)
     gate.await_reached()
     other = system.start_pipe(Line, idle_stop_s=0.05)
-    eventually(lambda: not of_the_pipe(system), LIMIT_S, "another one that idles is stopped meanwhile")
+    eventually(lambda: not of_the_pipe(system), "another one that idles is stopped meanwhile")
     assert any("Held" in name for name in processes(system))
     gate.open()
     assert future.result(LIMIT_S).payload == gate.path
@@ -116,7 +116,7 @@ def test_of_several_wishes_the_longest_holds(system):
     system.start_pipe(Line, idle_stop_s=0.05)
     kept = system.start_pipe(Line)
     other = system.start_pipe(Held, idle_stop_s=0.05)
-    eventually(lambda: not any("Held" in name for name in processes(system)), LIMIT_S, "another one is stopped")
+    eventually(lambda: not any("Held" in name for name in processes(system)), "another one is stopped")
     assert of_the_pipe(system)
     kept.stop()
     other.stop()

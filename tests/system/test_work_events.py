@@ -85,7 +85,7 @@ def awaited(events: Captured, name: telemetry.Name, **about: Any) -> Event:
     def look() -> list[Event]:
         return [event for event in events.named(name) if about.items() <= event.metadata.items()]
 
-    return eventually(look, LIMIT_S, f"no {'.'.join(name)} with {about}")[0]
+    return eventually(look, f"no {'.'.join(name)} with {about}")[0]
 
 
 def check_times(event: Event) -> None:
@@ -341,7 +341,7 @@ def test_records_of_user_code_say_what_they_are_about(system: slither.System, ca
         system.run_pipe(Saying, [1], session_id="s-2")
 
     def record(text: str) -> logging.LogRecord:
-        return eventually(lambda: [one for one in caplog.records if one.message == text], LIMIT_S, f"no {text!r}")[0]
+        return eventually(lambda: [one for one in caplog.records if one.message == text], f"no {text!r}")[0]
 
     batch = events.one(telemetry.BATCH).metadata
     common = {"system": system.name, "run": batch["run"], "pipe": "Saying", "session": "s-2"}

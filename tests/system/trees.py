@@ -34,10 +34,11 @@ from slither_actors.otp.root import Root
 from slither_actors.otp.supervisor import Supervisor
 from slither_actors.transport.launch import Host, launch
 from slither_actors.transport.spawn import WaitingHost
+from tests.helpers.patience import PATIENCE_S
 from tests.system.leaves import Leaf
 
 _M = TypeVar("_M")
-LIMIT_S = 10.0
+LIMIT_S = PATIENCE_S
 _SHELL = "slither_actors.otp.shell"
 PATIENT = {"intensity": 1000, "period_s": 1.0}
 

@@ -96,7 +96,7 @@ class Load:
         """Each job has come through so many times more from now on."""
         wanted = {job.name: job.done + times for job in self.jobs}
         try:
-            eventually(lambda: not self._behind(wanted), limit_s, "all calls come through again")
+            eventually(lambda: not self._behind(wanted), "all calls come through again")
         except AssertionError as error:
             error.add_note(f"those that do not: {self._behind(wanted)}; what was raised: {self.errors()}")
             raise
@@ -104,7 +104,7 @@ class Load:
     def goes_on_or_is_over(self, limit_s: float) -> bool:
         """Either each job comes through again, or each has ended with the system, which is false."""
         wanted = {job.name: job.done + 2 for job in self.jobs}
-        eventually(lambda: self._all_ended() or not self._behind(wanted), limit_s, "all calls come through, or end")
+        eventually(lambda: self._all_ended() or not self._behind(wanted), "all calls come through, or end")
         return not self._all_ended()
 
     def _all_ended(self) -> bool:

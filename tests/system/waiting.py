@@ -9,30 +9,32 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from tests.helpers.patience import PATIENCE_S
+
 _T = TypeVar("_T")
 
 _GLANCE_S = 0.005
 
 
-def eventually(look: Callable[[], _T], limit_s: float, why: str) -> _T:
-    """The first true value that `look` returns; fails with `why` after `limit_s`."""
-    deadline = time.monotonic() + limit_s
+def eventually(look: Callable[[], _T], why: str, tell: Callable[[], object] = lambda: "") -> _T:
+    """The first true value that `look` returns; fails with `why` when there is none, and with what is told then."""
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < deadline, f"not within {limit_s:g} s: {why}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {why} {tell()}"
         time.sleep(_GLANCE_S)
 
 
-def wait_for_end(pid: int, limit_s: float) -> None:
+def wait_for_end(pid: int) -> None:
     """Return as soon as the process is dead."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        assert select.select([fd], [], [], limit_s)[0], f"process {pid} lives on after {limit_s:g} s"
+        assert select.select([fd], [], [], PATIENCE_S)[0], f"process {pid} lives on after {PATIENCE_S:g} s"
     finally:
         os.close(fd)
 

@@ -14,6 +14,7 @@ import pytest
 from slither_actors._code import Code
 from slither_actors.errors import NotImportable, NotPicklable
 from slither_actors.item import Item
+from tests.helpers.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,9 @@ for obj in (triple, Callable(), Callable().method, cached, uses, partial, Helper
     assert code.path is None, code
     print(base64.b64encode(pickle.dumps(code)).decode())
 """
-    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     *functions, helper = (pickle.loads(base64.b64decode(line)).load() for line in done.stdout.split())
     assert [function(5) for function in functions] == [15] * 6
     assert helper().times(2) == 6

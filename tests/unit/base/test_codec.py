@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from slither_actors._codec import LARGE, Frame, by_value, encode, encode_parts, to_json
 from slither_actors.errors import NotDecodable, NotPicklable, StageDown
+from tests.helpers.patience import PATIENCE_S
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -221,7 +222,9 @@ class Point:
     def double(self): return self.x * 2
 print(base64.b64encode(pickle.dumps(encode([Point(21)]))).decode())
 """
-    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     (point,) = pickle.loads(base64.b64decode(done.stdout)).decode()
     assert point.double() == 42
     # Here Point has no name to be found by; going back it must travel by value again.

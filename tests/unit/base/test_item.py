@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slither_actors.item import IdSource, Item, build_items, columns, joined_columns, take_ids
+from tests.helpers.patience import PATIENCE_S
 
 METAS = st.dictionaries(st.text(max_size=3), st.integers(), max_size=2)
 ITEMS = st.builds(
@@ -139,7 +140,7 @@ def test_ids_of_many_threads_are_unique_and_rise_in_each():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     everything = [id_ for mine in taken for id_ in mine]
     assert len(everything) == len(set(everything)) == 4 * 600
 
@@ -172,7 +173,9 @@ child = int(os.read(reader, 100))
 os.waitpid(pid, 0)
 print(before, item.take_ids(1)[0], child)
 """
-    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     before, parent, child = map(int, done.stdout.split())
     assert len({before, parent, child}) == 3
     assert parent > before

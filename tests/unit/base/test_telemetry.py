@@ -8,6 +8,7 @@ import pytest
 from slither_actors import telemetry
 from slither_actors.errors import InvalidOption
 from slither_actors.telemetry import Bus
+from tests.helpers.patience import PATIENCE_S
 
 STOP = ("slither", "dispatch", "run", "stop")
 MINE = ("shop", "order")
@@ -201,7 +202,7 @@ def test_many_threads_may_emit_attach_and_detach_at_once(bus):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert failures == []
     assert len(heard) == 400
 
@@ -210,7 +211,7 @@ def test_a_broken_handler_of_many_threads_is_warned_about_once(bus, caplog):
     barrier = threading.Barrier(4)
 
     def broken(*event):
-        barrier.wait(10)
+        barrier.wait(PATIENCE_S)
         raise RuntimeError("all at once")
 
     bus.attach("broken", (), broken)
@@ -218,7 +219,7 @@ def test_a_broken_handler_of_many_threads_is_warned_about_once(bus, caplog):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert len(caplog.records) == 1
 
 

@@ -17,6 +17,7 @@ from slither_actors.cli import main
 from slither_actors.cli._coordination import coordination_lines
 from slither_actors.cli._examples import PACKAGE, find_examples
 from slither_actors.cli._ways import WAYS, Row, Table
+from tests.helpers.patience import PATIENCE_S
 
 EXAMPLES = [one.name for one in find_examples(PACKAGE) if one.has_baseline]
 FOLDER = Path(slither_actors.__file__).parent / "examples"
@@ -202,7 +203,7 @@ def test_threads_of_an_example_that_needs_nothing_run_without_any_other_package(
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
     figures = json.loads(done.stdout)
     baseline = importlib.import_module(module)

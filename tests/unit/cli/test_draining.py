@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from slither_actors.cli._draining import Draining, draining
+from tests.helpers.patience import PATIENCE_S
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -77,6 +78,6 @@ def test_another_thread_leaves_signals_alone(waking: int) -> None:
 
     thread = threading.Thread(target=look)
     thread.start()
-    thread.join(10.0)
+    thread.join(PATIENCE_S)
 
     assert not isinstance(found[0], Draining)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from slither_actors.cli import _lines
 from slither_actors.cli._lines import Line, Lines, Stop
+from tests.helpers.patience import PATIENCE_S
 
 few = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -88,9 +89,9 @@ def test_who_waits_for_a_line_can_be_stopped(stop: Stop) -> None:
 
     thread = threading.Thread(target=follow)
     thread.start()
-    assert idle.wait(10.0)
+    assert idle.wait(PATIENCE_S)
     stop.ask()
-    thread.join(10.0)
+    thread.join(PATIENCE_S)
 
     assert not thread.is_alive()
     assert [line.data for line in found] == [b"a", b"b"]

@@ -19,6 +19,7 @@ from slither_actors.cli import _main, main
 from slither_actors.cli._console import Console
 from slither_actors.cli._parser import Command, add_json
 from slither_actors.errors import SlitherError, StartError, SystemDown
+from tests.helpers.patience import PATIENCE_S
 
 Run = Callable[[argparse.Namespace, Console], int]
 
@@ -145,7 +146,7 @@ def test_sigterm_ends_the_command_also_where_its_exception_gets_lost(
 
     def run(arguments: argparse.Namespace, console: Console) -> int:
         lose()
-        threading.Event().wait(10.0)
+        threading.Event().wait(PATIENCE_S)
         return 0
 
     command(run)
@@ -159,7 +160,7 @@ def test_outside_the_main_thread_signals_are_left_alone(command: Callable[[Run],
 
     thread = threading.Thread(target=lambda: codes.append(main(["do"])))
     thread.start()
-    thread.join(10)
+    thread.join(PATIENCE_S)
 
     assert codes == [5]
 
@@ -179,7 +180,7 @@ def test_output_that_nobody_reads_is_no_failure(argv: list[str], tmp_path: os.Pa
             [sys.executable, "-P", "-m", "slither_actors", *argv],
             stdout=writer,
             stderr=subprocess.PIPE,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
             env={**os.environ, "XDG_RUNTIME_DIR": os.fspath(tmp_path)},
         )
@@ -196,7 +197,7 @@ def test_output_that_cannot_be_written_is_a_failure_and_one_line() -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -212,7 +213,7 @@ def test_streams_that_are_closed_from_the_start_are_no_failure(closed: str, tmp_
     done = subprocess.run(
         ["sh", "-c", f'"$0" -P -m slither_actors reap {closed}', sys.executable],
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
         env={**os.environ, "XDG_RUNTIME_DIR": os.fspath(tmp_path)},
     )

@@ -11,6 +11,7 @@ import pytest
 
 import slither_actors as slither
 from slither_actors import DefinitionError
+from tests.helpers.patience import PATIENCE_S
 
 
 def keep(item):
@@ -191,6 +192,6 @@ print(pipe.definition.stage("step").declaration.function(Item.wrap(4)))
 """
     blob = cloudpickle.dumps(Local, protocol=5)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", script], input=blob, capture_output=True, timeout=20, check=False
+        [sys.executable, "-P", "-c", script], input=blob, capture_output=True, timeout=PATIENCE_S, check=False
     )
     assert (done.stdout, done.stderr) == (b"8\n", b"")

@@ -20,6 +20,7 @@ from slither_actors.store._reader import open_store
 from slither_actors.store._requests import Requests
 from slither_actors.store._schema import StoreLocation, TableSpec
 from slither_actors.store._writer import Writer
+from tests.helpers.patience import PATIENCE_S
 
 TABLES = (TableSpec("one"), TableSpec("two", "ordered_set", "json"))
 
@@ -100,10 +101,10 @@ def own(folder: Path, kills: int, most: int) -> None:
         if not pid:
             write(folder)
         goal = shown[0] + 1 + (most if kill % 2 else kill % most)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_S
         while shown[0] < goal:
             assert os.waitpid(pid, os.WNOHANG) == (0, 0), "the writer died of itself"
-            assert time.monotonic() < end, "nothing was acknowledged for 20 s"
+            assert time.monotonic() < end, "nothing was acknowledged for a minute"
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     (folder / "stop").touch()

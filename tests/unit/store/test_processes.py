@@ -15,6 +15,7 @@ from slither_actors.errors import StoreUnavailable
 from slither_actors.store._reader import open_store
 from slither_actors.store._schema import TableSpec
 from slither_actors.store._writer import Writer
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.store import hammer
 from tests.unit.store.engines import Engine
 
@@ -37,7 +38,7 @@ def hammering(role: str, folder: Path, *numbers: int) -> contextlib.AbstractCont
 def run(program: str, *arguments: str) -> str:
     """Run a program in a process of its own, since it forks or limits itself; what it prints."""
     with process("-c", textwrap.dedent(program), *arguments) as started:
-        out, err = started.communicate(timeout=30)
+        out, err = started.communicate(timeout=PATIENCE_S)
         assert started.returncode == 0, err
         return out
 
@@ -61,7 +62,7 @@ def test_readers_see_neither_torn_nor_stale_nor_empty_tables_while_writers_are_k
         reading = [stack.enter_context(hammering("read", folder)) for _ in range(readers)]
         owner = stack.enter_context(hammering("own", folder, kills, most))
         for process in (owner, *reading):
-            out, err = process.communicate(timeout=40 + kills)
+            out, err = process.communicate(timeout=PATIENCE_S + kills)
             assert process.returncode == 0, err
             assert int(out) > (writes if process is owner else 0)
 
@@ -105,7 +106,7 @@ def test_pages_that_nobody_sees_are_used_again(engine: Engine) -> None:
 def test_a_second_writer_is_refused_while_the_first_lives(folder: Path) -> None:
     writer = Writer(hammer.location(folder))
     with hammering("own", folder, 1, 1) as other:
-        _, err = other.communicate(timeout=30)
+        _, err = other.communicate(timeout=PATIENCE_S)
     assert "another process writes to" in err
     writer.close()
     Writer(hammer.location(folder)).close()
@@ -277,9 +278,9 @@ def test_the_map_grows_while_others_read(folder: Path) -> None:
         with process("-c", program, str(folder), "read", stdin=subprocess.PIPE) as reader:
             assert reader.stdout is not None
             assert reader.stdout.readline() == "1\n"
-            out, err = writer.communicate("go\n", timeout=30)
+            out, err = writer.communicate("go\n", timeout=PATIENCE_S)
             assert out == "10000\n20000\n", err
-            out, err = reader.communicate("go\n", timeout=30)
+            out, err = reader.communicate("go\n", timeout=PATIENCE_S)
             assert out == "20000 True 20000\n", err
 
 

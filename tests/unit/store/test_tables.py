@@ -38,6 +38,7 @@ from slither_actors.store._schema import Cursor, TableSpec
 from slither_actors.store._values import identity
 from slither_actors.store._writes import UPDATE_ATTEMPTS, TableHandle
 from slither_actors.store.transaction import Transaction as StoreTransaction
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.store.engines import TABLES, Engine
 
 REQUESTS = {spec.name: Requests(spec) for spec in TABLES}
@@ -278,7 +279,7 @@ def test_a_loop_that_takes_too_long_loses_its_moment(engine: Engine, monkeypatch
     users.bulk_insert((n, n) for n in range(100))
     rows = users.select()
     next(rows)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while any(pin._txn is not None for pin in list(engine.reader._environment.pins)):
         assert time.monotonic() < end, "its time is not limited"
     with pytest.raises(SnapshotExpired, match=r"0\.01 s"):
@@ -416,7 +417,7 @@ def test_a_snapshot_ends_by_itself_when_its_time_is_over(engine: Engine) -> None
     engine["users"].put("a", 1)
     with engine.reader.snapshot(0.01) as snapshot:
         with pytest.raises(SnapshotExpired, match=r"0\.01 s"):
-            read_until(time.monotonic() + 10, snapshot.users)
+            read_until(time.monotonic() + PATIENCE_S, snapshot.users)
         assert engine.writer._environment.open().info()["num_readers"] <= 2
     with pytest.raises(InvalidOption, match="limit_s"):
         engine.reader.snapshot(0)

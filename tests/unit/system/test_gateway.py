@@ -10,8 +10,9 @@ import pytest
 from slither_actors.otp.messages import LogLine
 from slither_actors.system import gateway as module
 from slither_actors.system.gateway import Gateway
+from tests.helpers.patience import PATIENCE_S
 
-LIMIT_S = 10.0
+LIMIT_S = PATIENCE_S
 
 
 class Chatter:

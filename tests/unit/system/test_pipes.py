@@ -16,6 +16,7 @@ from slither_actors.system._open_runs import OpenRuns
 from slither_actors.system._sessions import Sessions
 from slither_actors.system.pipes import Pipes
 from slither_actors.workers.pool_options import PoolOptions
+from tests.helpers.patience import PATIENCE_S
 
 
 class First(slither.Pipe):
@@ -53,7 +54,7 @@ class Tree:
         assert self.supervisors, "nobody is there to ask"
         if isinstance(request, StartChild):
             self.calls.append(("start", request.spec.id))
-            assert self.gate.wait(5)
+            assert self.gate.wait(PATIENCE_S)
             if self.failures:
                 raise self.failures.pop(0)
             self.children.append(request.spec.id)
@@ -103,7 +104,7 @@ def test_many_threads_start_it_once(pipes, tree):
         thread.start()
     tree.gate.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_S)
     assert tree.calls == [("start", "First-1")]
     assert pipes.statistics()["First"]["runs"] == 6
 
@@ -119,7 +120,7 @@ def test_none_waits_for_the_start_of_another(pipes, tree):
     assert pipes.begin(Second) is running
     pipes.end(running)
     tree.gate.set()
-    slow.join(5)
+    slow.join(PATIENCE_S)
 
 
 def test_a_failed_start_leaves_nothing_and_the_next_one_tries_again(pipes, tree):
@@ -159,7 +160,7 @@ def test_what_is_kept_stays_and_what_idles_goes(pipes, tree, monkeypatch):
 class Stopping(threading.Thread):
     """Stops a pipe in a thread of its own, which has begun to wait when this is made."""
 
-    def __init__(self, pipes, timeout_s=5.0):
+    def __init__(self, pipes, timeout_s=PATIENCE_S):
         super().__init__(daemon=True)
         self.pipes, self.timeout_s, self.report = pipes, timeout_s, None
         self.start()
@@ -176,7 +177,7 @@ def test_a_pipe_that_is_drained_stops_with_its_last_run(pipes, tree):
     pipes.end(first)
     assert tree.children == ["First-1"]
     pipes.end(second)
-    stopping.join(5)
+    stopping.join(PATIENCE_S)
     assert tree.children == []
     assert (stopping.report.pipe, stopping.report.runs_finished, stopping.report.runs_ended) == ("First", 2, 0)
     assert 0 < stopping.report.duration_s < 5
@@ -197,7 +198,7 @@ def test_a_run_that_begins_while_a_pipe_is_drained_starts_it_anew_and_is_not_wai
     new = pipes.begin(First)
     assert (old.child_id, new.child_id) == ("First-1", "First-2")
     pipes.end(old)
-    stopping.join(5)
+    stopping.join(PATIENCE_S)
     assert tree.children == ["First-2"]
     assert stopping.report.runs_finished == 1
 
@@ -207,7 +208,7 @@ def test_who_drains_a_pipe_twice_drains_it_once(pipes, tree):
     both = [Stopping(pipes), Stopping(pipes)]
     pipes.end(run)
     for stopping in both:
-        stopping.join(5)
+        stopping.join(PATIENCE_S)
     assert tree.calls == [("start", "First-1"), ("stop", "First-1")]
     assert pipes.stop(First, 5.0).runs_finished == 0
 
@@ -217,7 +218,7 @@ def test_a_second_stop_may_be_in_more_of_a_hurry(pipes, tree):
     stopping = Stopping(pipes, 0.2)
     assert pipes.stop(First, 0.0).runs_ended == 1
     assert tree.children == []
-    stopping.join(5)
+    stopping.join(PATIENCE_S)
     assert stopping.report.runs_ended == 1
 
 

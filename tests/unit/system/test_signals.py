@@ -11,6 +11,7 @@ import pytest
 
 from slither_actors.dispatch.drain import DrainReport
 from slither_actors.system._signals import Terminator
+from tests.helpers.patience import PATIENCE_S
 
 
 class FakeSystem:
@@ -40,7 +41,7 @@ def test_the_block_is_not_left_while_the_main_thread_is_interrupted(monkeypatch:
 
     monkeypatch.setattr(signal, "pthread_kill", interrupt)
     terminator._drain()
-    leaver.join(5)
+    leaver.join(PATIENCE_S)
     assert waited == [True]
     assert not leaver.is_alive()
 

@@ -17,6 +17,7 @@ from slither_actors.errors import StageDown
 from slither_actors.system._submissions import Submissions
 from slither_actors.system._submitted_source import SubmittedSource
 from slither_actors.workers.parcel import unpack_items
+from tests.helpers.patience import PATIENCE_S
 
 
 def queue(limit=3):
@@ -100,7 +101,7 @@ def test_who_is_refused_is_told_also_while_it_waits_for_room():
         waiting = pool.submit(put, submissions, 2, None)
         submissions.refuse(PipeStopped("P"))
         with pytest.raises(PipeStopped):
-            waiting.result(30)
+            waiting.result(PATIENCE_S)
     with pytest.raises(PipeStopped):
         put(submissions, 3)
     assert payloads(submissions.pull(9)) == [1], "what it has it keeps"

@@ -12,9 +12,10 @@ from typing import Any
 
 from slither_actors.transport._links import Incoming, Outgoing
 from slither_actors.transport.hub import Hub
+from tests.helpers.patience import PATIENCE_S
 
 MakeHub = Callable[..., Hub]
-LIMIT_S = 10.0
+LIMIT_S = PATIENCE_S
 
 
 def pump(*hubs: Hub, until: Callable[[], object], limit_s: float = LIMIT_S) -> None:

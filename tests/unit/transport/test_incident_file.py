@@ -14,6 +14,7 @@ from slither_actors.incident import Incident
 from slither_actors.transport import incident_file
 from slither_actors.transport._incident_room import make_room
 from slither_actors.transport.incident_file import KEPT, IncidentReader, Incidents, append, read
+from tests.helpers.descriptors import open_descriptors
 from tests.helpers.limits import file_limit
 
 ONE = Incident("a", 1, 42, 100.0, 1.0, "crash", "ValueError", "exit code 1", outcome="restarted")
@@ -176,10 +177,10 @@ def test_a_reader_follows_a_file_that_was_full(tmp_path: Path) -> None:
 
 
 def test_a_reader_keeps_no_descriptor_when_it_is_closed(tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = open_descriptors()
     reader = IncidentReader(tmp_path)
     append(str(tmp_path), ONE)
     reader.read()
     reader.close()
 
-    assert os.listdir("/proc/self/fd") == before
+    assert open_descriptors() == before

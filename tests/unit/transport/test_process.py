@@ -16,11 +16,12 @@ import pytest
 
 from slither_actors.transport.process import MARK, held_still, kill_all_of
 from slither_actors.transport.rundir import RunDirectory, remove_if_stale
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.transport.hubs import exit_code, fork
 
 # of this process alone: tests beside this one end what carries theirs, wherever it is
 MARKED, OTHER = uuid.uuid4().hex, uuid.uuid4().hex
-LIMIT_S = 5.0
+LIMIT_S = PATIENCE_S
 
 Sleeper = Callable[..., "subprocess.Popen[bytes]"]
 

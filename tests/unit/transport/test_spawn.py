@@ -17,13 +17,10 @@ import pytest
 from slither_actors.errors import StartError
 from slither_actors.transport.launch import launch
 from slither_actors.transport.spawn import WaitingHost
+from tests.helpers.descriptors import open_descriptors
 
 # An interpreter that imports is there within this, on a busy machine too.
 _LIMIT_MS = 30_000
-
-
-def descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
 
 
 def ended(process_watch: int) -> bool:
@@ -33,11 +30,11 @@ def ended(process_watch: int) -> bool:
 
 
 def test_one_that_is_not_wanted_is_gone_with_all_its_descriptors() -> None:
-    before = descriptors()
+    before = open_descriptors()
     with WaitingHost(()) as waiting:
         assert waiting.process.poll() is None
     assert waiting.process.returncode is not None
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_an_error_meanwhile_goes_through_and_ends_it() -> None:
@@ -70,16 +67,16 @@ def test_it_makes_nothing_before_it_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_one_that_cannot_import_what_actors_need_is_a_failed_start(capfd: pytest.CaptureFixture[str]) -> None:
-    before = descriptors()
+    before = open_descriptors()
     failed = pytest.raises(StartError, match=r"host process .* ModuleNotFoundError: No module named 'no_such")
     with failed, WaitingHost(("no_such_module",)) as waiting:
         launch(waiting, "none", "slither_actors.otp.shell.Shell")
     assert capfd.readouterr().err == ""
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_an_interruption_while_it_is_told_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = descriptors()
+    before = open_descriptors()
 
     def interrupted(self: WaitingHost, config: object) -> None:
         told(self, {"name": "none", "root": "slither_actors.otp.shell.Shell", "base": "unix"})
@@ -90,7 +87,7 @@ def test_an_interruption_while_it_is_told_leaves_nothing(monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt), WaitingHost(("slither_actors.otp.shell",)) as waiting:
         launch(waiting, "none", "slither_actors.otp.shell.Shell")
     assert waiting.process.returncode is not None
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_one_whose_service_dies_ends_though_a_child_of_that_holds_the_pipe() -> None:
@@ -98,6 +95,7 @@ def test_one_whose_service_dies_ends_though_a_child_of_that_holds_the_pipe() -> 
     code = """
 import os, signal, time
 from slither_actors.transport.spawn import WaitingHost
+from tests.helpers.descriptors import open_descriptors
 waiting = WaitingHost(())
 if os.fork() == 0:
     time.sleep(60)
@@ -124,11 +122,11 @@ os.kill(os.getpid(), signal.SIGKILL)
     [("", "does not know its own executable"), ("/no/python", "/no/python cannot be run: No such")],
 )
 def test_an_interpreter_that_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch, executable: str, why: str) -> None:
-    before = descriptors()
+    before = open_descriptors()
     monkeypatch.setattr(sys, "executable", executable)
     with pytest.raises(StartError, match=why):
         WaitingHost(())
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_words_are_lines_of_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -148,7 +146,7 @@ def test_words_are_lines_of_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_without_descriptors_it_is_a_failed_start_that_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = descriptors()
+    before = open_descriptors()
     pipes = iter([os.pipe(), os.pipe()])
 
     def pipe() -> tuple[int, int]:
@@ -160,7 +158,7 @@ def test_without_descriptors_it_is_a_failed_start_that_keeps_none(monkeypatch: p
     monkeypatch.setattr(os, "pipe", pipe)
     with pytest.raises(StartError, match="no pipe to it can be made: Too many open files"):
         WaitingHost(())
-    assert descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_a_file_in_the_current_folder_is_not_taken_for_a_module_of_python(

@@ -24,8 +24,9 @@ from slither_actors.transport._standstill import (
 )
 from slither_actors.transport.process import kill_distant, rests_of, state_of
 from slither_actors.transport.rundir import remove_sockets
+from tests.helpers.patience import PATIENCE_S
 
-LIMIT_S = 20.0
+LIMIT_S = PATIENCE_S
 ONE, OTHER = Standstill(1, "stopped", 7), Standstill(1, "stopped", 8)
 
 

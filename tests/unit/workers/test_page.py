@@ -11,6 +11,7 @@ from slither_actors.incident import ITEMS
 from slither_actors.item import take_ids
 from slither_actors.otp._inquest import Work
 from slither_actors.workers._page import Figures, Page, read, resident_bytes, running, take_last, work_of
+from tests.helpers.patience import PATIENCE_S
 
 DIES_AT_WORK = """
 import os, signal, sys
@@ -24,7 +25,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_the_number_survives_a_process_that_was_killed(tmp_path):
     child = subprocess.Popen([sys.executable, "-P", "-c", DIES_AT_WORK, str(tmp_path)])
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(PATIENCE_S) == -signal.SIGKILL
     assert take_last(str(tmp_path), child.pid) == 2**40 + 7
     assert not list(tmp_path.iterdir()), "the page is taken once"
     assert take_last(str(tmp_path), child.pid) == 0
