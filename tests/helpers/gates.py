@@ -28,13 +28,6 @@ def is_gate(payload: object) -> bool:
     return isinstance(payload, str) and payload.startswith("/")
 
 
-def wait_at_gates(payloads: list[object]) -> list[object]:
-    for payload in payloads:
-        if isinstance(payload, str) and is_gate(payload):
-            passed(payload)
-    return payloads
-
-
 class Gate:
     """The side of the test."""
 
