@@ -24,7 +24,7 @@ def nothing_left_behind(base: Path) -> Iterator[None]:
     descriptors = open_descriptors()
     yield
     eventually(lambda: not marked(str(base)) - processes, "no process is left", lambda: _named(marked(str(base))))
-    assert set(base.iterdir()) <= directories, "a run directory is left"
+    eventually(lambda: set(base.iterdir()) <= directories, "no run directory is left", lambda: list(base.iterdir()))
     more = len(open_descriptors()) - len(descriptors)
     assert more <= 4, f"{more} descriptors are left open"
 

@@ -29,7 +29,7 @@ ONE_BY_ONE = {"batch_size": 1, "timeout_s": FOREVER_S, "queue_timeout_s": FOREVE
 
 
 @pytest.fixture(scope="module")
-def system(base):
+def system(tidy):
     with a_system(pools={"default": 2, "single": 1}) as running:
         yield running
 

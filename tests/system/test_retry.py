@@ -21,7 +21,7 @@ AT_ONCE = {"backoff_s": 0.0, "then": "skip"}
 
 
 @pytest.fixture(scope="module")
-def system(base):
+def system(tidy):
     with a_system() as running:
         yield running
 

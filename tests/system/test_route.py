@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
 
 
 @pytest.fixture(scope="module")
-def system(base):
+def system(tidy):
     with a_system() as running:
         yield running
 

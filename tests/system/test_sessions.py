@@ -32,7 +32,7 @@ LIMIT_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def system(base):
+def system(tidy):
     with a_system(pools={"default": 2, "single": 1}) as running:
         yield running
 

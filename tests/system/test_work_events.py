@@ -10,7 +10,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,7 +71,7 @@ class Saying(slither.Pipe):
 
 
 @pytest.fixture(scope="module")
-def system(base: Path) -> Iterator[slither.System]:
+def system(tidy: None) -> Iterator[slither.System]:
     pools = {
         "default": 1,
         "worn": PoolOptions(1, recycle=Recycle(batches=1)),
