@@ -180,7 +180,7 @@ class Config:
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where each value comes from, by key: "default", the path of a file, the name of a variable, or "argument"."""
+        """What each value comes from, by key; "default", the path of a file, the name of a variable, or "argument"."""
         return {
             name: self._loaded_from.get(name, "default" if key.value_in(self) == key.default else "argument")
             for name, key in layers.keys_of(type(self)).items()

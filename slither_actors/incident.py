@@ -59,7 +59,7 @@ class Incident:
 
     @property
     def summary(self) -> str:
-        """What happened, in one line: the kind of end, and the last line of the reason."""
+        """What happened in one line, which is the kind of end and the last line of the reason."""
         lines = self.reason.strip().splitlines()
         return f"{self.kind}: {lines[-1]}" if lines else self.kind
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+__all__ = ["NAMES", "JsonLines", "ids_of"]
+
 FIELD = "slither"
 
 NAMES = ("system", "process", "child", "pool", "pipe", "stage", "run", "session", "batch")

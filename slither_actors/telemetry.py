@@ -35,6 +35,22 @@ from slither_actors._events import Name as Name
 from slither_actors._signature import accepts
 from slither_actors.errors import InvalidOption
 
+__all__ = [
+    "EVENTS",
+    "Captured",
+    "Event",
+    "EventKind",
+    "Handler",
+    "Name",
+    "Span",
+    "attach",
+    "capture",
+    "detach",
+    "emit",
+    "listening",
+    "span",
+]
+
 Handler = Callable[[Name, dict[str, Any], dict[str, Any]], object]
 
 _LOG = logging.getLogger(__name__)

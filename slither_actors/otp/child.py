@@ -60,7 +60,7 @@ class ExitReason:
 
     @property
     def is_normal(self) -> bool:
-        """Whether the child ended because it was done, or was asked to: a transient child then stays down."""
+        """Whether the child ended because it was done, or was asked to; a transient child then stays down."""
         return self.kind in ("normal", "shutdown")
 
     def __str__(self) -> str:

@@ -138,7 +138,7 @@ class Session:
             timeout_s: seconds it may run before the worker is killed, and the session lost.
 
         Returns:
-            A future of the payload of the result, or of what happened: `RemoteError`, `SessionLost`, `WorkerBusy` ...
+            A future of the payload of the result, or of what happened, such as `RemoteError` or `SessionLost`.
             What you do in its callbacks holds up the answers to all other calls.
 
         Raises:

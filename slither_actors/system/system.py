@@ -106,7 +106,7 @@ class System(Lifecycle, PoolCalls, PipeCalls, SessionCalls, Figures):
         """Run items through a worker pool in batches, and wait for all.
 
         Args:
-            items: payloads or `Item`s.
+            items: payloads, or objects of `Item`.
             executor: `"module:function"`, a function, `Call(...)`, `Command(...)` or an `Executor` subclass.
             pool: the worker pool.
             strategy: how items are cut into batches; `FixedBatch(batch_size)` by default.

@@ -23,7 +23,8 @@ class RecordedBatch:
 
     Attributes:
         payloads: what it was called with.
-        session_id, stage: what its context said.
+        session_id: what its context said.
+        stage: likewise.
         pid: the process.
     """
 

@@ -94,6 +94,20 @@ def test_the_metrics_are_those_of_the_code(heading: str, instruments: tuple[Inst
     assert table_below(heading, (DOCS / "observability.md").read_text("utf-8")) == [row(one) for one in instruments]
 
 
+def test_the_metrics_to_alert_on_are_those_of_the_code() -> None:
+    told = set(re.findall(r"`(slither_[a-z_]+)`", (DOCS / "operations.md").read_text("utf-8")))
+    rows = (DOCS / "observability.md").read_text("utf-8")
+
+    assert told
+    assert [name for name in sorted(told) if f"| `{name}` |" not in rows] == []
+
+
+def test_the_words_of_the_glossary_stand_in_order_and_once() -> None:
+    words = re.findall(r"^## (.*)$", (DOCS / "glossary.md").read_text("utf-8"), re.MULTILINE)
+
+    assert words == sorted(set(words))
+
+
 def test_the_arguments_of_start_are_those_of_the_code() -> None:
     rows = table_below("## Arguments of start", (DOCS / "configuration.md").read_text("utf-8"))
 
