@@ -50,7 +50,8 @@ python_maximum_signature_line_length = 100
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 # What these bases offer is documented where it comes from.
-autodoc_default_options = {"members": True, "inherited-members": "object, list, tuple, Mapping, Server, Exception"}
+INHERITED = "object, list, tuple, Mapping, Server, Exception, BaseException, OSError"
+autodoc_default_options = {"members": True, "inherited-members": INHERITED}
 autodoc_mock_imports = ["opentelemetry", "prometheus_client"]  # the reference tells of the adapters without them
 napoleon_use_ivar = True  # else an attribute that has a docstring too would be described twice
 

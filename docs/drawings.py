@@ -114,7 +114,7 @@ def tree() -> str:
         "stand, in start order, the registry, and the supervisors of stores, pools, your own actors and pipes. A pool "
         "has a supervisor of workers, the leases and a dispatcher; a pipe has a process for each stage."
     )
-    drawing = Drawing(1000, 520, "The processes of a system and who supervises whom", story)
+    drawing = Drawing(1000, 492, "The processes of a system and who supervises whom", story)
     rows = iter(range(100))
 
     def place(node: Node, depth: int) -> float:
