@@ -11,7 +11,7 @@ from typing import Any, Final
 from .schemas import PHASES, entries, rows, schema
 from .work import validate
 
-SIZE: Final = 15_000
+SIZE: Final = 6_000
 WORK: Final = ("schemas", "work")
 
 Row = dict[str, Any]

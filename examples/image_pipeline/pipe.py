@@ -10,8 +10,8 @@ import slither_actors as slither
 
 from . import work
 
-BATCH_PIXELS: Final = 1_000_000
-PIXELS_AT_ONCE: Final = 3_000_000
+BATCH_PIXELS: Final = 400_000
+PIXELS_AT_ONCE: Final = 1_200_000
 
 
 def draw_batch(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ def plan(total: int, folder: Path, seed: int) -> list[dict[str, Any]]:
     random = Random(seed)
     orders = []
     for number in range(total):
-        long = min(1_600, int(140 * random.paretovariate(1.1)))
+        long = min(900, int(90 * random.paretovariate(1.1)))
         short = int(long * random.uniform(0.5, 1.0))
         size = random.choice([(long, short), (short, long), (long, long)])
         path = str(folder / f"{number:04}.jpg")

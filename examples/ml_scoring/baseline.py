@@ -9,8 +9,8 @@ from typing import Any, Final
 from .customers import MARKETS, customers, is_wanted
 from .work import features_of, learn, new_model, scores
 
-SIZE: Final = 1_500
-ROUNDS: Final = 20
+SIZE: Final = 1_000
+ROUNDS: Final = 10
 WORK: Final = ("customers", "work")
 
 Customer = dict[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from slither_actors.system.results import Stream
 
 from ._console import Console
 from ._draining import draining
-from ._gauges import Gauge
+from ._gauges import Gauge, NoGauge
 from ._line_files import LineFile, end_line, result_line
 from ._lines import Line, Lines, Stop
 from ._pace import Pace, Standing, words
@@ -94,6 +95,7 @@ class Flow:
         self._read = 0  # lines that say something, or should
         self._broken = 0
         self._pace = Pace()
+        self._stages = dict.fromkeys((stage.name for stage in pipe.definition.stages), 0)
         self._stream: Stream | None = None
         self._began = self._ended = time.monotonic()
 
@@ -111,7 +113,10 @@ class Flow:
         """
         stores = tuple(store for store in self._pipe.stores if not isinstance(store, str))
         sizes = _pools(self._pipe, *pools)
-        with slither.start(pools=sizes, stores=stores, pipes=[self._pipe], handle_signals=False) as system:
+        with (
+            slither.start(pools=sizes, stores=stores, pipes=[self._pipe], handle_signals=False) as system,
+            self._stages_counted(gauge),
+        ):
             self._began = time.monotonic()
             with (
                 draining(stop.ask, stop.waking) as handler,
@@ -127,6 +132,24 @@ class Flow:
                     self._ended = time.monotonic()
                     self.signal = handler.received
                     gauge.show(*self._how(self._ended))
+
+    @contextmanager
+    def _stages_counted(self, gauge: Gauge) -> Iterator[None]:
+        """Hear what stages are done with, where somebody looks: it costs them something."""
+        if isinstance(gauge, NoGauge):
+            self._stages = {}
+            yield
+            return
+
+        def count(event: tuple[str, ...], measured: dict[str, Any], about: dict[str, Any]) -> None:
+            self._stages[about["stage"]] += measured["items_in"]
+
+        name = f"slither run {id(self)}"
+        slither.telemetry.attach(name, "slither.pipe.stage.stop", count)
+        try:
+            yield
+        finally:
+            slither.telemetry.detach(name)
 
     def _pass(self, stream: Stream, gauge: Gauge) -> None:
         due = self._began
@@ -167,6 +190,7 @@ class Flow:
             skipped=ends["skipped"],
             dropped=ends["dropped"],
             dead=ends["dead"],
+            stages=self._stages,
         )
 
     @property

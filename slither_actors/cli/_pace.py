@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
@@ -22,6 +22,7 @@ class Standing:
         lines: read. position: their bytes. size: bytes of the whole file; `None` where nobody knows.
         under_way: items that are neither a result nor at an end yet.
         skipped, dropped, dead: items and lines that ended so.
+        stages: how many items each stage is done with.
     """
 
     lines: int
@@ -31,6 +32,7 @@ class Standing:
     skipped: int
     dropped: int
     dead: int
+    stages: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def fraction(self) -> float | None:
@@ -71,7 +73,7 @@ class Pace:
 
 
 def words(standing: Standing, pace: Pace) -> str:
-    """`"1,200 lines  400/s  64 in flight  3 skipped  eta 12 s"`."""
+    """`"1,200 lines  400/s  64 in flight  3 skipped  eta 12 s  (check 1,200, price 1,136)"`."""
     parts = [f"{standing.lines:,} lines"]
     if (rate := pace.lines_per_s) is not None:
         parts.append(f"{rate:,.0f}/s")
@@ -80,4 +82,6 @@ def words(standing: Standing, pace: Pace) -> str:
     parts += [f"{count:,} {kind}" for kind in ("dropped", "dead") if (count := getattr(standing, kind))]
     if (left_s := pace.left_s) is not None:
         parts.append(f"eta {in_seconds(left_s)}")
+    if standing.stages:  # last, since a narrow terminal cuts it off
+        parts.append(f"({', '.join(f'{name} {done:,}' for name, done in standing.stages.items())})")
     return "  ".join(parts)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -30,7 +33,6 @@ WAYS = {
 _MAY_BE_WRONG = "naive_threads"
 _THREADS = ("plain_loop", "naive_threads", "careful_threads")
 _FREE_THREADED = ("python3.15t", "python3.14t", "python3.13t")
-LIMIT_S = 120.0
 
 
 @attrs.frozen
@@ -114,15 +116,14 @@ def compare(
     folder = Path(str(baseline.__file__)).parent
     size, workers = size or int(baseline.SIZE), workers or max(2, min(4, len(os.sched_getaffinity(0))))
     other, said = _free_threaded(python)
-    plan = [(way, sys.executable) for way in WAYS] + [(way, other) for way in _THREADS if other]
+    plan = [(sys.executable, tuple(WAYS)), *([(other, _THREADS)] if other else [])]
     rows: list[Row] = []
     expected: Any = None
-    with console.progress(f"baseline of {example.name}", len(plan)) as meter:
-        for way, program in plan:
-            figures = _run(program, module, way, size, workers)
-            if expected is None:
+    with console.progress(f"baseline of {example.name}", sum(len(ways) for _, ways in plan)) as meter:
+        for program, way, figures in _figures(plan, [module, str(size), str(workers)]):
+            if not rows:
                 expected = figures.get("result")  # of the plain loop, which comes first
-            problem = figures.get("error") or baseline.judge(expected, figures["result"])
+            problem = figures.get("error") or _judged(baseline, expected, figures["result"])
             lines = coordination_lines(folder, "baseline", way, baseline.WORK)
             version, gil = figures.get("python", program), figures.get("gil", True)
             rows.append(Row(way, figures.get("seconds"), problem, lines, version, gil, program != sys.executable))
@@ -130,20 +131,42 @@ def compare(
     return Table(example.name, size, workers, rows, said)
 
 
-def _run(program: str, module: str, way: str, size: int, workers: int) -> dict[str, Any]:
-    """What `examples/one_way.py` prints, or an `error`."""
-    command = [program, "-P", "-m", f"{PACKAGE}.one_way", module, way, str(size), str(workers)]
+def _judged(baseline: ModuleType, expected: Any, got: Any) -> str:
+    return "nothing to hold it against" if expected is None else str(baseline.judge(expected, got))
+
+
+def _figures(
+    plan: Iterable[tuple[str, Sequence[str]]], arguments: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Program, way, and what `examples/ways.py` prints of it, or an `error`."""
     parent = str(Path(slither_actors.__file__).parents[1])
     paths = [parent, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    for program, ways in plan:
+        command = [program, "-P", "-m", f"{PACKAGE}.ways", *arguments, *ways]
+        # In a session of its own, so that whatever ends this ends all that it has started.
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for way in ways:
+                    yield program, way, _read(process.stdout.readline())
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def _read(line: bytes) -> dict[str, Any]:
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=True)
-        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return {"error": f"not done in {LIMIT_S:.0f} s"}
-    except subprocess.CalledProcessError as failure:
-        return {"error": f"failed: {(failure.stderr.strip() or 'without a word').splitlines()[-1]}"}
-    return figures
+        return dict(json.loads(line))
+    except (ValueError, TypeError):
+        return {"error": "failed without a word"}
 
 
 def _free_threaded(python: str | None) -> tuple[str | None, str]:

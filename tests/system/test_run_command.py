@@ -54,7 +54,9 @@ def test_every_line_stands_in_one_file(base: Path, tmp_path: Path) -> None:
     assert (summary["outcome"], summary["lines"], summary["broken"]) == ("done", 101, 1)
     assert (summary["outputs"], summary["skipped"]) == ({"default": 48, "large": 50}, 2)
     assert (summary["dropped"], summary["dead"], summary["abandoned"]) == (1, 0, 0)
-    assert notes.splitlines()[-1] == "100%  101 lines  0 in flight  2 skipped  1 dropped"
+    assert notes.splitlines()[-1] == (
+        "100%  101 lines  0 in flight  2 skipped  1 dropped  (check 100, price 99, route 98)"
+    )
     again = run(base, ORDERS, source, "--output-dir", str(out))
     assert (again[0], again[1]) == (2, "")
     assert again[2].startswith(f"slither: {out} has files in it: ")

@@ -198,7 +198,7 @@ def test_threads_of_an_example_that_needs_nothing_run_without_any_other_package(
     # As a free-threaded Python would run them that has none of the library's dependencies.
     module = f"{PACKAGE}.{name}.baseline"
     done = subprocess.run(
-        [sys.executable, "-S", "-P", "-m", f"{PACKAGE}.one_way", module, "careful_threads", "90", "2"],
+        [sys.executable, "-S", "-P", "-m", f"{PACKAGE}.ways", module, "90", "2", "careful_threads"],
         env={**os.environ, "PYTHONPATH": str(Path(slither_actors.__file__).parents[1])},
         capture_output=True,
         text=True,

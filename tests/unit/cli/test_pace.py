@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.unit.cli.test_console import Broken, Terminal, without_rich
 __all__ = ["without_rich"]
 
 
-def standing(lines: int, *, size: int | None = 1000, under_way: int = 0, **ends: int) -> Standing:
-    given = {"skipped": 0, "dropped": 0, "dead": 0} | ends
+def standing(lines: int, *, size: int | None = 1000, under_way: int = 0, **more: Any) -> Standing:
+    given = {"skipped": 0, "dropped": 0, "dead": 0} | more
     return Standing(lines=lines, position=lines, size=size, under_way=under_way, **given)
 
 
@@ -50,6 +51,14 @@ def test_of_an_endless_source_nobody_knows_the_end() -> None:
 
     assert (pace.left_s, standing(5, size=None).fraction) == (None, None)
     assert words(standing(100, size=None, under_way=4), pace) == "100 lines  20/s  4 in flight  0 skipped"
+
+
+def test_what_stages_have_done_stands_behind_all_else() -> None:
+    stages = {"check": 1200, "price": 1136}
+
+    assert words(standing(1200, dropped=1, stages=stages), Pace()) == (
+        "1,200 lines  0 in flight  0 skipped  1 dropped  (check 1,200, price 1,136)"
+    )
 
 
 def test_a_file_that_stands_still_has_no_end_in_sight() -> None:

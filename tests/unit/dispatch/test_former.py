@@ -17,6 +17,7 @@ from slither_actors.dispatch._former import Former
 from slither_actors.dispatch._strategy_base import Cut
 from slither_actors.errors import InvalidOutcome, RemoteError, StrategyError
 from slither_actors.item import Item
+from slither_actors.testing import FakeClock
 
 
 def payload(item):
@@ -159,51 +160,43 @@ def test_who_is_told_of_a_loss_may_end_it():
 # -- by time
 
 
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 def slowly(bench, clock, *steps):
     batches = []
     for pause, value in steps:
-        clock.now += pause
+        clock.advance(pause)
         batches += bench.push(value)
     return batches + bench.flush()
 
 
 def test_a_batch_goes_out_when_its_first_item_has_waited_long_enough():
-    clock = Clock()
+    clock = FakeClock()
     bench = Bench(Begun(InTurn(5, math.inf, None, 2.0, clock)))
     steps = zip((9.0, 1.0, 1.0, 0.5, 5.0, 0, 0, 0, 0, 0, 0), range(11), strict=True)
     assert slowly(bench, clock, *steps) == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9], [10]]
 
 
 def test_an_item_that_did_not_fit_has_not_waited_with_the_batch_before_it():
-    clock = Clock()
+    clock = FakeClock()
     bench = Bench(Begun(InTurn(5, 10, payload, 2.0, clock)))
     assert slowly(bench, clock, (0, 6), (1.0, 6), (1.5, 1), (1.0, 1)) == [[6], [6, 1, 1]]
 
 
 def test_every_key_has_a_time_of_its_own():
-    clock = Clock()
+    clock = FakeClock()
     bench = Bench(Begun(ByKey(lambda item: item.payload[0], 5, 2.0, clock)))
     steps = [(0, "a1"), (1.0, "b1"), (0.5, "a2"), (0.5, "b2"), (1.0, "c1")]
     assert slowly(bench, clock, *steps) == [["a1", "a2"], ["b1", "b2"], ["c1"]]
 
 
 def test_it_says_how_long_the_next_one_may_wait():
-    clock = Clock()
+    clock = FakeClock()
     bench = Bench(Begun(ByKey(payload, 5, 2.0, clock)))
     assert bench.former.flush_late() is None
     bench.push(1)
-    clock.now = 0.5
+    clock.advance(0.5)
     bench.push(2)
     assert bench.former.flush_late() == 1.5
-    clock.now = 2.25
+    clock.advance(1.75)
     assert bench.former.flush_late() == 0.25
     assert bench.taken() == [[1]]
 

@@ -4,14 +4,7 @@ import pytest
 
 from slither_actors import FixedBatch, Item, KeyPartition, Strategy, WeightedBatch
 from slither_actors.dispatch._former import Former
-
-
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
+from slither_actors.testing import FakeClock
 
 
 class Pairs(Strategy):
@@ -42,18 +35,18 @@ STRATEGIES = {
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_nothing_waits_longer_than_it_may(name):
-    clock, lost = Clock(), []
+    clock, lost = FakeClock(), []
     former = Former(STRATEGIES[name], 10, lambda item, error: lost.append(error), clock, max_wait_s=5.0)
     for number in range(4):
         former.push(Item(number, number))
-        clock.now += 1.0
+        clock.advance(1.0)
     out = [item for cut in former.ready for item in cut]
     former.ready.clear()
     left_s = former.flush_late()
     assert left_s is not None
     assert 0 < left_s <= 5.0
     assert not former.ready
-    clock.now += left_s
+    clock.advance(left_s)
     assert former.flush_late() is None
     out += [item for cut in former.ready for item in cut]
     assert sorted(item.id for item in out) == [0, 1, 2, 3]
@@ -63,14 +56,14 @@ def test_nothing_waits_longer_than_it_may(name):
 
 
 def test_a_limit_of_its_own_comes_first():
-    clock = Clock()
+    clock = FakeClock()
     former = Former(FixedBatch(10, max_wait_s=60.0), 10, lambda item, error: False, clock, max_wait_s=5.0)
     former.push(Item(1, 1))
     assert former.flush_late() == 60.0
 
 
 def test_without_one_it_waits_for_as_long_as_it_takes():
-    former = Former(Pairs(), 10, lambda item, error: False, Clock())
+    former = Former(Pairs(), 10, lambda item, error: False, FakeClock())
     former.push(Item(1, 1))
     assert former.flush_late() is None
     assert former.held == 1
@@ -86,10 +79,10 @@ class Nonsense(Pairs):
 
 @pytest.mark.parametrize("given", ["abc", [[]], [], 5])
 def test_what_gives_nonsense_is_told_as_elsewhere(given):
-    clock, lost = Clock(), []
+    clock, lost = FakeClock(), []
     former = Former(Nonsense(given), 10, lambda item, error: lost.append(str(error)), clock, max_wait_s=5.0)
     former.push(Item(1, 1))
-    clock.now = 6.0
+    clock.advance(6.0)
     former.flush_late()
     former.flush("ceiling")
     assert former.held == 0

@@ -6,6 +6,7 @@ import pytest
 
 from slither_actors.errors import InvalidOption, SystemDown
 from slither_actors.observe._figures import Watch, readings_of
+from slither_actors.testing import FakeClock
 
 STATISTICS = {
     "system": "s",
@@ -61,13 +62,13 @@ def test_one_that_does_not_answer_is_down_and_hides_no_other(answer):
 
 
 def test_many_looks_at_once_are_one_question():
-    now = [100.0]
+    clock = FakeClock(100.0)
     system = Told(STATISTICS, STATISTICS | {"processes": 13})
-    watch = Watch("test", (system,), clock=lambda: now[0])
+    watch = Watch("test", (system,), clock=clock)
     for _ in range(3):
         assert values(watch.look())["slither.system.processes", "s"] == 12
     assert system.asked == 1
-    now[0] += 1.0
+    clock.advance(1.0)
     assert values(watch.look())["slither.system.processes", "s"] == 13
 
 

@@ -10,6 +10,7 @@ from slither_actors.dispatch.messages import OutPort
 from slither_actors.errors import RemoteError
 from slither_actors.item import Item
 from slither_actors.pipe._formed_lane import FormedLane
+from slither_actors.testing import FakeClock
 from slither_actors.workers.parcel import unpack_items
 
 
@@ -60,9 +61,9 @@ def test_whatever_a_key_raises_in_a_stage_it_is_that_item_s_failure(error):
 
 
 def test_a_batch_waits_by_the_clock_of_the_stage():
-    now = [0.0]
-    bench = Bench(KeyPartition(payload, max_wait_s=2.0), lambda: now[0])
+    clock = FakeClock()
+    bench = Bench(KeyPartition(payload, max_wait_s=2.0), clock)
     assert bench.put(Item.wrap(1)) == []
     assert bench.lane.due_s == 2.0
-    now[0] = 2.0
+    clock.advance(2.0)
     assert bench.put() == [[1]]
