@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import slither_actors as slither
-from slither_actors.errors import DispatchError, NotPicklable, PipeError, SystemDown, UnknownPool
+from slither_actors.errors import DispatchError, NotPicklable, PipeError, RemoteError, SystemDown, UnknownPool
 from slither_actors.item import Item, take_ids
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.pipe import PipeType
@@ -23,6 +23,7 @@ from ._line_files import LineFile, end_line, result_line
 from ._lines import Line, Lines, Stop
 from ._pace import Pace, Standing, words
 from ._records import Broken, Parse
+from ._words import one_line
 
 
 class Sinks:
@@ -33,6 +34,10 @@ class Sinks:
         pipe: its name.
         files: by output and end.
         envelope: whether more than the payload of a result is written.
+
+    Attributes:
+        results: how many there are, by output. ends: how many items left the flow, and how.
+        first_failure: why the first one failed, where there are no files to look it up.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Sinks:
     ) -> None:
         self.results: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
+        self.first_failure: str | None = None
         self._console = console
         self._pipe = pipe
         self._files = files
@@ -59,6 +65,8 @@ class Sinks:
         if self._files is not None:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._files[end].write(end_line(item, end, self._pipe, now))
+        elif end != "dropped" and self.first_failure is None:
+            self.first_failure = _failure(item)
         self.ends[end] += 1
 
     def flush(self) -> None:
@@ -216,6 +224,12 @@ class Flow:
             "seconds": round(self._ended - self._began, 3),
         }
 
+    @property
+    def first_failure(self) -> str | None:
+        """Why the first item or line failed, in one line; where there are files, it stands in these."""
+        first = self._sinks.first_failure
+        return None if first is None else one_line(first)
+
     def words(self) -> str:
         """The same for people."""
         told = self.summary("", None)
@@ -224,6 +238,15 @@ class Flow:
         parts.append(f"{told['skipped']:,} skipped{broken}")
         parts += [f"{told[kind]:,} {kind}" for kind in ("dropped", "dead", "abandoned") if told[kind]]
         return f"{told['outcome']}: {self._read:,} lines: {', '.join(parts)}; {told['seconds']:,.1f} s"
+
+
+def _failure(item: Item) -> str:
+    """Where and why an item failed; a line that cannot be read says so itself."""
+    error, stage = item.meta["error"], item.meta.get("stage")
+    if stage is None:
+        return str(error)
+    kind = "" if isinstance(error, RemoteError) else f"{type(error).__name__}: "
+    return f"line {item.meta.get('line')}, in {stage}: {kind}{error}"
 
 
 class _ReadFailed(Exception):

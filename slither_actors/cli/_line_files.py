@@ -92,8 +92,11 @@ def line_files(folder: Path, names: Mapping[str, int], *, force: bool, source: i
                 file = LineFile(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode))
                 stack.callback(file.close)
                 files[name] = file
+        except FileExistsError:
+            raise FolderRefused(f"{folder} is no folder") from None
         except OSError as error:
-            raise FolderRefused(f"{error.filename or folder}: {error.strerror}") from None
+            where = "" if str(error.filename) == str(folder) else f"{error.filename}: "
+            raise FolderRefused(f"{folder} cannot take results: {where}{error.strerror}") from None
         yield files
 
 

@@ -7,7 +7,7 @@ import difflib
 import platform
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
@@ -47,6 +47,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
         self._complete: Callable[[Parser], None] | None = None
+        self._typed: list[str] = []
 
     def complete_when_used(self, function: Callable[[Parser], None]) -> None:
         """Call `function` with this parser before it first parses: for arguments that are costly to know."""
@@ -57,10 +58,19 @@ class Parser(argparse.ArgumentParser):
         if self._complete is not None:
             complete, self._complete = self._complete, None
             complete(self)
-        known, unknown = super().parse_known_args(args, namespace)
+        self._typed = sys.argv[1:] if args is None else list(args)
+        known, unknown = super().parse_known_args(self._typed, namespace)
         if unknown:
             self.error(self._unknown(unknown[0]))
         return known, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """As in `argparse`, but an option that is missing since it is misspelt is told as such."""
+        if "are required" in message:
+            options = (word for word in self._typed if word.startswith("--") and word != "--")
+            wrong = next((word for word in options if word.partition("=")[0] not in self._option_string_actions), None)
+            message = message if wrong is None else self._unknown(wrong)
+        super().error(message)
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
@@ -95,7 +105,8 @@ class Command:
 
 def suggestion(word: str, valid: Iterable[str]) -> str:
     """`"; did you mean ...?"` with the valid word nearest to `word`, or nothing where none is near."""
-    near = difflib.get_close_matches(word, list(valid), n=1)
+    known = list(valid)
+    near = difflib.get_close_matches(word, known, n=1) or [one for one in known if word and one.startswith(word)]
     return f"; did you mean {near[0]}?" if near else ""
 
 

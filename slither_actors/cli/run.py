@@ -126,6 +126,8 @@ def _told(flow: Flow, arguments: argparse.Namespace, console: Console) -> int:
     if flow.failure is not None:
         console.note(f"slither: {one_line(flow.failure)}")
     if not arguments.json:
+        if flow.first_failure is not None:
+            console.note(f"slither: first failure: {flow.first_failure}; --output-dir DIR keeps all of them")
         console.note(flow.words())
     if flow.signal:
         return 128 + flow.signal

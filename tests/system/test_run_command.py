@@ -75,7 +75,8 @@ def test_rows_come_in_through_a_pipe_and_out_on_standard_output(base: Path, tmp_
     assert code == 0
     (told,) = map(json.loads, out.splitlines())
     assert (told["line"], told["output"], told["payload"]) == (2, "default", {"name": "bolt", "size": "3"})
-    (summary,) = notes.splitlines()
+    first, summary = notes.splitlines()
+    assert first.startswith("slither: first failure: line 3 has 3 values, and the first row names 2 columns")
     assert summary.startswith("done: 2 lines: 1 to default, 1 skipped (1 of them lines that cannot be read); ")
 
 

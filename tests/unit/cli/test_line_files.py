@@ -69,8 +69,9 @@ def test_what_is_read_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path, source: int) -> None:
-    with pytest.raises(FolderRefused, match=r"in\.jsonl"):
-        line_files(tmp_path / "in.jsonl" / "out", NAMES, force=False, source=source).__enter__()
+    for place, why in (("in.jsonl/out", "cannot take results: Not a directory"), ("in.jsonl", "is no folder")):
+        with pytest.raises(FolderRefused, match=rf"{place} {why}$"):
+            line_files(tmp_path / place, NAMES, force=False, source=source).__enter__()
 
 
 def test_a_line_that_was_cut_short_is_cut_off_when_the_file_is_closed(

@@ -44,6 +44,25 @@ def test_a_command_brings_its_own_function_and_options() -> None:
     assert (arguments.run, arguments.documents, arguments.json) == (run, 3, True)
 
 
+def test_an_option_that_must_be_given_and_is_misspelt_is_told_as_misspelt(capsys: pytest.CaptureFixture[str]) -> None:
+    def ask(parser: Parser) -> None:
+        parser.add_argument("--input", required=True)
+
+    def complaint(*argv: str) -> str:
+        with pytest.raises(SystemExit):
+            build_parser([Command("run", "run it", ask, run)]).parse_args(["run", *argv])
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert complaint("--imput=x") == "slither run: error: unknown option --imput=x; did you mean --input?"
+    assert complaint() == "slither run: error: the following arguments are required: --input"
+    assert complaint("--debug", "--") == "slither run: error: the following arguments are required: --input"
+
+
+def test_the_beginning_of_a_word_is_near_enough() -> None:
+    assert suggestion("01", ["01_hello_pipe", "02_shared_store"]) == "; did you mean 01_hello_pipe?"
+    assert suggestion("", ["text_analysis"]) == ""
+
+
 def test_nothing_typed_is_no_error() -> None:
     assert not hasattr(build_parser(COMMANDS).parse_args([]), "run")
 
