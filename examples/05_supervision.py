@@ -61,8 +61,7 @@ class Desk(Supervisor):
 
     def init(self):
         bell = ChildSpec("bell", Bell, backoff=Backoff(min_s=0.2))
-        clerk = ChildSpec("clerk", Clerk, ("hello",), restart=Restart.TEMPORARY)
-        clerks = SupervisorOptions(dynamic=True), [clerk]
+        clerks = SupervisorOptions(dynamic=True), [ChildSpec("clerk", Clerk, ("hello",), restart=Restart.TEMPORARY)]
         return SupervisorOptions(strategy=Strategy.REST_FOR_ONE), [
             ChildSpec("clerks", Supervisor, clerks, type="supervisor"),
             ChildSpec("hall", Supervisor, (SupervisorOptions(), [bell]), type="supervisor"),

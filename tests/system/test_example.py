@@ -13,6 +13,7 @@ import pytest
 
 from tests.helpers.patience import AT_ONCE_S
 from tests.system.command import LIMIT_S, Slither, slither
+from tests.system.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
@@ -91,6 +92,18 @@ def test_nothing_outlives_the_service_when_that_is_killed(base: Path) -> None:
         command.wait_for_progress()
         command.signal(signal.SIGKILL)
 
+        command.wait_until_nothing_is_left()
+
+
+def test_a_way_of_a_baseline_ends_with_the_command(base: Path, tmp_path: Path) -> None:
+    hanging, begun = tmp_path / "python3.99t", tmp_path / "begun"
+    hanging.write_text(f"#!/bin/sh\nsleep 1000 &\ntouch {begun}\nwait\n")
+    hanging.chmod(0o755)
+    with Slither(base, "baseline", "batch_stats", "--size", "40", "--python", str(hanging)) as command:
+        eventually(begun.exists, "another Python runs")
+        command.signal(signal.SIGTERM)
+
+        assert command.end()[0] == 143
         command.wait_until_nothing_is_left()
 
 
