@@ -132,9 +132,9 @@ IMAGES = {
     "seconds": 1.0,
     "routes": {"wide": 5, "tall": 3, "default": 1},
     "skipped": 1,
-    "heaviest_batch": 900_000,
-    "heaviest_image": 800_000,
-    "pixels_at_once": 2_000_000,
+    "heaviest_batch": 390_000,
+    "heaviest_image": 380_000,
+    "pixels_at_once": 1_100_000,
     "thumbnails": ("a",),
 }
 
@@ -143,8 +143,8 @@ IMAGES = {
     ("changes", "problem"),
     [
         ({}, None),
-        ({"heaviest_batch": 1_000_001}, "a batch had 1,000,001 pixels"),
-        ({"pixels_at_once": 3_000_001}, "3,000,001 pixels were with workers at one time"),
+        ({"heaviest_batch": 400_001}, "a batch had 400,001 pixels"),
+        ({"pixels_at_once": 1_200_001}, "1,200,001 pixels were with workers at one time"),
         ({"skipped": 0}, "9 images came out, 0 files were skipped"),
         ({"thumbnails": ("b",)}, "the thumbnails differ"),
     ],
