@@ -15,9 +15,12 @@ Columns = tuple[
     Sequence[Any],
     Sequence[dict[str, Any]] | None,
     Sequence[str] | None,
-    Sequence[int | None] | None,
+    Sequence["Birth | None"] | None,
 ]
-"""Items by column: ids, payloads, metas, routes, parents. None stands for a column of defaults."""
+"""Items by column: ids, payloads, metas, routes, births. None stands for a column of defaults."""
+
+Birth = tuple[int, int | None]
+"""The ``parent_id`` and the ``index`` of an item."""
 
 
 class IdSource:
@@ -63,6 +66,7 @@ class Item:
         meta: Notes that travel along. Change them through ``with_meta``, not in place.
         route: Name of the output the item is bound for.
         parent_id: Id of the item this one was made from, if a stage made several out of one.
+        index: Which of those it was, counted from 0 in the order in which the stage gave them.
     """
 
     id: int
@@ -70,6 +74,7 @@ class Item:
     meta: dict[str, Any] = attrs.field(factory=dict, hash=False)
     route: str = DEFAULT_ROUTE
     parent_id: int | None = None
+    index: int | None = None
 
     @classmethod
     def wrap(cls, value: Any) -> Self:
@@ -86,19 +91,20 @@ class Item:
 
     def with_payload(self, payload: Any) -> Self:
         """The same item around another payload."""
-        return type(self)(self.id, payload, self.meta, self.route, self.parent_id)
+        return type(self)(self.id, payload, self.meta, self.route, self.parent_id, self.index)
 
     def with_meta(self, **more: Any) -> Self:
         """The same item with these notes added; a note of the same name is replaced."""
-        return type(self)(self.id, self.payload, {**self.meta, **more}, self.route, self.parent_id)
+        meta = {**self.meta, **more}
+        return type(self)(self.id, self.payload, meta, self.route, self.parent_id, self.index)
 
     def with_route(self, route: str) -> Self:
         """The same item bound for another output."""
-        return type(self)(self.id, self.payload, self.meta, route, self.parent_id)
+        return type(self)(self.id, self.payload, self.meta, route, self.parent_id, self.index)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
         if self.meta or self.route != DEFAULT_ROUTE or self.parent_id is not None:
-            return type(self), (self.id, self.payload, self.meta, self.route, self.parent_id)
+            return type(self), (self.id, self.payload, self.meta, self.route, self.parent_id, self.index)
         return type(self), (self.id, self.payload)
 
 
@@ -111,6 +117,7 @@ class _Draft:
     meta: dict[str, Any]
     route: str
     parent_id: int | None
+    index: int | None
 
 
 def build_items(
@@ -118,7 +125,7 @@ def build_items(
     payloads: Sequence[Any],
     metas: Sequence[dict[str, Any]] | None = None,
     routes: Sequence[str] | None = None,
-    parents: Sequence[int | None] | None = None,
+    births: Sequence[Birth | None] | None = None,
 ) -> list[Item]:
     """Make many items out of columns of equal length; None is a column of defaults.
 
@@ -128,7 +135,7 @@ def build_items(
         ValueError: The columns differ in length.
     """
     count = len(ids)
-    given = [payloads, metas, routes, parents]
+    given = [payloads, metas, routes, births]
     if any(column is not None and len(column) != count for column in given):
         raise ValueError(f"columns of {[count, *(column and len(column) for column in given)]} rows")
     drafts: list[Any] = list(
@@ -138,12 +145,18 @@ def build_items(
             payloads,
             [{} for _ in ids] if metas is None else metas,
             itertools.repeat(DEFAULT_ROUTE) if routes is None else routes,
-            itertools.repeat(None) if parents is None else parents,
+            *_parents(births),
         )
     )
     for draft in drafts:
         draft.__class__ = Item
     return drafts
+
+
+def _parents(births: Sequence[Birth | None] | None) -> tuple[Iterable[int | None], Iterable[int | None]]:
+    if births is None:
+        return itertools.repeat(None), itertools.repeat(None)
+    return [birth and birth[0] for birth in births], [birth and birth[1] for birth in births]
 
 
 def with_payloads(items: Sequence[Item], payloads: Sequence[Any], route: str | None = None) -> list[Item]:
@@ -153,7 +166,7 @@ def with_payloads(items: Sequence[Item], payloads: Sequence[Any], route: str | N
         ValueError: There are more of one than of the other.
     """
     drafts: list[Any] = [
-        _Draft(item.id, payload, item.meta, route or item.route, item.parent_id)
+        _Draft(item.id, payload, item.meta, route or item.route, item.parent_id, item.index)
         for item, payload in zip(items, payloads, strict=True)
     ]
     for draft in drafts:
@@ -166,12 +179,15 @@ def columns(items: Sequence[Item]) -> Columns:
     metas = [item.meta for item in items]
     routes = [item.route for item in items]
     parents = [item.parent_id for item in items]
+    births = None
+    if parents.count(None) < len(parents):
+        births = [None if item.parent_id is None else (item.parent_id, item.index) for item in items]
     return (
         shortest([item.id for item in items]),
         [item.payload for item in items],
         metas if any(metas) else None,
         routes if routes.count(DEFAULT_ROUTE) < len(routes) else None,
-        parents if parents.count(None) < len(parents) else None,
+        births,
     )
 
 
@@ -181,20 +197,20 @@ def joined_columns(parts: Sequence[Columns]) -> Columns:
     payloads: list[Any] = []
     metas: list[dict[str, Any]] = []
     routes: list[str] = []
-    parents: list[int | None] = []
+    births: list[Birth | None] = []
     for part in parts:
         count = len(part[0])
         ids += part[0]
         payloads += part[1]
         metas += part[2] or [{} for _ in range(count)]
         routes += part[3] or [DEFAULT_ROUTE] * count
-        parents += part[4] or [None] * count
+        births += part[4] or [None] * count
     return (
         shortest(ids),
         payloads,
         metas if any(part[2] for part in parts) else None,
         routes if any(part[3] for part in parts) else None,
-        parents if any(part[4] for part in parts) else None,
+        births if any(part[4] for part in parts) else None,
     )
 
 

@@ -114,6 +114,7 @@ def result_line(item: Item, *, envelope: bool) -> bytes:
             "output": item.route,
             "id": item.id,
             "parent_id": item.parent_id,
+            "index": item.index,
             "payload": item.payload,
         }
         return json_of(told, "payload", None) + b"\n"
@@ -129,7 +130,7 @@ def end_line(item: Item, end: str, pipe: str, now: str) -> bytes:
     """The line of an item that left the flow: where it stood, its payload, and what an ends file says of it."""
     error, stage, attempts = (item.meta.get(name) for name in _OF_THE_END)
     meta: dict[str, Any] = {key: value for key, value in item.meta.items() if key not in _OF_THE_END}
-    bare = Item(item.id, item.payload, meta, item.route, item.parent_id)
+    bare = Item(item.id, item.payload, meta, item.route, item.parent_id, item.index)
     ends = Ends(end, (), error or SlitherError(), stage, attempts or 0)
     record = line_of(record_of(bare, ends, RunNames("", pipe=pipe), now, lost=False))
     told = json_of({"line": meta.get("line"), "payload": item.payload}, "payload", None)

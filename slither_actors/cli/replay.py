@@ -127,7 +127,7 @@ class Replay:
         meter.advance()
 
     def _print(self, item: slither.Item, output: FileIO | None) -> None:
-        fields = {"id": item.id, "parent_id": item.parent_id, "payload": item.payload}
+        fields = {"id": item.id, "parent_id": item.parent_id, "index": item.index, "payload": item.payload}
         line = json_of(fields, "payload", None)
         if output is None:
             self._console.write(line.decode())

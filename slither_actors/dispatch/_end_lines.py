@@ -42,6 +42,7 @@ class EndRecord:
     Attributes:
         id: of the item.
         parent_id: id of the item it was made from.
+        index: which of those that were made from that one it was.
         end: "skipped", "dropped" or "dead".
         run: the run, as in telemetry.
         pool: the pool of the dispatch; `None` for a pipe.
@@ -70,6 +71,7 @@ class EndRecord:
     traceback: str | None = None
     meta: dict[str, Any] = attrs.field(factory=dict, hash=False)
     pickled: str | None = attrs.field(default=None, repr=False)
+    index: int | None = None
 
     def item(self) -> Item:
         """The item as it was. This unpickles, in this process, which can run any code: only for files you trust.
@@ -113,6 +115,7 @@ def record_of(item: Item, ends: Ends, names: RunNames, time: str, *, lost: bool)
         traceback=remote.traceback if remote else None,
         meta=item.meta,
         pickled=None if lost else _pickled(item),
+        index=item.index,
     )
 
 
@@ -139,6 +142,7 @@ def parse(line: bytes) -> EndRecord | None:
         attempts=found["attempts"] if type(found.get("attempts")) is int else 0,
         meta=meta if isinstance(meta, dict) else {},
         pickled=_text(found.get("item")),
+        index=_id(found.get("index")),
         **{name: _text(found.get(name)) for name in _TEXTS},
     )
 
@@ -161,6 +165,7 @@ def _fields(record: EndRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "parent_id": record.parent_id,
+        "index": record.index,
         "end": record.end,
         "run": record.run,
         "pool": record.pool,

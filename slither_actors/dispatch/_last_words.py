@@ -52,7 +52,7 @@ def _ids(parcels: Sequence[Parcel]) -> list[int]:
     found: list[int] = []
     for parcel in parcels:
         with contextlib.suppress(RemoteError):
-            (ids, _, _, _, parents), _ = read(parcel)
+            (ids, _, _, _, births), _ = read(parcel)
             found += ids
-            found += [parent for parent in parents or () if parent is not None]
+            found += [birth[0] for birth in births or () if birth is not None]
     return found

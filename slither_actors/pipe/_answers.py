@@ -38,17 +38,17 @@ def same_item(item: Item, answer: Any) -> Item:
     return in_its_place(answer, item) if isinstance(answer, Item) else item.with_payload(answer)
 
 
-def child_of(parent: Item, made: Any) -> Item:
-    """One of several made of `parent`, under an id of its own."""
+def child_of(parent: Item, made: Any, index: int) -> Item:
+    """One of several made of `parent`, under an id of its own; `index` says which."""
     child = made if isinstance(made, Item) else parent.with_payload(made)
     fresh = child.id if child.id != parent.id else take_ids(1)[0]
-    return attrs.evolve(child, id=fresh, parent_id=parent.id)
+    return attrs.evolve(child, id=fresh, parent_id=parent.id, index=index)
 
 
-def new_child_of(parent: Item, made: Any) -> Item:
+def new_child_of(parent: Item, made: Any, index: int) -> Item:
     """The same, under an id that nothing else has: user code may emit one item twice."""
     child = made if isinstance(made, Item) else parent.with_payload(made)
-    return attrs.evolve(child, id=take_ids(1)[0], parent_id=parent.id)
+    return attrs.evolve(child, id=take_ids(1)[0], parent_id=parent.id, index=index)
 
 
 def emitted(stage: str, payloads: Any) -> Iterator[Any]:

@@ -26,7 +26,7 @@ class Births:
         if routed and (emission.over or emission.count):
             emission.count += 1
             self._note(emission, 1 if emission.over else emission.count, 0 if emission.over else 1)
-            return new_child_of(emission.item, emission.item)
+            return new_child_of(emission.item, emission.item, emission.given)
         if emission.over:
             self._note(emission, 0, -1)
         elif emission.count:

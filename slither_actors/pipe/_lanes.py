@@ -21,8 +21,14 @@ class Emission:
         self.payloads = payloads
         self.attempts = attempts
         self.count = 0  # of what it became
+        self.given = 0  # the same, and what of it cannot travel
         self.over = False  # whether that was all
         self.failed = False
+
+    def gave(self) -> None:
+        """One of what it becomes is on its way."""
+        self.count += 1
+        self.given += 1
 
     def close(self) -> None:
         """Let user code leave its generator; raises what that raises."""

@@ -200,8 +200,8 @@ class StageRun:
                 name = getattr(part, "__name__", type(part).__name__)
                 raise InvalidOutcome(self.stage, f"Emit takes payloads, Items and RouteTo, not {name}")
             made, to = (part.payload, part.destination) if isinstance(part, RouteTo) else (part, self.plan.next)
-            self._put(self._child(emission.item, made), to, emission)
-            emission.count += 1
+            self._put(self._child(emission.item, made, emission.given), to, emission)
+            emission.gave()
         except RunHalted:
             raise
         except BaseException as error:  # a generator is user code too
@@ -291,7 +291,7 @@ class StageRun:
         try:
             parcel = pack_items(items)
         except NotPicklable:  # a handler changed them in place
-            parcel = pack_items([Item(item.id, None, parent_id=item.parent_id) for item in items])
+            parcel = pack_items([Item(item.id, None, parent_id=item.parent_id, index=item.index) for item in items])
         # what it became before it ended is told before its end
         self.sink.edge.put((), (*self._births.take(), Ends(kind, (parcel,), error, stage or self.stage, attempts)))
 

@@ -25,5 +25,6 @@ def surrendered(run: StageRun, name: str) -> Surrendered:
 
 def _ids_of(items: Sequence[Item]) -> list[Parcel]:
     with contextlib.suppress(NotPicklable):
-        return [pack_items([Item(item.id, None, parent_id=item.parent_id) for item in items])] if items else []
+        bare = [Item(item.id, None, parent_id=item.parent_id, index=item.index) for item in items]
+        return [pack_items(bare)] if bare else []
     return []

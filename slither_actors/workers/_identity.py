@@ -14,7 +14,7 @@ def in_its_place(made: Item, origin: Item) -> Item:
     """What user code made of `origin`, under the id of that."""
     if made.id == origin.id:
         return made
-    return attrs.evolve(made, id=origin.id, parent_id=origin.parent_id)
+    return attrs.evolve(made, id=origin.id, parent_id=origin.parent_id, index=origin.index)
 
 
 def in_order_of(origins: Sequence[Item], answers: Sequence[Any]) -> list[Any]:

@@ -59,14 +59,14 @@ def read_items(
     made: list[Item] = []
     losses: list[Loss] = []
     for parcel in parcels:
-        (ids, payloads, metas, routes, parents), loss = read(parcel)
+        (ids, payloads, metas, routes, births), loss = read(parcel)
         losses += [loss] if loss is not None else []
         notes = parcel[4]
         if notes and isinstance(notes[0], Sorted):
             routes, notes = notes[0].of(ids), ()
         elif route is not None:
             routes = [route] * len(ids)
-        items = build_items(ids, payloads, metas, routes, parents)
+        items = build_items(ids, payloads, metas, routes, births)
         made += _follow(notes, items, reroute, losses, route) if notes else items
     return made, losses
 

@@ -51,8 +51,8 @@ def read(parcel: Parcel) -> tuple[Columns, Loss | None]:
     rows, lost = found
     bad = [number for number in range(lo, hi) if number in lost]
     good = [number for number in range(lo, hi) if number not in lost]
-    ids, _, _, routes, parents = _pick(rows, bad)
-    return _pick(rows, good), Loss(pack((ids, [None] * len(ids), None, routes, parents)), reason) if bad else None
+    ids, _, _, routes, births = _pick(rows, bad)
+    return _pick(rows, good), Loss(pack((ids, [None] * len(ids), None, routes, births)), reason) if bad else None
 
 
 def _pick(rows: Columns, numbers: Sequence[int]) -> Columns:
@@ -70,8 +70,8 @@ def _salvage(parcel: Parcel) -> tuple[Columns, set[int]] | None:
         if is_of_a_signal(error):
             raise
         return None
-    ids, payloads, metas, routes, parents = rows
-    if any(map(_is_lost, (ids, routes, parents))):
+    ids, payloads, metas, routes, births = rows
+    if any(map(_is_lost, (ids, routes, births))):
         return None
     if reader.astray:
         return rows, set(range(len(ids)))

@@ -132,9 +132,9 @@ def batch_runner(code: Code, adapter: Any = None, keeps_ids: bool = False) -> Ca
     with_context = _wants_context(target, code.name)
 
     def run(rows: Columns, ctx: Context) -> Columns:
-        ids, payloads, metas, routes, parents = rows
+        ids, payloads, metas, routes, births = rows
         results = target(payloads, ctx=ctx) if with_context else target(payloads)
-        return ids, _payloads(_checked(results, len(ids), code.name), code.name), metas, routes, parents
+        return ids, _payloads(_checked(results, len(ids), code.name), code.name), metas, routes, births
 
     return run
 
@@ -158,7 +158,7 @@ def descendant(made: Item, origin: Item) -> Item:
     """The item that user code made of `origin`; one with an identity of its own names the original as its parent."""
     if made.id == origin.id or made.parent_id is not None:
         return made
-    return attrs.evolve(made, parent_id=origin.id)
+    return attrs.evolve(made, parent_id=origin.id, index=0)
 
 
 def item_error(error: BaseException) -> ItemError:

@@ -128,13 +128,13 @@ def unpack(parcel: Parcel) -> Columns:
 
 def _rows(rows: Columns, lo: int, hi: int) -> Columns:
     part = slice(lo, hi)
-    ids, payloads, metas, routes, parents = rows
+    ids, payloads, metas, routes, births = rows
     return (
         ids[part],
         payloads[part],
         metas and metas[part],
         routes and routes[part],
-        parents and parents[part],
+        births and births[part],
     )
 
 
@@ -142,8 +142,8 @@ def unpack_items(parcels: Sequence[Parcel], route: str | None = None) -> list[It
     """Decode parcels without notes to items; where `route` is given it becomes the route of all."""
     made: list[Item] = []
     for parcel in parcels:
-        ids, payloads, metas, routes, parents = unpack(parcel)
-        made += build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), parents)
+        ids, payloads, metas, routes, births = unpack(parcel)
+        made += build_items(ids, payloads, metas, routes if route is None else [route] * len(ids), births)
     return made
 
 

@@ -44,6 +44,8 @@ def test_every_branch_behind_a_router_goes_on_through_its_own_stages(system):
     assert sorted(map(str, payloads(outputs.tiny))) == ["0", "1", "5 middle worked"]
     ids = {item.parent_id for item in outputs.default}
     assert ids == {item.parent_id for item in outputs.tiny if item.parent_id is not None}, "both name the same parents"
+    assert [item.index for item in outputs.default] == [0, 0], "also behind a worker"
+    assert {item.payload: item.index for item in outputs.tiny} == {0: 1, 1: 1, "5 middle worked": None}
 
 
 class Told(slither.Pipe):

@@ -98,6 +98,7 @@ def test_several_items_out_of_one_stand_where_their_parent_stood(run):
     assert payloads(outputs.default) == [w for n in "12" for letter in "abc" for w in (n + letter, n + letter.upper())]
     assert len({item.id for item in outputs.default}) == 12
     assert all(item.parent_id is not None for item in outputs.default)
+    assert [item.index for item in outputs.default] == [0, 1] * 6
     counts = outputs.accounting
     assert (counts.inputs, counts.born, counts.expanded, counts.outputs, counts.abandoned) == (2, 18, 8, 12, 0)
 

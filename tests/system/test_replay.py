@@ -29,8 +29,8 @@ def test_a_replay_through_the_command_line(base: Path, tmp_path: Path) -> None:
     assert code == 1
     # the batch is cut down to its culprit
     assert [json.loads(line) for line in out.splitlines()] == [
-        {"id": ids[1], "parent_id": None, "payload": 5},
-        {"id": ids[2], "parent_id": None, "payload": 6},
+        {"id": ids[1], "parent_id": None, "index": None, "payload": 5},
+        {"id": ids[2], "parent_id": None, "index": None, "payload": 6},
     ]
     (again,) = slither.read_ends(failed)
     assert (again.id, again.item().payload, again.reason) == (ids[0], "raise", "boom")

@@ -300,7 +300,7 @@ def stream(system: slither.System) -> None:
         assert_type(next(stream), slither.Item)
         for item in stream:
             assert_type(item, slither.Item)
-            print(item.id, item.payload, item.route, item.parent_id)
+            print(item.id, item.payload, item.route, item.parent_id, item.index)
             break
         assert_type(stream.skipped.total, int)
     stream.close()

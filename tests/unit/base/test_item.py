@@ -21,7 +21,12 @@ ITEMS = st.builds(
     st.one_of(st.integers(), st.text(max_size=5), st.none()),
     METAS,
     st.sampled_from(["default", "accept", "review"]),
-    st.one_of(st.none(), st.integers(1, 9)),
+) | st.builds(
+    Item,
+    st.integers(1, 1 << 70),
+    st.integers(),
+    parent_id=st.integers(1, 9),
+    index=st.one_of(st.none(), st.integers(0, 9)),
 )
 
 
@@ -51,11 +56,11 @@ def test_wrap_many_keeps_the_order_and_the_items_among_the_values():
 
 
 def test_changing_an_item_makes_another_one_of_the_same_id():
-    item = Item(7, "x", {"a": 1}, "accept", 3)
-    assert item.with_payload("y") == Item(7, "y", {"a": 1}, "accept", 3)
-    assert item.with_meta(b=2, a=0) == Item(7, "x", {"a": 0, "b": 2}, "accept", 3)
-    assert item.with_route("review") == Item(7, "x", {"a": 1}, "review", 3)
-    assert item == Item(7, "x", {"a": 1}, "accept", 3)
+    item = Item(7, "x", {"a": 1}, "accept", 3, 2)
+    assert item.with_payload("y") == Item(7, "y", {"a": 1}, "accept", 3, 2)
+    assert item.with_meta(b=2, a=0) == Item(7, "x", {"a": 0, "b": 2}, "accept", 3, 2)
+    assert item.with_route("review") == Item(7, "x", {"a": 1}, "review", 3, 2)
+    assert item == Item(7, "x", {"a": 1}, "accept", 3, 2)
 
 
 def test_with_meta_leaves_the_old_notes_alone():
@@ -88,11 +93,11 @@ def test_an_item_of_defaults_pickles_small():
 
 @given(st.lists(ITEMS, max_size=8))
 def test_columns_and_build_items_are_inverse(items):
-    ids, payloads, metas, routes, parents = columns(items)
-    assert build_items(ids, payloads, metas, routes, parents) == items
+    ids, payloads, metas, routes, births = columns(items)
+    assert build_items(ids, payloads, metas, routes, births) == items
     assert (metas is None) == all(item.meta == {} for item in items)
     assert (routes is None) == all(item.route == "default" for item in items)
-    assert (parents is None) == all(item.parent_id is None for item in items)
+    assert (births is None) == all(item.parent_id is None for item in items)
 
 
 @given(st.lists(st.lists(ITEMS, max_size=4), max_size=4))
@@ -122,7 +127,7 @@ def test_built_items_do_not_share_their_meta():
 
 @pytest.mark.parametrize("short", range(4))
 def test_columns_of_different_length_are_refused(short):
-    given_columns: list[list[object]] = [["a", "b"], [{}, {}], ["r", "r"], [None, 1]]
+    given_columns: list[list[object]] = [["a", "b"], [{}, {}], ["r", "r"], [None, (1, 0)]]
     given_columns[short].pop()
     with pytest.raises(ValueError, match="columns of"):
         build_items([1, 2], *given_columns)  # type: ignore[arg-type]

@@ -117,11 +117,11 @@ def test_what_json_cannot_say_is_named() -> None:
 
 
 def test_an_envelope_tells_where_a_result_comes_from() -> None:
-    item = Item(7, "x", {"line": 3}, "large", 6)
+    item = Item(7, "x", {"line": 3}, "large", 6, 1)
 
     told = json.loads(result_line(item, envelope=True))
 
-    assert told == {"line": 3, "output": "large", "id": 7, "parent_id": 6, "payload": "x"}
+    assert told == {"line": 3, "output": "large", "id": 7, "parent_id": 6, "index": 1, "payload": "x"}
 
 
 def test_an_end_is_a_line_for_people_and_for_those_who_run_it_again(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def ended(item, error=BOOM, *, lost=False):
 
 
 def test_a_line_says_all_there_is_and_holds_the_item_as_it_was():
-    item = Item.wrap({"deep": [1, 2]}).with_meta(mine="note").with_route("else")
+    item = Item(1 << 40, {"deep": [1, 2]}, {"mine": "note"}, "else", 1 << 39, 3)
 
     (line,) = line_of(ended(item)).splitlines()
     record = parse(line)
@@ -35,7 +35,8 @@ def test_a_line_says_all_there_is_and_holds_the_item_as_it_was():
     assert record == ended(item)
     assert record.plain() == {
         "id": item.id,
-        "parent_id": None,
+        "parent_id": 1 << 39,
+        "index": 3,
         "end": "dead",
         "run": "run-1",
         "pool": "default",
@@ -106,7 +107,7 @@ def test_any_other_line_is_no_record(line):
 JSON = st.none() | st.integers(-9, 9) | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
 
 
-@given(st.dictionaries(st.sampled_from(["id", "end", "meta", "item", "stage", "attempts", "parent_id"]), JSON))
+@given(st.dictionaries(st.sampled_from(["id", "end", "meta", "item", "stage", "attempts", "parent_id", "index"]), JSON))
 def test_values_of_any_kind_are_read_or_left_out(fields):
     from slither_actors._codec import to_json
 

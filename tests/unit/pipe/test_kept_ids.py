@@ -42,7 +42,7 @@ def test_what_is_emitted_twice_is_two_items():
     around = played(lambda item: Emit([one, one, item]), ["x"])
     made = around.arrived["sink"]
     assert len({item.id for item in made} | {one.id, around.fed[0].id}) == 5
-    assert {item.parent_id for item in made} == {around.fed[0].id}
+    assert [(item.parent_id, item.index) for item in made] == [(around.fed[0].id, index) for index in range(3)]
 
 
 @pytest.mark.parametrize("keeps_ids", [True, False])
@@ -56,6 +56,7 @@ def test_one_that_fails_half_way_and_is_routed_is_one_of_those_that_it_became(ke
     a, b, routed = around.arrived["sink"]
     assert (routed.payload, routed.route, routed.parent_id) == ("x", "out", x.id)
     assert len({x.id, a.id, b.id, routed.id}) == 4
+    assert [item.index for item in (a, b, routed)] == [0, 1, 2]
     assert around.expanded == [(x.id, None, 3, 1)]
 
 

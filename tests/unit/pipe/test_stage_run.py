@@ -49,7 +49,7 @@ class TestAnswers:
     def test_an_item_of_another_identity_names_the_original_as_its_parent(self):
         around = play(lambda item: Item.wrap("new"), [1])
         (item,) = around.arrived["next"]
-        assert item.parent_id == around.fed[0].id
+        assert (item.parent_id, item.index) == (around.fed[0].id, 0)
 
     def test_route_to_a_stage_or_an_output(self):
         around = play(lambda item: RouteTo(item.payload, item), ["later", "next", "out", "default"])
@@ -86,7 +86,7 @@ class TestAnswers:
         (parent,) = around.fed
         made = around.arrived["next"] + around.arrived["sink"]
         assert [item.payload for item in made] == [1, 7, 8]
-        assert {item.parent_id for item in made} == {parent.id}
+        assert [(item.parent_id, item.index) for item in made] == [(parent.id, index) for index in range(3)]
         assert len({item.id for item in made} | {parent.id}) == 4
         assert made[2].route == "out"
 
@@ -96,6 +96,7 @@ class TestAnswers:
         first, second, third = around.arrived["next"]
         assert (first.id, first.payload, first.meta) == (own.id, "own", {"n": 1})
         assert [item.parent_id for item in (first, second, third)] == [around.fed[0].id] * 3
+        assert [item.index for item in (first, second, third)] == [0, 1, 2]
         assert len({first.id, second.id, third.id, around.fed[0].id}) == 4, "no id twice"
 
     def test_the_service_is_told_what_became_how_many(self):

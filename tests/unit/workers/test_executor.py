@@ -69,17 +69,17 @@ def test_an_executor_class_is_made_once_and_keeps_what_it_notes():
 
 def test_an_executor_class_may_change_meta_and_keeps_ids():
     items = Item.wrap_many([1, 2])
-    ids, _, metas, routes, parents = batch_runner(code_of(jobs.Tagging))(columns(items), Context())
+    ids, _, metas, routes, births = batch_runner(code_of(jobs.Tagging))(columns(items), Context())
     assert list(ids) == [item.id for item in items]
     assert metas == [{"by": "Tagging"}] * 2
-    assert (routes, parents) == (None, None)
+    assert (routes, births) == (None, None)
 
 
 def test_items_that_an_executor_makes_itself_name_their_parents():
     items = Item.wrap_many([1, 2])
-    ids, _, _, _, parents = batch_runner(code_of(jobs.Renaming))(columns(items), Context())
-    assert parents == [item.id for item in items]
-    assert not set(ids) & set(parents)
+    ids, _, _, _, births = batch_runner(code_of(jobs.Renaming))(columns(items), Context())
+    assert births == [(item.id, 0) for item in items]
+    assert not set(ids) & {item.id for item in items}
 
 
 class Emptying(Executor):

@@ -9,8 +9,9 @@ A, B, C = (Item(number, payload) for number, payload in ((1, "a"), (2, "b"), (3,
 
 
 def test_one_with_an_id_of_its_own_gets_that_of_its_origin():
-    made = in_its_place(Item(9, "new", {"k": 1}, "out", 7), Item(1, "old", parent_id=4))
-    assert (made.id, made.payload, made.meta, made.route, made.parent_id) == (1, "new", {"k": 1}, "out", 4)
+    made = in_its_place(Item(9, "new", {"k": 1}, "out", 7), Item(1, "old", parent_id=4, index=2))
+    assert made == Item(1, "new", {"k": 1}, "out", 4, 2)
+    assert (made.payload, made.meta) == ("new", {"k": 1})
     assert in_its_place(A, A) is A
 
 

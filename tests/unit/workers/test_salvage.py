@@ -149,10 +149,10 @@ def test_what_was_raised_is_told():
 
 
 def test_lost_items_keep_their_routes_and_parents():
-    item = Item(7, Fussy(1, "x"), {"a": 1}, "accept", 5)
+    item = Item(7, Fussy(1, "x"), {"a": 1}, "accept", 5, 2)
     _, (loss,) = read_items([travelled([item])])
     (lost,) = loss.items()
-    assert (lost.id, lost.route, lost.parent_id) == (7, "accept", 5)
+    assert (lost.id, lost.route, lost.parent_id, lost.index) == (7, "accept", 5, 2)
 
 
 def test_an_item_whose_notes_cannot_be_read_is_lost():
