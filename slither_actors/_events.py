@@ -56,14 +56,19 @@ def _run(name: Name, doc: str, place: str) -> tuple[EventKind, ...]:
 
 
 def _work(
-    name: Name, docs: tuple[str, str], about: tuple[str, ...], failed: tuple[str, ...], worked: tuple[str, ...] = ()
+    name: Name,
+    docs: tuple[str, str],
+    about: tuple[str, ...],
+    failed: tuple[str, ...],
+    worked: tuple[str, ...] = (),
+    made: tuple[str, ...] = (),
 ) -> tuple[EventKind, ...]:
     """What is told at its end only, since it happens elsewhere; `failed` is known of one that raised, `worked` of one
-    that did not."""
-    counts = ("time_s", *_TIMES, "attempt", "items_in")
+    that did not, and `made` are further numbers of that."""
+    counts = ("time_s", *_TIMES, "attempt", "items_in", "bytes_in")
     about = ("system", "run", "session", "pipe", "stage", *about)
     return (
-        EventKind((*name, "stop"), docs[0], (*counts, "items_out"), (*about, "outcome", *worked)),
+        EventKind((*name, "stop"), docs[0], (*counts, "items_out", *made), (*about, "outcome", *worked)),
         EventKind((*name, "exception"), docs[1], counts, (*about, "outcome", *failed)),
     )
 
@@ -92,6 +97,7 @@ EVENTS: tuple[EventKind, ...] = (
         ("a worker has run a batch", "it failed, or its worker died under it"),
         ("pool", "worker", "batch", "batch_ref"),
         ("error_type", "verdict"),
+        made=("bytes_out",),
     ),
     *_work(
         STAGE,

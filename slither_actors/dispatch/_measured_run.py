@@ -15,7 +15,7 @@ from slither_actors.dispatch.messages import Batch, Ends
 from slither_actors.errors import QueueTimeout, SlitherError, type_name_of
 from slither_actors.otp.ref import Ref
 from slither_actors.policy import Verdict, verdict
-from slither_actors.workers.parcel import Parcel, count
+from slither_actors.workers.parcel import Parcel, count, size
 
 if TYPE_CHECKING:
     from slither_actors.otp.reports import Reports
@@ -27,6 +27,7 @@ class _Whole:
 
     arrived: float
     items: int
+    bytes: int
     queue_s: float = math.nan  # until its first attempt began
     run_s: float = 0.0
     attempt: int = 0
@@ -75,7 +76,7 @@ class MeasuredRun(DispatchRun):
     def arrive(self, message: Batch, now: float) -> bool:
         self._now = now
         if self._tells_stage:
-            self._wholes[self.arrived] = _Whole(now, count(message.parcels))
+            self._wholes[self.arrived] = _Whole(now, count(message.parcels), size(message.parcels))
         return super().arrive(message, now)
 
     def take_next(self, number: int, worker: Ref) -> Task:
@@ -91,7 +92,8 @@ class MeasuredRun(DispatchRun):
 
     def result(self, task: Task, parcels: tuple[Parcel, ...], ends: tuple[Ends, ...]) -> None:
         if self._attempt is not None:  # else it failed, which is told, or was never begun
-            self._tell("stop", self._attempt, {"items_out": count(parcels)}, {"outcome": "ok"})
+            made = {"items_out": count(parcels), "bytes_out": size(parcels)}
+            self._tell("stop", self._attempt, made, {"outcome": "ok"})
         super().result(task, parcels, ends)
 
     def failed(
@@ -162,6 +164,7 @@ class MeasuredRun(DispatchRun):
             "queue_s": queue_s,
             "run_s": run_s,
             "items_in": count(task.parcels),
+            "bytes_in": size(task.parcels),
             "attempt": task.attempts + 1,
             **more,
         }
@@ -183,6 +186,7 @@ class MeasuredRun(DispatchRun):
             "queue_s": duration_s if math.isnan(whole.queue_s) else whole.queue_s,
             "run_s": whole.run_s,
             "items_in": whole.items,
+            "bytes_in": whole.bytes,
             "attempt": whole.attempt,
         }
         self._reports.add((*telemetry.STAGE, end), measured | more, self._about | labels)

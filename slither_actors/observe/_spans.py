@@ -37,6 +37,8 @@ _LABELS = {
     "error_type": _ERROR,
     "items_in": "slither.items.in",
     "items_out": "slither.items.out",
+    "bytes_in": "slither.bytes.in",
+    "bytes_out": "slither.bytes.out",
     "skipped": "slither.items.skipped",
     "dropped": "slither.items.dropped",
     "dead": "slither.items.dead",

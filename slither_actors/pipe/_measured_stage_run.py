@@ -15,7 +15,7 @@ from slither_actors.pipe._halt import RunHalted
 from slither_actors.pipe._stage_plan import StagePlan
 from slither_actors.pipe._stage_run import StageRun
 from slither_actors.policy import Verdict
-from slither_actors.workers.parcel import Parcel, count
+from slither_actors.workers.parcel import Parcel, count, size
 
 if TYPE_CHECKING:
     from slither_actors.otp.reports import Reports
@@ -28,6 +28,7 @@ class _Work:
     arrived: float
     began: float
     items_in: int
+    bytes_in: int
     items_out: int = 0
     run_s: float = 0.0
     attempt: int = 1
@@ -59,7 +60,7 @@ class MeasuredStageRun(StageRun):
         if self._work is not None:
             return None
         items = super().next_batch()
-        self._done = _Work(self._arrivals.popleft(), self.clock(), count(self.in_work))
+        self._done = _Work(self._arrivals.popleft(), self.clock(), count(self.in_work), size(self.in_work))
         return items
 
     def step(self) -> bool:
@@ -130,6 +131,7 @@ class MeasuredStageRun(StageRun):
             "queue_s": work.began - work.arrived,
             "run_s": work.run_s,
             "items_in": work.items_in,
+            "bytes_in": work.bytes_in,
             "attempt": work.attempt,
         }
         self._reports.add((*telemetry.STAGE, end), measured | more, self._about | labels)

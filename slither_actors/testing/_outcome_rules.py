@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import attrs
@@ -98,10 +99,19 @@ class NothingIsLostOrDoubled(OutcomeRule):
         accounted = seen | {item.parent_id for item in log.back if item.parent_id is not None}
         if log.keeps_ids:
             self.check(seen <= pulled, f"{log.name}: {len(seen - pulled)} items come from nowhere")
+        self._look_at_accounts(log)
         if log.how == "done":
             lost = [one for one in log.pulled if one not in accounted]
             self.check(not lost, f"{log.name}: {len(lost)} of {len(pulled)} items are lost")
-            self.check(log.ends.accounting.abandoned == 0, f"{log.name}: the accounts are wrong: {log.ends.accounting}")
+
+    def _look_at_accounts(self, log: RunLog) -> None:
+        """What users are told in numbers is what came, however the run ended."""
+        told = log.ends.accounting
+        came = Counter(kind for _, kind in log.ended)
+        same = (told.inputs, told.outputs) == (len(log.pulled), len(log.got))
+        same = same and log.ends.counts() == {kind: came[kind] for kind in log.ends.counts()}
+        balanced = told.abandoned == 0 if log.how == "done" else told.abandoned >= 0
+        self.check(same and balanced, f"{log.name}, {log.how}: the accounts are wrong: {told}, {told.abandoned}")
 
 
 class WorkBehindResults(OutcomeRule):

@@ -89,6 +89,12 @@ def count(parcels: Sequence[Parcel]) -> int:
     return sum(hi - lo for _, _, lo, hi, _ in parcels)
 
 
+def size(parcels: Sequence[Parcel]) -> int:
+    """How many bytes travel with these parcels, the large buffers beside them too. Those of a part are those of the
+    whole that it is a part of, which is what is sent."""
+    return sum(memoryview(part).nbytes for data, buffers, *_ in parcels for part in (data, *buffers))
+
+
 def cut(parcel: Parcel, lo: int, hi: int) -> Parcel:
     """The items `lo` to `hi` of a parcel, without decoding it."""
     data, buffers, start, _, notes = parcel

@@ -21,7 +21,7 @@ from slither_actors.otp.ref import Ref
 from slither_actors.policy import Retry, Skip
 from slither_actors.telemetry import Interest
 from slither_actors.workers.messages import Job, LeaseRequest, RunBatch
-from slither_actors.workers.parcel import pack_items
+from slither_actors.workers.parcel import pack_items, size
 
 SERVICE, POOL = "/run/service", "/run/pool"
 ONE = Ref("workers/worker-1", 1, "/run/w1", 1001)
@@ -67,7 +67,8 @@ class Bench:
 
     def feed(self, now: float, *payloads: Any) -> None:
         self.fed += 1
-        self.core.batch("r", Batch("r", 1, self.fed, (pack_items(Item.wrap_many(payloads)),), ()), now)
+        self.arrived = (pack_items(Item.wrap_many(payloads)),)
+        self.core.batch("r", Batch("r", 1, self.fed, self.arrived, ()), now)
         for _, request in self.sent(LeaseRequest, keep_others=True):
             self.core.answered(request.want, now)
 
@@ -84,11 +85,14 @@ def test_a_batch_that_a_worker_has_run_says_how_long_it_waited_and_ran() -> None
     bench = Bench()
     bench.feed(1.0, "a", "b")
     number = bench.running()
-    bench.core.done(ONE.address, number, (pack_items([Item.wrap("x")]),), 5.0, seconds=1.5)
+    result = (pack_items([Item.wrap("x" * 1000)]),)
+    bench.core.done(ONE.address, number, result, 5.0, seconds=1.5)
 
     (event,) = bench.heard.of(telemetry.BATCH)
     assert event.name[-1] == "stop"
+    sizes = {"bytes_in": size(bench.arrived), "bytes_out": size(result)}
     assert event.measurements == {
+        **sizes,
         "time_s": 1.0,
         "duration_s": 4.0,
         "queue_s": 2.5,
@@ -121,6 +125,7 @@ def test_each_attempt_is_told_and_the_stage_is_done_once_with_all_of_them() -> N
     assert whole.name[-1] == "stop"
     assert whole.metadata["outcome"] == "error"
     assert whole.measurements == {
+        "bytes_in": size(bench.arrived),
         "time_s": 0.0,
         "duration_s": 10.0,
         "queue_s": 1.5,

@@ -22,7 +22,7 @@ from slither_actors.pipe._stage_run import StageRun
 from slither_actors.policy import Halt, Policy, Retry, Skip
 from slither_actors.telemetry import Event, Interest
 from slither_actors.workers.executor import item_error
-from slither_actors.workers.parcel import pack_items
+from slither_actors.workers.parcel import pack_items, size
 from tests.unit.pipe.playing_edges import WAYS, Neighbours, one_way_plan
 
 
@@ -55,7 +55,8 @@ class Bench:
 
     def feed(self, payloads: Iterable[Any], seq: int = 1) -> None:
         items = [Item.wrap(payload) for payload in payloads]
-        self.run.batch(1, seq, (pack_items(items),))
+        self.fed = size((parcel := pack_items(items),))
+        self.run.batch(1, seq, (parcel,))
 
     def work(self, hook: Callable[[Item], Any]) -> None:
         """As the actor does, without turns."""
@@ -76,6 +77,7 @@ def test_a_batch_says_what_came_of_it_and_how_long_it_took() -> None:
     assert event.name == (*telemetry.STAGE, "stop")
     measured = dict(event.measurements)
     duration_s, run_s = measured.pop("duration_s"), measured.pop("run_s")
+    assert measured.pop("bytes_in") == bench.fed > 0
     assert 0 < run_s < duration_s - 1
     assert measured == {"time_s": 0, "queue_s": 1, "items_in": 4, "items_out": 5, "attempt": 1}
     about = {"run": "r", "session": "s-1", "pipe": "Score", "stage": "middle"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from slither_actors.errors import NotPicklable
 from slither_actors.item import Item, columns
-from slither_actors.workers.parcel import count, cut, pack, pack_by, pack_items, unpack, unpack_items
+from slither_actors.workers.parcel import count, cut, pack, pack_by, pack_items, size, unpack, unpack_items
 
 PLAIN = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.binary(max_size=5))
 
@@ -68,6 +68,16 @@ def test_columns_that_hold_only_defaults_do_not_travel():
 def test_a_cut_shares_the_frame():
     parcel = pack((range(4), [1, 2, 3, 4], None, None, None))
     assert cut(parcel, 1, 3)[0] is parcel[0]
+
+
+def test_the_size_is_that_of_all_that_travels_and_of_a_part_that_of_the_whole():
+    small, large = pack_items([Item.wrap(1)]), pack_items([Item.wrap(bytes(300_000))])
+    beside = pack_items([Item.wrap(pickle.PickleBuffer(bytearray(200_000)))])
+    assert size([small]) == len(small[0])
+    assert 300_000 < size([large]) < 301_000
+    assert 200_000 < size([beside]) < 201_000
+    many = pack_items(Item.wrap_many(range(10)))
+    assert size([cut(many, 2, 5), small]) == len(many[0]) + len(small[0])
 
 
 def test_what_cannot_travel_is_said_before_it_is_sent():
