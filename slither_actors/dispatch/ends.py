@@ -74,10 +74,11 @@ class EndLog:
 
     @property
     def accounting(self) -> Accounting:
-        """Where all items are by now."""
-        return Accounting(
-            inputs=self.pulled, born=self._born, outputs=self.given, expanded=self._expanded, **self.counts()
-        )
+        """Where all items are by now. What came was born, also where the news of that comes later."""
+        ended = self.counts()
+        known = self.given + self._expanded + sum(ended.values())
+        born = max(self._born, known - self.pulled)
+        return Accounting(inputs=self.pulled, born=born, outputs=self.given, expanded=self._expanded, **ended)
 
     def note(self, ends: Ends | Expanded) -> None:
         """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta. Those that cannot

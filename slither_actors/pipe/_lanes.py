@@ -22,6 +22,7 @@ class Emission:
         self.attempts = attempts
         self.count = 0  # of what it became
         self.given = 0  # the same, and what of it cannot travel
+        self.told = 0  # how many of them the service knows of
         self.over = False  # whether that was all
         self.failed = False
 

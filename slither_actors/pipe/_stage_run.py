@@ -322,7 +322,7 @@ class StageRun:
         while (finished or self.plan.settles_last) and any(lane.items for lane in lanes):
             for lane in lanes:
                 self._pack(lane, everything=finished)
-        if self._work is None and (born := self._births.take()):
+        if born := self._births.due(self._emission, done=self._work is None):
             self.sink.edge.put((), born)
         messages += [(lane.edge.port.consumer, one) for lane in lanes if lane.edge.waiting for one in lane.edge.take()]
         unsent = self.plan.settles_last and any(edge.waiting for edge in self._by_edge.values())

@@ -45,6 +45,19 @@ def test_what_is_emitted_twice_is_two_items():
     assert [(item.parent_id, item.index) for item in made] == [(around.fed[0].id, index) for index in range(3)]
 
 
+def test_while_an_item_goes_on_becoming_others_the_service_hears_of_it_now_and_then():
+    around = Neighbours(random.Random(1), one_way_plan(Skip()), lambda item: Emit(range(item.payload)), [2000])
+    most = 0
+    while around.step():
+        told = sum(more for _, _, more, _ in around.expanded)
+        most = max(most, len(around.arrived["sink"]) - 2 * told, len(around.arrived["sink"]) - told - 300)
+    assert most <= 32, "what comes of a batch may come before the word of it"
+    assert 5 < len(around.expanded) < 20
+    (x,) = around.fed
+    assert {one for one, *_ in around.expanded} == {x.id}
+    assert [sum(note[place] for note in around.expanded) for place in (2, 3)] == [2000, 1]
+
+
 @pytest.mark.parametrize("keeps_ids", [True, False])
 def test_one_that_fails_half_way_and_is_routed_is_one_of_those_that_it_became(keeps_ids):
     """So nothing of it comes out before it is known that there is more."""

@@ -42,7 +42,7 @@ def step(salt, ways, odd, item):
         case 2:
             raise ValueError("boom")
         case 3:
-            return Emit([item.payload * 100 + n for n in range(draw(salt + 2, item.payload, 4))])
+            return Emit([item.payload * 100 + n for n in range((0, 1, 2, 3, 70)[draw(salt + 2, item.payload, 5)])])
         case 4:
             return RouteTo(ways[draw(salt + 3, item.payload, len(ways))], item.payload)
         case 5:

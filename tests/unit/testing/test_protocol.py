@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from slither_actors import FixedBatch, KeyPartition, Retry, Skip, WeightedBatch
+from slither_actors import FixedBatch, KeyPartition, Pipe, Retry, RouteTo, Skip, WeightedBatch, local, worker
 from slither_actors._code import Code
 from slither_actors.config import Config
 from slither_actors.context import Context
 from slither_actors.dispatch.options import DispatchOptions
 from slither_actors.testing._faults import Faults
 from slither_actors.testing._play import playing
-from tests.unit.testing.random_pipes import random_pipe, shuffled
+from tests.unit.testing.random_pipes import draw, random_pipe, shuffled
 
 pytestmark = pytest.mark.thorough
 
@@ -55,6 +55,24 @@ def scenario(seed, **faults):
     return play
 
 
+class Endless(Pipe):
+    """Each input becomes others, without end, and those become several."""
+
+    on_error = {"*": "skip"}
+    outputs = ["short"]
+
+    @local(many=True)
+    def numbers(item):
+        for number in itertools.count():
+            yield RouteTo("short", number) if draw(1, number, 3) == 0 else number
+
+    square = worker(same, batch_size=5)
+
+    @local(many=True, replicas=2)
+    def again(item):
+        return range(draw(2, item.payload, 4))
+
+
 FAULTS = {
     "nothing": {"repeats": 0.0},
     "repeats": {"repeats": 0.3},
@@ -70,3 +88,12 @@ FAULTS = {
 def test_every_invariant_holds_whatever_goes_wrong(part, faults):
     for seed in range(part, SEEDS, 2):
         scenario(seed, **FAULTS[faults])
+
+
+@pytest.mark.parametrize("faults", ["workers", "all"])
+def test_the_accounts_of_a_run_that_is_left_add_up_though_its_items_go_on_becoming_others(faults):
+    for seed in range(8):
+        with playing(seed, Faults(workers=2, laziness=0.9, **FAULTS[faults]), Config()) as play:
+            for takes in (1, 150):
+                play.pipe(Endless, [1, 2], Context(), leave_after=takes)
+            play.go()
