@@ -278,11 +278,13 @@ class SendQueueFull(TransportError):
     limit: int
 
 
-@error("the run took longer than deadline_s={deadline_s:g}")
+@error("{what} took longer than deadline_s={deadline_s:g}")
 class DeadlineExceeded(SlitherError, TimeoutError):
-    """A run took longer than its ``deadline_s``; the reason of a `DispatchError` or a `PipeError`."""
+    """A run, or an item that was submitted, took longer than its ``deadline_s``; the reason of a `DispatchError` or a
+    `PipeError`."""
 
     deadline_s: float
+    what: str = "the run"
 
 
 @error("ends file {path} {problem}")

@@ -6,16 +6,17 @@ import copy
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
+from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._former import Former
 from slither_actors.dispatch.accounting import Accounting
 from slither_actors.dispatch.ends import EndLog
 from slither_actors.dispatch.messages import Ends, Expanded
 from slither_actors.dispatch.run import Halted, Run
 from slither_actors.dispatch.source import Source
-from slither_actors.errors import InvalidOutcome, NotPicklable, SlitherError
+from slither_actors.errors import DeadlineExceeded, InvalidOutcome, NotPicklable, SlitherError
 from slither_actors.item import Item
 from slither_actors.pipe._lineage import Descent, Lineage
 from slither_actors.pipe._per_item import PerItem
@@ -44,6 +45,32 @@ class _Log(EndLog):
             self._expanded_to(ends)
 
 
+class Ledger:
+    """Where the items are that were submitted to a handle, over all its runs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # re-entrant, for the garbage collector
+        self._past = EndLog().accounting
+        self._open: list[EndLog] = []
+
+    def begin(self, log: EndLog) -> None:
+        """A run begins, with these ends."""
+        with self._lock:
+            self._open.append(log)
+
+    def end(self, log: EndLog) -> None:
+        """It is over."""
+        with self._lock:
+            self._open.remove(log)
+            self._past += log.accounting
+
+    @property
+    def accounting(self) -> Accounting:
+        """Of all items that were pulled."""
+        with self._lock:
+            return sum((log.accounting for log in self._open), self._past)
+
+
 class Feeder:
     """Feeds what is submitted to a pipe, and gives each item's future what came of it.
 
@@ -56,6 +83,7 @@ class Feeder:
         former: makes what forms the batches for the first stage, if that takes full ones.
         size: items that such a batch may have.
         idle_stop_s: how long a run stays open without an item; `None` is as long as the pipe.
+        ledger: keeps the accounts.
     """
 
     def __init__(
@@ -66,6 +94,7 @@ class Feeder:
         former: Callable[[EndLog], Former | None],
         size: int,
         idle_stop_s: float | None,
+        ledger: Ledger,
     ) -> None:
         self.submissions = submissions
         self._pipe = pipe
@@ -76,10 +105,9 @@ class Feeder:
         self._lock = threading.RLock()
         self._opened = threading.Condition(self._lock)
         self._lineage = Lineage(submissions.under_way)
-        self._log = self._new_log()
+        self._ledger = ledger
         self._run: Run | None = None
         self._is_retired = False
-        self._past = self._log.accounting  # of runs that are over
 
     def submit(self, item: Item, timeout_s: float | None) -> Future[Any]:
         """Feed an item; see `StartedPipe.submit`."""
@@ -93,11 +121,13 @@ class Feeder:
                 self.submissions.leave()
         return future
 
-    @property
-    def accounting(self) -> Accounting:
-        """Of all items that were pulled."""
-        with self._lock:
-            return self._past + self._log.accounting
+    def expire(self, number: int, deadline: Deadline) -> None:
+        """There is no time left for an item. In another thread than all the rest."""
+        future = self.submissions.overdue(number)
+        if future is not None:
+            error = DeadlineExceeded(deadline.given_s, "the item")
+            known = self._lineage.known(number)
+            _settle(future, None, pipe_failure(self._pipe.definition, Halted(None, error, 0), known, {}))
 
     # -- the end
 
@@ -138,14 +168,16 @@ class Feeder:
         self.submissions.wake = run.orders.look
         run.driver = run.consumer = threading.get_ident()
         with self._opened:
-            self._run, self._log = run, log
+            self._run = run
+            self._ledger.begin(log)
             self._opened.notify_all()
         if self._is_retired:
             self.retire()
         failure = self._results_of(run)
         self.submissions.wake = _nothing
         with self._lock:
-            self._run, self._log, self._past = None, self._new_log(), self._past + log.accounting
+            self._run = None
+            self._ledger.end(log)
         self._settle_lost(failure)
 
     def _source(self, log: EndLog) -> SubmittedSource:
@@ -220,5 +252,7 @@ def _settle(future: Future[Any], result: Any, error: Exception | None) -> None:
             future.set_result(result)
         else:
             future.set_exception(error)
+    except InvalidStateError:
+        pass  # its deadline was over, or it was cancelled at this moment
     except BaseException:  # of one of its callbacks, which are user code; of others it is no business
         _log.exception("what was to be done with a result raised")

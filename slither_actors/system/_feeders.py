@@ -48,8 +48,8 @@ class Feeders:
         """Those of a pipe that is being stopped take no more; what they have is in a run when this returns, or late."""
         with self._lock:
             feeders = list(self._feeders.pop(pipe, ()))
-        for feeder in feeders:
-            feeder.refuse(PipeStopped(pipe.definition.name))
+            for feeder in feeders:
+                feeder.refuse(PipeStopped(pipe.definition.name))
         for feeder in feeders:
             feeder.await_open(limit.left_s)
         return feeders

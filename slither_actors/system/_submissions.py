@@ -87,6 +87,16 @@ class Submissions:
             if self._queue.pop(number, None) is not None:
                 self._changed.notify()
 
+    def overdue(self, number: int) -> Future[Any] | None:
+        """The future of an item for which there is no time left, if it has not come to its end. One that waits is taken
+        out of the queue; one that is under way goes its way, and what comes of it is for nobody."""
+        with self._changed:
+            waiting = self._queue.pop(number, None)
+            if waiting is None:
+                return self.under_way.get(number)
+            self._changed.notify()
+            return waiting[1]
+
     def refuse(self, error: SlitherError) -> None:
         """Take nothing more; whoever waits for room is told."""
         with self._changed:
@@ -104,6 +114,11 @@ class Submissions:
     def refuses(self) -> bool:
         """Whether nothing more will come."""
         return self._refusal is not None
+
+    @property
+    def refusal(self) -> SlitherError | None:
+        """Why not."""
+        return self._refusal
 
     @property
     def is_driven(self) -> bool:

@@ -22,14 +22,14 @@ from slither_actors.pipe._per_item import PerItem
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.pipe import Pipe, PipeType
 from slither_actors.rate import AnyRate
-from slither_actors.system._feeder import Feeder
+from slither_actors.system._feeder import Feeder, Ledger
 from slither_actors.system._feeders import Feed
 from slither_actors.system._pipe_checks import checked
 from slither_actors.system._runs import loss_by
 from slither_actors.system._submissions import Submissions
 from slither_actors.system.client import Client
 from slither_actors.system.pipes import Pipes
-from slither_actors.system.started import FeedOptions, StartedPipe
+from slither_actors.system.started import SESSION_IDLE_S, FeedOptions, StartedPipe
 
 
 class PipeCalls:
@@ -72,9 +72,10 @@ class PipeCalls:
         checked(pipe)
         options = FeedOptions(max_queued=max_queued, max_wait_s=max_wait_s, idle_stop_s=idle_stop_s)
         self._pipes.start(pipe, idle_stop_s)
-        feeder = self._feeder(pipe, options)
-        self._pipes.feeders.add(pipe, feeder)
-        return StartedPipe(self._client, self._pipes, pipe, feeder)
+        ledger = Ledger()
+        return StartedPipe(
+            self._client, self._pipes, pipe, lambda session_id: self._feeder(pipe, options, ledger, session_id), ledger
+        )
 
     @known_keywords
     def stop_pipe(self, pipe: type[Pipe], drain: bool = True, *, timeout_s: float = 30.0) -> DrainReport:
@@ -109,7 +110,7 @@ class PipeCalls:
         self._client.check_admission()
         self._pipes.set_rate(pipe, stage, rate)
 
-    def _feeder(self, pipe: PipeType, options: FeedOptions) -> Feeder:
+    def _feeder(self, pipe: PipeType, options: FeedOptions, ledger: Ledger, session_id: str | None) -> Feeder:
         config, pipes, run_ids, system = self.config.dispatch, self._pipes, self._run_id, self.name
         per_item = PerItem.of(pipe.definition, config.default_on_error)
         definition, entry = per_item.definition, per_item.definition.stages[0]
@@ -119,9 +120,9 @@ class PipeCalls:
 
         def open_run(source: Source, log: EndLog) -> Run:
             run_id = run_ids()
-            context = SealedContext.of(Context(definition.name, None, run_id, run_id), definition.stores)
+            context = SealedContext.of(Context(definition.name, None, session_id or run_id, run_id), definition.stores)
             events = RunEvents(telemetry.PIPE_RUN, {"system": system, "run": run_id, "pipe": definition.name})
-            return pipes.open(run_id, pipe, source, log, context, Deadline(), events, feed=feed)
+            return pipes.open(run_id, pipe, source, log, context, Deadline(), events, session_id, feed)
 
         def former(log: EndLog) -> Former | None:
             if not takes_batches:
@@ -131,4 +132,5 @@ class PipeCalls:
             return Former(strategy, size, on_loss, time.monotonic, max_wait_s=options.max_wait_s)
 
         submissions = Submissions(definition.name, options.max_queued)
-        return Feeder(per_item, submissions, open_run, former, size, options.idle_stop_s)
+        idle_s = options.idle_stop_s if session_id is None else SESSION_IDLE_S
+        return Feeder(per_item, submissions, open_run, former, size, idle_s, ledger)

@@ -15,7 +15,7 @@ from slither_actors.errors import InvalidOption, shorten
 from slither_actors.otp.child import ChildSpec
 from slither_actors.otp.ref import Ref
 from slither_actors.pipe.pipe import Pipe, PipeType
-from slither_actors.system._feeder import Feeder
+from slither_actors.system._feeder import Feeder, Ledger
 from slither_actors.system._pipe_checks import check_pipe
 from slither_actors.system._sessions import Sessions
 from slither_actors.system.grow import check_name, check_pools, listed
@@ -111,8 +111,8 @@ class InlineSystem(System):
     def __repr__(self) -> str:
         return f"<InlineSystem {self.name} {self._client.state}>"
 
-    def _feeder(self, pipe: PipeType, options: FeedOptions) -> Feeder:
-        feeder = super()._feeder(pipe, options)
+    def _feeder(self, pipe: PipeType, options: FeedOptions, ledger: Ledger, session_id: str | None) -> Feeder:
+        feeder = super()._feeder(pipe, options, ledger, session_id)
         feeder.submit = _refuse_submit  # type: ignore[method-assign]
         return feeder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import os
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 
@@ -12,6 +13,7 @@ import pytest
 
 import slither_actors as slither
 from slither_actors import (
+    DeadlineExceeded,
     InvalidOption,
     Item,
     ItemDead,
@@ -27,6 +29,7 @@ from slither_actors import (
     Route,
     StageDown,
 )
+from slither_actors.dispatch._deadline import Deadline
 from tests.helpers.gates import Gate, is_gate, passed
 from tests.system.running import a_system, processes
 from tests.system.waiting import eventually
@@ -511,6 +514,115 @@ def test_a_callback_that_raises_harms_nobody(started, caplog):
     running.submit(1).add_done_callback(leave)
     assert running.submit(2).result(LIMIT_S).payload == 2
     assert running.submit(3).result(LIMIT_S).payload == 3
+
+
+class Noting(slither.Executor):
+    """What it is told of each item, by the items and by the run."""
+
+    def execute_batch(self, items, ctx):
+        for item in items:
+            if is_gate(item.payload):
+                passed(item.payload)
+        seen = ctx.state.setdefault("seen", [])
+        seen += [item.payload for item in items]
+        return [item.with_payload((ctx.session_id, os.getpid(), list(seen), item.meta)) for item in items]
+
+
+class Telling(slither.Pipe):
+    here = slither.local(lambda item: item.with_meta(here=item.meta["user"]) if item.meta else item)
+    there = slither.worker(Noting, batch_size=8)
+
+
+def test_metadata_are_the_item_s_own_wherever_it_is(started):
+    running = started(Telling)
+    given = Item.wrap(1).with_meta(user="given", mine=True)
+    futures = [running.submit(given, metadata={"user": "a"}), running.submit(2, metadata={"user": "b"})]
+    metas = [future.result(LIMIT_S).payload[3] for future in futures]
+    assert metas == [{"user": "a", "mine": True, "here": "a"}, {"user": "b", "here": "b"}]
+    assert given.meta == {"user": "given", "mine": True}
+
+
+def test_items_of_a_session_meet_its_worker_and_its_state_and_no_others(started):
+    running = started(Telling)
+    futures = {}
+    for number in range(12):
+        futures[number] = running.submit(number, session_id=("anna", "bert", None)[number % 3])
+    told = {number: future.result(LIMIT_S).payload for number, future in futures.items()}
+    for name, first in (("anna", 0), ("bert", 1)):
+        mine = [told[number] for number in range(first, 12, 3)]
+        assert {session for session, *_ in mine} == {name}
+        assert len({pid for _, pid, *_ in mine}) == 1, "one worker"
+        assert mine[-1][2] == list(range(first, 12, 3)), "in order, and nothing of others"
+    assert {told[2][0]}.isdisjoint({"anna", "bert"})
+    counts = running.accounting
+    assert (counts.inputs, counts.outputs, counts.abandoned) == (12, 12, 0)
+
+
+def test_the_state_of_a_session_outlives_its_run_and_nothing_else_does(started):
+    running = started(Telling)
+    assert running.submit(1, session_id="carl").result(LIMIT_S).payload[2] == [1]
+    eventually(lambda: (gc.collect() and False) or not running._of_sessions, LIMIT_S, "its run ends")
+    assert running.submit(2, session_id="carl").result(LIMIT_S).payload[2] == [1, 2]
+    assert running.accounting.inputs == 2
+
+
+def test_a_stop_lets_the_items_of_sessions_come_to_their_end_and_takes_no_more(system):
+    running = system.start_pipe(Telling)
+    futures = [running.submit(number, session_id=f"s{number % 3}") for number in range(9)]
+    report = running.stop()
+    assert [future.result(0).payload[0] for future in futures] == [f"s{number % 3}" for number in range(9)]
+    assert (report.complete, report.finished) == (True, 9)
+    for session in ("s1", "new", None):
+        with pytest.raises(PipeStopped):
+            running.submit(1, session_id=session)
+
+
+def test_one_whose_time_is_over_fails_by_itself(started, gate):
+    running = started(Halting, max_queued=2)
+    held = [running.submit(gate.path, deadline_s=0.2), running.submit(gate.path)]  # both workers
+    gate.await_reached()
+    waiting, _ = filled(running)
+    assert waiting[-1].cancel()
+    late = running.submit("late", deadline_s=0.2)
+    for future, stage in ((held[0], "under way"), (late, "in the queue")):
+        error = future.exception(LIMIT_S)
+        assert type(error) is PipeError, stage
+        assert error.reason.__reduce__() == DeadlineExceeded(0.2, "the item").__reduce__(), stage
+        assert "the item took longer than deadline_s=0.2" in str(error)
+    assert not any(future.done() for future in (held[1], *waiting[:-1]))
+    room = running.submit("in its place", timeout_s=0, deadline_s=1000)
+    gate.open()
+    assert held[1].result(LIMIT_S).payload == gate.path
+    assert [future.result(LIMIT_S).payload for future in waiting[:-1]] == [*range(len(waiting) - 1)]
+    assert room.result(LIMIT_S).payload == "in its place"
+    eventually(lambda: not running._feeder.submissions.under_way, LIMIT_S, "what was late is forgotten")
+    counts = running.accounting
+    assert counts.inputs == counts.outputs >= len(waiting) + 1, "what was under way went its way"
+
+
+def test_at_its_deadline_an_item_tells_what_had_come_out_of_it(started, gate):
+    class Halves(slither.Pipe):
+        apart = slither.local(lambda item: slither.Emit(item.payload))
+        work = slither.worker(at_work, batch_size=1)
+
+    running, item = started(Halves), Item.wrap(["first", gate.path])
+    future = running.submit(item)
+    feeder = running._feeder
+    eventually(lambda: feeder._lineage.known(item.id), LIMIT_S, "the first half is out")
+    feeder.expire(item.id, Deadline(1.0, 1.0))  # as the thread of the deadlines does
+    error = future.exception(0)
+    assert isinstance(error.reason, DeadlineExceeded)
+    assert payloads(error.partial_results["default"]) == ["first"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"session_id": ""}, {"session_id": 5}, {"metadata": 5}, {"metadata": {1: 2}}, {"deadline_s": 0}]
+)
+def test_what_means_nothing_of_an_item_is_refused(started, wrong):
+    running = started(Telling)
+    with pytest.raises(InvalidOption, match=f"submit.*{next(iter(wrong))}"):
+        running.submit(1, **wrong)
+    assert running.accounting.inputs == 0
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,9 @@ def stream(system: slither.System) -> None:
 def pipes(system: slither.System) -> None:
     with system.start_pipe(Review, max_queued=10, max_wait_s=0.1, idle_stop_s=60) as running:
         assert_type(running, slither.StartedPipe)
-        assert_type(running.submit("a", timeout_s=1.0), Future[Any])
+        assert_type(
+            running.submit("a", session_id="s", metadata={"user": 1}, deadline_s=1.0, timeout_s=1.0), Future[Any]
+        )
         assert_type(running.accounting, slither.Accounting)
         assert_type(running.stop(drain=False), slither.DrainReport)
     try:

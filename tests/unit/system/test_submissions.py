@@ -82,6 +82,18 @@ def test_one_that_is_cancelled_in_the_queue_is_gone():
         futures[1].result(0)
 
 
+def test_one_that_is_overdue_leaves_the_queue_and_is_remembered_where_it_is_under_way():
+    submissions = queue(2)
+    items = Item.wrap_many(range(2))
+    first, second = [submissions.put(item, 0.0)[0] for item in items]
+    submissions.pull(1)
+    assert submissions.overdue(items[0].id) is first
+    assert submissions.under_way == {items[0].id: first}
+    assert submissions.overdue(items[1].id) is second
+    assert (submissions.queued, submissions.pull(9)) == (0, [])
+    assert submissions.overdue(items[1].id) is None
+
+
 def test_an_item_is_not_taken_twice_at_a_time():
     submissions = queue()
     item = Item.wrap(1)

@@ -1,0 +1,57 @@
+"""The deadlines of items that were submitted: kept by one thread, while there are any."""
+
+import threading
+import weakref
+from concurrent.futures import Future
+
+from slither_actors.dispatch._deadline import Deadline
+from slither_actors.system._item_deadlines import ItemDeadlines
+from tests.system.waiting import eventually
+
+LIMIT_S = 30.0
+
+
+def threads(name):
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+def test_each_that_is_not_done_by_then_is_told_in_the_order_of_the_deadlines():
+    now = [0.0]
+    deadlines = ItemDeadlines("in-order", lambda: now[0])
+    told, over = [], threading.Event()
+    futures = {number: Future() for number in range(4)}
+    futures[2].set_result(None)
+    for number, at in ((0, 30.0), (1, 10.0), (2, 5.0), (3, 20.0)):
+        deadlines.watch(futures[number], Deadline(at, at), lambda number=number: told.append(number))
+    assert told == []
+    now[0] = 50.0
+    deadlines.watch(Future(), Deadline(1.0, 1.0), over.set)
+    assert over.wait(LIMIT_S)
+    eventually(lambda: len(told) == 3, LIMIT_S, "all are told")
+    assert told == [1, 3, 0]
+
+
+def test_its_thread_is_there_only_while_somebody_has_a_deadline():
+    deadlines = ItemDeadlines("only-while")
+    for _ in range(2):
+        future: Future[None] = Future()
+        deadlines.watch(future, Deadline.of("submit", 1000), lambda: None)
+        assert len(threads("only-while")) == 1
+        future.set_result(None)
+        eventually(lambda: not threads("only-while"), LIMIT_S, "its thread ends")
+
+
+def test_what_is_done_is_not_remembered():
+    deadlines = ItemDeadlines("forgets")
+    last: Future[None] = Future()
+    deadlines.watch(last, Deadline.of("submit", 1000), lambda: None)
+    for _ in range(1000):
+        future: Future[None] = Future()
+        deadlines.watch(future, Deadline.of("submit", 1000), lambda: None)
+        seen = weakref.ref(future)
+        future.cancel()
+    del future
+    assert len(deadlines._heap) < 100
+    assert len(deadlines._open) == 1
+    assert seen() is None
+    last.cancel()
