@@ -3,6 +3,7 @@
 import pickle
 import threading
 
+import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,8 @@ def items(draw):
         made = [item.with_meta(n=number) if number % 2 else item for number, item in enumerate(made)]
     if draw(st.booleans()):
         made = [item.with_route("accept") if number % 3 else item for number, item in enumerate(made)]
+    if draw(st.booleans()):
+        made = [attrs.evolve(item, parent_id=7, index=n) if n % 4 else item for n, item in enumerate(made)]
     if draw(st.booleans()):
         made = draw(st.permutations(made))
     return made
