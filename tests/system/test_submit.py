@@ -561,7 +561,7 @@ def test_items_of_a_session_meet_its_worker_and_its_state_and_no_others(started)
 def test_the_state_of_a_session_outlives_its_run_and_nothing_else_does(started):
     running = started(Telling)
     assert running.submit(1, session_id="carl").result(LIMIT_S).payload[2] == [1]
-    eventually(lambda: (gc.collect() and False) or not running._of_sessions, LIMIT_S, "its run ends")
+    eventually(lambda: (gc.collect() and False) or not running._of_sessions, "its run ends")
     assert running.submit(2, session_id="carl").result(LIMIT_S).payload[2] == [1, 2]
     assert running.accounting.inputs == 2
 
@@ -595,7 +595,7 @@ def test_one_whose_time_is_over_fails_by_itself(started, gate):
     assert held[1].result(LIMIT_S).payload == gate.path
     assert [future.result(LIMIT_S).payload for future in waiting[:-1]] == [*range(len(waiting) - 1)]
     assert room.result(LIMIT_S).payload == "in its place"
-    eventually(lambda: not running._feeder.submissions.under_way, LIMIT_S, "what was late is forgotten")
+    eventually(lambda: not running._feeder.submissions.under_way, "what was late is forgotten")
     counts = running.accounting
     assert counts.inputs == counts.outputs >= len(waiting) + 1, "what was under way went its way"
 
@@ -608,7 +608,7 @@ def test_at_its_deadline_an_item_tells_what_had_come_out_of_it(started, gate):
     running, item = started(Halves), Item.wrap(["first", gate.path])
     future = running.submit(item)
     feeder = running._feeder
-    eventually(lambda: feeder._lineage.known(item.id), LIMIT_S, "the first half is out")
+    eventually(lambda: feeder._lineage.known(item.id), "the first half is out")
     feeder.expire(item.id, Deadline(1.0, 1.0))  # as the thread of the deadlines does
     error = future.exception(0)
     assert isinstance(error.reason, DeadlineExceeded)

@@ -6,9 +6,8 @@ from concurrent.futures import Future
 
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.system._item_deadlines import ItemDeadlines
+from tests.helpers.patience import PATIENCE_S
 from tests.system.waiting import eventually
-
-LIMIT_S = 30.0
 
 
 def threads(name):
@@ -26,8 +25,8 @@ def test_each_that_is_not_done_by_then_is_told_in_the_order_of_the_deadlines():
     assert told == []
     now[0] = 50.0
     deadlines.watch(Future(), Deadline(1.0, 1.0), over.set)
-    assert over.wait(LIMIT_S)
-    eventually(lambda: len(told) == 3, LIMIT_S, "all are told")
+    assert over.wait(PATIENCE_S)
+    eventually(lambda: len(told) == 3, "all are told")
     assert told == [1, 3, 0]
 
 
@@ -38,7 +37,7 @@ def test_its_thread_is_there_only_while_somebody_has_a_deadline():
         deadlines.watch(future, Deadline.of("submit", 1000), lambda: None)
         assert len(threads("only-while")) == 1
         future.set_result(None)
-        eventually(lambda: not threads("only-while"), LIMIT_S, "its thread ends")
+        eventually(lambda: not threads("only-while"), "its thread ends")
 
 
 def test_what_is_done_is_not_remembered():
