@@ -230,20 +230,24 @@ class Incoming:
 
     def receive(self, inbox: deque[tuple[Any, str]], cookie: bytes, directory: str, segments: Segments) -> bool:
         """Read once, and put what is complete into the inbox; false at the end, or if a stranger shows."""
+        reader = self.reader
+        fresh = not (reader.end or reader.targets)
+        space = reader.view if fresh else reader.space()
         try:
-            space = self.reader.space()
-            count = self._receive_segments(space) if self.reader.large_seen else self.sock.recv_into(space)
+            count = self._receive_segments(space) if reader.large_seen else self.sock.recv_into(space)
         except BlockingIOError:
             return True
         except OSError:
             return False
         if not count:
             return False
-        if self.peer is not None and (alone := self.reader.alone(count)) is not None:
-            inbox.append((self._decode(alone, [], segments), self.peer))
-            return True
+        if fresh and count >= framing.HEAD_SIZE and self.peer is not None:
+            body_size, n_buffers = framing.HEAD.unpack_from(space)
+            if not n_buffers and framing.HEAD_SIZE + body_size == count:  # one small frame and nothing else, most often
+                inbox.append((self._decode(space[framing.HEAD_SIZE : count], [], segments), self.peer))
+                return True
         try:
-            for body, buffers in self.reader.advance(count):
+            for body, buffers in reader.advance(count):
                 if self.peer is None:
                     self._greet(bytes(body), cookie, directory)
                 else:

@@ -16,14 +16,15 @@ import copyreg
 import io
 import pickle
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pickle import dumps
 from typing import Any
 
 from slither_actors._message import from_wire, to_wire
 
-_HEAD = struct.Struct("<QI")
+HEAD = struct.Struct("<QI")
 _LENGTH = struct.Struct("<Q")
-_HEAD_SIZE = _HEAD.size
+HEAD_SIZE = HEAD.size
 
 # A body or buffer beyond this is not something this library writes: it is garbage.
 MAX_PART = 1 << 36
@@ -52,6 +53,26 @@ def encode(message: object) -> list[bytes | memoryview]:
         Exception: whatever `pickle` raises when the message cannot be pickled.
     """
     buffers: list[pickle.PickleBuffer] = []
+    wire = to_wire(message)
+    try:
+        body = dumps(wire, 5, buffer_callback=buffers.append)
+        usual = len(buffers) <= MAX_BUFFERS
+    except TypeError:
+        usual = False
+    if not usual:
+        buffers.clear()
+        body = _with_views(wire, buffers)
+    if not buffers:
+        head = HEAD.pack(len(body), 0)
+        return [head + body] if len(body) < JOIN_LIMIT else [head, body]
+    views = [buffer.raw() for buffer in buffers]
+    lengths = b"".join([_LENGTH.pack(view.nbytes) for view in views])
+    return [HEAD.pack(len(body), len(views)) + lengths, body, *(view for view in views if view.nbytes)]
+
+
+def _with_views(wire: object, buffers: list[pickle.PickleBuffer]) -> bytes:
+    """Pickle what has very many buffers, or is passed on: a read-only buffer has become a view, which pickle does not
+    take by itself."""
 
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
         if len(buffers) == MAX_BUFFERS:
@@ -59,22 +80,6 @@ def encode(message: object) -> list[bytes | memoryview]:
         buffers.append(buffer)
         return False
 
-    wire = to_wire(message)
-    try:
-        body = pickle.dumps(wire, 5, buffer_callback=keep_in_band)
-    except TypeError:
-        buffers.clear()
-        body = _with_views(wire, keep_in_band)
-    if not buffers:
-        head = _HEAD.pack(len(body), 0)
-        return [head + body] if len(body) < JOIN_LIMIT else [head, body]
-    views = [buffer.raw() for buffer in buffers]
-    lengths = b"".join([_LENGTH.pack(view.nbytes) for view in views])
-    return [_HEAD.pack(len(body), len(views)) + lengths, body, *(view for view in views if view.nbytes)]
-
-
-def _with_views(wire: object, keep_in_band: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    """Pickle what is passed on: a read-only buffer has become a view, which pickle does not take by itself."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5, buffer_callback=keep_in_band)
     pickler.dispatch_table = {**copyreg.dispatch_table, memoryview: _reduce_view}
@@ -98,14 +103,14 @@ def size_of(parts: Iterable[Any]) -> int:
 def apart(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
     """The frame of a message whose buffers travel as a descriptor; `parts` is what `encode` made."""
     head = bytearray(parts[0])
-    body_size, n_buffers = _HEAD.unpack_from(head)
-    _HEAD.pack_into(head, 0, body_size, n_buffers | _APART)
+    body_size, n_buffers = HEAD.unpack_from(head)
+    HEAD.pack_into(head, 0, body_size, n_buffers | _APART)
     return [bytes(head), parts[1]]
 
 
 def encode_bytes(body: bytes) -> bytes:
     """A frame whose body is given as it is (the first frame on a connection)."""
-    return _HEAD.pack(len(body), 0) + body
+    return HEAD.pack(len(body), 0) + body
 
 
 def decode(body: memoryview, buffers: Sequence[bytearray | memoryview]) -> Any:
@@ -159,38 +164,33 @@ class FrameReader:
 
     Attributes:
         large_seen: whether descriptors may come from now on.
+        view: the kept buffer.
+        end, targets: how much of a small frame, and which parts of a large one, wait for the rest; where there is
+            nothing, the next frame begins at the beginning of `view`.
     """
 
-    __slots__ = ("_buffer", "_end", "_large", "_start", "_targets", "_view", "large_seen", "max_part")
+    __slots__ = ("_buffer", "_large", "_start", "end", "large_seen", "max_part", "targets", "view")
 
     def __init__(self, max_part: int = MAX_PART) -> None:
         self.max_part = max_part
         self.large_seen = False
         self._buffer = bytearray(KEPT_BUFFER)
-        self._view = memoryview(self._buffer)
+        self.view = memoryview(self._buffer)
         self._start = 0
-        self._end = 0
+        self.end = 0
         self._large: tuple[bytearray, list[bytearray] | Apart] | None = None
-        self._targets: list[memoryview] = []
+        self.targets: list[memoryview] = []
 
     def space(self) -> memoryview:
         """Where the next bytes belong; never empty."""
-        if self._targets:
-            return self._targets[-1]
+        if self.targets:
+            return self.targets[-1]
         if self._start:
-            left = self._end - self._start
+            left = self.end - self._start
             if left:
-                self._view[:left] = bytes(self._view[self._start : self._end])
-            self._start, self._end = 0, left
-        return self._view[self._end :]
-
-    def alone(self, count: int) -> memoryview | None:
-        """The body, where `count` received bytes are one small frame and nothing else, as most often; else they are for
-        `advance`."""
-        if self._end or self._targets or count < _HEAD_SIZE:
-            return None
-        body_size, n_buffers = _HEAD.unpack_from(self._buffer)
-        return None if n_buffers or _HEAD_SIZE + body_size != count else self._view[_HEAD_SIZE:count]
+                self.view[:left] = bytes(self.view[self._start : self.end])
+            self._start, self.end = 0, left
+        return self.view[self.end :]
 
     def advance(self, count: int) -> Iterator[Frame]:
         """Take note of `count` received bytes; yields the frames they complete.
@@ -198,25 +198,27 @@ class FrameReader:
         Raises:
             FramingError: the bytes are no frame of ours.
         """
-        if self._targets:
+        if self.targets:
             yield from self._fill(count)
             return
-        self._end += count
-        while self._end - self._start >= _HEAD_SIZE:
-            body_size, n_buffers = _HEAD.unpack_from(self._buffer, self._start)
+        self.end += count
+        while self.end - self._start >= HEAD_SIZE:
+            body_size, n_buffers = HEAD.unpack_from(self._buffer, self._start)
             is_apart, n_buffers = n_buffers & _APART, n_buffers & ~_APART
             if body_size > self.max_part or n_buffers > MAX_BUFFERS:
                 raise FramingError(f"a frame of {body_size} bytes and {n_buffers} buffers")
-            body_at = self._start + _HEAD_SIZE + _LENGTH.size * n_buffers
-            if n_buffers == 0 and body_at + body_size <= self._end:
+            body_at = self._start + HEAD_SIZE + _LENGTH.size * n_buffers
+            if n_buffers == 0 and body_at + body_size <= self.end:
                 self._start = body_at + body_size
-                yield self._view[body_at : self._start], []
+                yield self.view[body_at : self._start], []
                 continue
-            if body_at > self._end or (n_buffers == 0 and _HEAD_SIZE + body_size <= KEPT_BUFFER):
+            if body_at > self.end or (n_buffers == 0 and HEAD_SIZE + body_size <= KEPT_BUFFER):
                 return
             yield from self._begin_large(body_at, body_size, n_buffers, bool(is_apart))
-            if self._targets:
+            if self.targets:
                 return
+        if self._start == self.end:
+            self._start = self.end = 0
 
     def _begin_large(self, body_at: int, body_size: int, n_buffers: int, is_apart: bool) -> Iterator[Frame]:
         sizes = struct.unpack_from(f"<{n_buffers}Q", self._buffer, body_at - _LENGTH.size * n_buffers)
@@ -228,20 +230,20 @@ class FrameReader:
         self._start = body_at
         targets = [memoryview(part) for part in (body, *buffers) if part]
         for target in targets:
-            have = min(len(target), self._end - self._start)
-            target[:have] = self._view[self._start : self._start + have]
+            have = min(len(target), self.end - self._start)
+            target[:have] = self.view[self._start : self._start + have]
             self._start += have
             if have < len(target):
-                self._targets.append(target[have:])
-        self._targets.reverse()
-        if not self._targets:
+                self.targets.append(target[have:])
+        self.targets.reverse()
+        if not self.targets:
             yield self._take_large()
 
     def _fill(self, count: int) -> Iterator[Frame]:
-        target = self._targets.pop()
+        target = self.targets.pop()
         if count < len(target):
-            self._targets.append(target[count:])
-        elif not self._targets:
+            self.targets.append(target[count:])
+        elif not self.targets:
             yield self._take_large()
 
     def _take_large(self) -> Frame:
