@@ -45,7 +45,14 @@ class WriteLine(Line):
         asked = request if alone else self._call(request, who)
         self._whole = False
         self._asked = to
-        self._hub.send(to, asked)
+        hub = self._hub
+        hub.send(to, asked)
+        inbox = hub.inbox
+        if alone and not inbox and timeout_s > AWAIT_S:
+            self._awaiting.receive(to)
+            if inbox and type(inbox[0][0]) is Written and inbox[0][0].number == request.number:  # as most often
+                self._whole = True
+                return inbox.popleft()[0]
         answer = self._await(asked, to, time.monotonic() + timeout_s, [])
         self._whole = True
         return answer
@@ -94,7 +101,7 @@ class WriteLines:
                 line = self._idle.pop()
             except IndexError:
                 return WriteLine(self.directory)
-            if not line.closed:  # else it is the parent's, of which this is a fork
+            if not line._hub.closed:  # else it is the parent's, of which this is a fork
                 return line
 
     def give_back(self, line: WriteLine) -> None:

@@ -1,40 +1,51 @@
-"""What was carried out lately for whom, kept in the tree beside the tables: what is asked for twice is done once.
+"""What was carried out lately for whom, kept in a journal beside the tables: what is asked for twice is done once.
 
-A caller that saw the owner die asks the next one again, and neither knows whether the commit came first. The answer is
-committed with the write itself. A caller has one write under way, so the last one of each is enough.
+A caller that saw the owner die asks the next one again, and neither knows whether the commit came first. The answer
+holds from the commit of the write itself on. A caller has one write under way, so the last one of each is enough.
 """
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
-from slither_actors.store._environment import Txn
+from slither_actors.store._journal import LEAST_BYTES, Journal
 from slither_actors.store._operations import Once, Operation, Outcome
 
 MOST_CALLERS = 4096
 """How many callers are remembered at least; who has not written for so many others' sake cannot be asking still."""
 
-_LEAD = b"\0o"
-
 Remembered = dict[bytes, tuple[int, Outcome]]
 
 
 class Memory:
-    """The last outcome of each caller, as it is committed."""
+    """The last outcome of each caller, as it is committed.
 
-    def __init__(self) -> None:
+    Attributes:
+        pending: What was noted for a commit of which it is not known whether it came about.
+
+    Raises:
+        OSError: There is no room for it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._journal = Journal(directory)
         self._known: Remembered = {}
+        self._grown = False
+        self.pending: Remembered = {}
 
-    def load(self, txn: Txn) -> None:
-        """Read what the tree has."""
+    def load(self, last: int) -> None:
+        """Read what former writers noted, where `last` is the number of the last commit."""
         self._known = {}
-        cursor = txn.cursor()
-        more = cursor.set_range(_LEAD)
-        while more and cursor.key().startswith(_LEAD):
-            number, result, written = pickle.loads(cursor.value())
-            self._known[cursor.key()[len(_LEAD) :]] = number, Outcome(result, written)
-            more = cursor.next()
+        for record in self._journal.records(last):
+            try:
+                found = pickle.loads(record)
+            except Exception:  # the machine has died, and with it all who could ask, before all of it was on the disk
+                break
+            self._know({writer: (number, Outcome(result, written)) for writer, number, result, written in found})
+        self._trim()
 
     def recall(self, writer: bytes) -> tuple[int, Outcome] | None:
         """The number and the outcome of what was carried out last for a caller."""
@@ -52,28 +63,59 @@ class Memory:
             new[writer] = number, outcome
         return outcome
 
-    def note(self, txn: Txn, new: Remembered) -> None:
-        """Write it down with the transaction that carries it out."""
-        for writer, (number, outcome) in new.items():
-            txn.put(_LEAD + writer, pickle.dumps((number, outcome.result, outcome.written), protocol=5))
+    def note(self, commit: int, new: Remembered) -> None:
+        """Write it down for the commit of this number, which comes next; `settle` or `committed` says what became of
+        that.
 
-    def committed(self, new: Remembered) -> None:
-        """That transaction is committed."""
-        for writer, known in new.items():
-            self._known.pop(writer, None)  # who writes is the youngest again
-            self._known[writer] = known
+        Raises:
+            OSError: There is no room for it.
+        """
+        data = _record(new)
+        if not self._journal.put(commit, data):
+            self._rewrite(commit - 1, len(data))
+            self._journal.put(commit, data)
+        self.pending = new
 
-    def rewrite(self, txn: Txn) -> None:
-        """Write all of it into a tree that was emptied."""
-        self.note(txn, self._known)
+    def committed(self) -> None:
+        """That commit came about."""
+        self._journal.keep()
+        self._know(self.pending)
+        self.pending = {}
 
-    @property
-    def too_many(self) -> int:
-        """By how many callers it is too large."""
-        return max(0, len(self._known) - MOST_CALLERS)
+    def settle(self, last: int) -> None:
+        """Find out whether it did, where `last` is the number of the last one."""
+        if self._journal.settle(last):
+            self.committed()
+        self.pending = {}
 
-    def forget(self, txn: Txn) -> None:
-        """Remove the oldest that are too many."""
-        for writer in list(self._known)[: self.too_many]:
-            txn.delete(_LEAD + writer)
+    def tidy(self, last: int) -> None:
+        """Forget the oldest callers that are too many, and give back the room of what was large."""
+        self._trim()
+        if self._grown and self._journal.size > LEAST_BYTES:
+            self._grown = False
+            with contextlib.suppress(OSError):
+                self._rewrite(last)
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
+
+    def _know(self, new: Remembered) -> None:
+        known = self._known
+        for writer, one in new.items():
+            known.pop(writer, None)  # who writes is the youngest again
+            known[writer] = one
+        self._grown = True
+
+    def _rewrite(self, last: int, more: int = 0) -> None:
+        self._trim()
+        self._journal.rewrite(last, _record(self._known), more)
+
+    def _trim(self) -> None:
+        for writer in list(self._known)[: max(0, len(self._known) - MOST_CALLERS)]:
             del self._known[writer]
+
+
+def _record(remembered: Remembered) -> bytes:
+    rows = [(writer, number, outcome[0], outcome[1]) for writer, (number, outcome) in remembered.items()]
+    return pickle.dumps(rows, protocol=5)

@@ -19,6 +19,8 @@ Columns = tuple[list[bytes], ...]
 """Rows by their parts: all keys, all values, and in a bag all identities. Lists of bytes are quick to travel, and the
 garbage collector passes them by."""
 
+_made: Any = tuple.__new__  # a named tuple without a call of its own
+
 
 class Requests:
     """Makes the operations on one table. A key that is none raises InvalidOption or KeyTooLong, a value that cannot be
@@ -30,7 +32,11 @@ class Requests:
 
     def put(self, key: Any, value: Any) -> Put:
         """Set or add a value."""
-        return Put(self._name, *self.row(key, value))
+        if self._is_bag:
+            return Put(self._name, *self.row(key, value))
+        data = self._encode(value)
+        put: Put = _made(Put, (self._name, encode_key(key, self._name), data, b""))
+        return put
 
     def insert_new(self, key: Any, value: Any) -> InsertNew:
         """Put where the key is not there."""

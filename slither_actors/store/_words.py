@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from slither_actors.store._environment import reserve
@@ -50,14 +50,18 @@ class Words:
         self._words = _mapped(directory, mmap.ACCESS_WRITE)
         self.end(range(MOST))
 
-    def begin(self, slots: Iterable[int]) -> None:
-        """Before a commit that changes these tables."""
+    def around(self, commit: Callable[[], object], slots: Sequence[int]) -> None:
+        """Do a commit that changes these tables."""
         words = self._words
         for slot in slots:
             words[slot] |= 1
+        try:
+            commit()
+        finally:
+            self.end(slots)
 
     def end(self, slots: Iterable[int]) -> None:
-        """After it, whatever became of it."""
+        """After a commit, whatever became of it."""
         words = self._words
         for slot in slots:
             words[slot] = (words[slot] | 1) + 1

@@ -59,11 +59,11 @@ class Writer:
             refuse_lost(location, self._claim)
             self._environment = environment_to_own(location.path, location.name, durable=location.durable)
             self._words = Words(location.path)
+            self._memory = Memory(location.path)
         except OSError as error:
             raise unavailable(location.name, location.path, error) from error
         self._layouts: dict[str, Layout] = {}
         self._counts: dict[str, int] = {}
-        self._memory = Memory()
         self._growing(self._prepare)
         note_made(self._claim)
 
@@ -147,13 +147,13 @@ class Writer:
     def maintain(self) -> int:
         """Free what dead readers hold, and files of dead callers; the number of readers. To be called now and then."""
         remove_bulk_files_of_the_dead(self.location.path)
-        if self._memory.too_many:
-            self._growing(self._forget)
+        self._memory.tidy(self._last_commit())
         return self._environment.open().reader_check()
 
     def close(self) -> None:
         """Let go of the environment. What was committed stays."""
         self._environment.close(writing=True)
+        self._memory.close()
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
@@ -189,7 +189,6 @@ class Writer:
             version = number_in(change.txn.get(VERSION)) + 1
             change.txn.drop(self._environment.open().open_db(None, txn=change.txn), delete=False)
             self._describe(change.txn)
-            self._memory.rewrite(change.txn)
             fill(change)
             change.txn.put(VERSION, as_number(version))
             former, self._counts = self._counts, dict.fromkeys(self._layouts, 0)
@@ -204,6 +203,8 @@ class Writer:
             _abort(change.txn)
 
     def _begin(self) -> Change:
+        if self._memory.pending:
+            self._memory.settle(self._last_commit())  # a commit that failed may still have come about
         txn = self._environment.begin(write=True)
         return Change(txn, self._layouts, self.location.path, self._nested)
 
@@ -218,15 +219,13 @@ class Writer:
             if added:
                 counts[name] = self._counts[name] + added
                 txn.put(layouts[name].count, as_number(counts[name]))
-        self._memory.note(txn, new)
+        if new:
+            self._note(txn, new)
         slots = [layouts[name].slot for name in change.touched]
-        self._words.begin(slots)
-        try:
-            txn.commit()
-        finally:
-            self._words.end(slots)
+        self._words.around(txn.commit, slots)
         self._counts.update(counts)
-        self._memory.committed(new)
+        if new:
+            self._memory.committed()
 
     def _prepare(self) -> None:
         """Find the tables, and make those that are not there yet."""
@@ -238,20 +237,22 @@ class Writer:
             layouts |= {spec.name: Layout(spec, slot) for spec, slot in zip(missing, slots, strict=True)}
             self._layouts = layouts
             self._counts = {name: layout.size(txn) for name, layout in layouts.items()}
-            self._memory.load(txn)
+            self._memory.load(self._last_commit())
             if missing:
                 self._describe(txn)
                 txn.commit()
         finally:
             _abort(txn)
 
-    def _forget(self) -> None:
-        txn = self._environment.open().begin(write=True)
+    def _note(self, txn: Txn, new: Remembered) -> None:
         try:
-            self._memory.forget(txn)
-            txn.commit()
-        finally:
-            _abort(txn)
+            self._memory.note(txn.id(), new)
+        except OSError as error:
+            raise unavailable(self.location.name, self.location.path, error) from error
+
+    def _last_commit(self) -> int:
+        """The number of it; each commit has one more than that before."""
+        return int(self._environment.open().info()["last_txnid"])
 
     def _describe(self, txn: Txn) -> None:
         for layout in self._layouts.values():

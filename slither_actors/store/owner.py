@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 from slither_actors import telemetry
 from slither_actors._letter import NUMBERS
@@ -24,6 +25,8 @@ _MAINTENANCE_S = 5.0
 
 # How long the kernel may take to have what is told before a load, of which this process may die.
 _TELL_S = 5.0
+
+_made: Any = tuple.__new__  # named tuples and messages without a call of their own
 
 
 class StoreOwner(Server):
@@ -78,7 +81,7 @@ class StoreOwner(Server):
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        writes = [Once(write.writer, write.number, from_plain(write.operation)) for write, _ in waiting]
+        writes = [_made(Once, (write.writer, write.number, from_plain(write.operation))) for write, _ in waiting]
         try:
             outcomes = self._writer.apply(writes)
         except StoreUnavailable as error:
@@ -93,7 +96,7 @@ class StoreOwner(Server):
         if not isinstance(to, str):
             self.reply(to, (result, rows), error)
         elif error is None and type(result) in NUMBERS:
-            self.post(to, Written(write.number, result, rows))
+            self.post(to, _made(Written, (write.number, result, rows)))
         else:
             self.reply(Caller(to, write.number), (result, rows), error)
 

@@ -334,6 +334,6 @@ class Client(Asking):
         return ForkedSystem(self._name, (), self._pid)
 
     def _refusal(self) -> SlitherError | None:
-        if not self.is_ours:
+        if os.getpid() != self._pid:  # asked before each write to a store, so without `is_ours`
             return self._forked()
         return self._down_error() if self._stopped or self._causes is not None else None

@@ -235,7 +235,7 @@ def test_a_load_may_fork(folder: Path) -> None:
 
 def test_pages_that_are_written_through_a_map_are_there_from_the_beginning(engine: Engine) -> None:
     """A write to one that is not is a SIGBUS where the file system is full."""
-    for name in ("lock.mdb", "words"):
+    for name in ("lock.mdb", "words", "once.0", "once.1"):
         status = (engine.location.path / name).stat()
         assert status.st_blocks * 512 >= status.st_size, name
 
@@ -326,7 +326,7 @@ FILLS = """
 
 def test_what_does_not_fit_fails_alone_and_loses_nothing(folder: Path) -> None:
     out = run(FILLS, str(folder))
-    assert out == "s\nTrue ['data.mdb', 'lock.mdb', 'owner.lock', 'words']\n"
+    assert out == "s\nTrue ['data.mdb', 'lock.mdb', 'once.0', 'once.1', 'owner.lock', 'words']\n"
 
 
 def test_few_addresses_make_a_small_map(folder: Path) -> None:

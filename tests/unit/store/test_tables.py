@@ -135,13 +135,12 @@ def test_an_open_commit_is_not_hidden_by_what_is_kept(engine: Engine) -> None:
 
 def test_nothing_is_kept_from_before_a_commit_until_after_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     words, slot, seen = engine.writer._words, engine["users"].layout.slot, []
-    begin, end = words.begin, words.end
+    around = words.around
 
     def look() -> None:
         seen.append((words._words[slot] % 2, engine["users"].get("a")))
 
-    monkeypatch.setattr(words, "begin", lambda slots: (begin(slots), look()))
-    monkeypatch.setattr(words, "end", lambda slots: (look(), end(slots)))
+    monkeypatch.setattr(words, "around", lambda commit, slots: around(lambda: (look(), commit(), look()), slots))
     for write in (lambda: engine["users"].put("a", 1), lambda: engine.writer.rebuild(lambda tables: None)):
         before = words._words[slot]
         write()
