@@ -45,7 +45,7 @@ class Journal:
         self._generation = generations[self._turn]
         self._pages = files[self._turn]
         self.size = len(self._pages)
-        self._end = self._next = _GENERATION.size
+        self._end = self._former = _GENERATION.size
 
     def records(self, last: int) -> list[bytes]:
         """All that hold, the oldest first, where `last` is the number of the last commit. New ones follow them."""
@@ -54,29 +54,27 @@ class Journal:
         while (data := self._record_at(self._end, last)) is not None:
             found.append(data)
             self._end += _LEAD + len(data)
-        self._forget_next()
+        self._end_here()
         return found
 
     def put(self, commit: int, data: bytes) -> bool:
-        """Before a commit, what holds from that on; false if there is no room."""
+        """Before a commit, what holds from that on; false if there is no room. Where the commit fails, `settle` comes
+        before anything else."""
         begin, pages = self._end, self._pages
         end = begin + _LEAD + len(data)
         if end + _LENGTH.size > self.size:
             return False
         pages[begin + _LENGTH.size : end + _LENGTH.size] = _COMMIT.pack(commit) + data + _NONE
         pages[begin : begin + _LENGTH.size] = _LENGTH.pack(len(data))  # from now on it is there
-        self._next = end
+        self._former, self._end = begin, end
         return True
-
-    def keep(self) -> None:
-        """What was put last holds."""
-        self._end = self._next
 
     def settle(self, last: int) -> bool:
         """Whether what was put last holds, where `last` is the number of the last commit. If not, it is removed."""
-        holds = self._record_at(self._end, last) is not None
+        holds = self._record_at(self._former, last) is not None
         if not holds:
-            self._forget_next()
+            self._end = self._former
+            self._end_here()
         return holds
 
     def rewrite(self, commit: int, data: bytes, more: int = 0) -> None:
@@ -95,7 +93,6 @@ class Journal:
         former, self._pages, self.size = (self._pages, self.size), _mapped(path), size
         self._turn, self._end = turn, _GENERATION.size
         self.put(commit, data)
-        self.keep()
         self._generation += 1
         _GENERATION.pack_into(self._pages, 0, self._generation)  # from now on this one is in use
         former[0].close()
@@ -114,7 +111,7 @@ class Journal:
         (commit,) = _COMMIT.unpack_from(self._pages, begin + _LENGTH.size)
         return None if commit > last else self._pages[begin + _LEAD : end]
 
-    def _forget_next(self) -> None:
+    def _end_here(self) -> None:
         self._pages[self._end : self._end + _LENGTH.size] = _NONE
 
 

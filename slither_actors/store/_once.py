@@ -7,9 +7,9 @@ holds from the commit of the write itself on. A caller has one write under way, 
 from __future__ import annotations
 
 import contextlib
-import pickle
 from collections.abc import Callable
 from pathlib import Path
+from pickle import dumps, loads
 
 from slither_actors.store._journal import LEAST_BYTES, Journal
 from slither_actors.store._operations import Once, Operation, Outcome
@@ -41,10 +41,11 @@ class Memory:
         self._known = {}
         for record in self._journal.records(last):
             try:
-                found = pickle.loads(record)
+                found = loads(record)
             except Exception:  # the machine has died, and with it all who could ask, before all of it was on the disk
                 break
-            self._know({writer: (number, Outcome(result, written)) for writer, number, result, written in found})
+            self.pending = {writer: (number, Outcome(result, written)) for writer, number, result, written in found}
+            self.committed()
         self._trim()
 
     def recall(self, writer: bytes) -> tuple[int, Outcome] | None:
@@ -70,7 +71,10 @@ class Memory:
         Raises:
             OSError: There is no room for it.
         """
-        data = _record(new)
+        rows = []
+        for writer, (number, outcome) in new.items():
+            rows.append((writer, number, outcome[0], outcome[1]))  # no comprehension, which is a call
+        data = dumps(rows, 5)
         if not self._journal.put(commit, data):
             self._rewrite(commit - 1, len(data))
             self._journal.put(commit, data)
@@ -78,9 +82,12 @@ class Memory:
 
     def committed(self) -> None:
         """That commit came about."""
-        self._journal.keep()
-        self._know(self.pending)
+        known = self._known
+        for writer, one in self.pending.items():
+            known.pop(writer, None)  # who writes is the youngest again
+            known[writer] = one
         self.pending = {}
+        self._grown = True
 
     def settle(self, last: int) -> None:
         """Find out whether it did, where `last` is the number of the last one."""
@@ -100,22 +107,11 @@ class Memory:
         """Let go of the journal."""
         self._journal.close()
 
-    def _know(self, new: Remembered) -> None:
-        known = self._known
-        for writer, one in new.items():
-            known.pop(writer, None)  # who writes is the youngest again
-            known[writer] = one
-        self._grown = True
-
     def _rewrite(self, last: int, more: int = 0) -> None:
         self._trim()
-        self._journal.rewrite(last, _record(self._known), more)
+        rows = [(writer, number, outcome[0], outcome[1]) for writer, (number, outcome) in self._known.items()]
+        self._journal.rewrite(last, dumps(rows, 5), more)
 
     def _trim(self) -> None:
         for writer in list(self._known)[: max(0, len(self._known) - MOST_CALLERS)]:
             del self._known[writer]
-
-
-def _record(remembered: Remembered) -> bytes:
-    rows = [(writer, number, outcome[0], outcome[1]) for writer, (number, outcome) in remembered.items()]
-    return pickle.dumps(rows, protocol=5)

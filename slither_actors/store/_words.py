@@ -58,10 +58,11 @@ class Words:
         try:
             commit()
         finally:
-            self.end(slots)
+            for slot in slots:
+                words[slot] = (words[slot] | 1) + 1
 
     def end(self, slots: Iterable[int]) -> None:
-        """After a commit, whatever became of it."""
+        """End commits to these tables that a former writer had begun."""
         words = self._words
         for slot in slots:
             words[slot] = (words[slot] | 1) + 1

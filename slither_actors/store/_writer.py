@@ -220,10 +220,16 @@ class Writer:
                 counts[name] = self._counts[name] + added
                 txn.put(layouts[name].count, as_number(counts[name]))
         if new:
-            self._note(txn, new)
-        slots = [layouts[name].slot for name in change.touched]
+            try:
+                self._memory.note(txn.id(), new)
+            except OSError as error:
+                raise unavailable(self.location.name, self.location.path, error) from error
+        slots = []
+        for name in change.touched:
+            slots.append(layouts[name].slot)  # no comprehension, which is a call
         self._words.around(txn.commit, slots)
-        self._counts.update(counts)
+        if counts:
+            self._counts.update(counts)
         if new:
             self._memory.committed()
 
@@ -243,12 +249,6 @@ class Writer:
                 txn.commit()
         finally:
             _abort(txn)
-
-    def _note(self, txn: Txn, new: Remembered) -> None:
-        try:
-            self._memory.note(txn.id(), new)
-        except OSError as error:
-            raise unavailable(self.location.name, self.location.path, error) from error
 
     def _last_commit(self) -> int:
         """The number of it; each commit has one more than that before."""

@@ -81,7 +81,9 @@ class StoreOwner(Server):
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        writes = [_made(Once, (write.writer, write.number, from_plain(write.operation))) for write, _ in waiting]
+        writes = []
+        for write, _ in waiting:
+            writes.append(_made(Once, (write.writer, write.number, from_plain(write.operation))))
         try:
             outcomes = self._writer.apply(writes)
         except StoreUnavailable as error:

@@ -244,7 +244,11 @@ class Incoming:
         if fresh and count >= framing.HEAD_SIZE and self.peer is not None:
             body_size, n_buffers = framing.HEAD.unpack_from(space)
             if not n_buffers and framing.HEAD_SIZE + body_size == count:  # one small frame and nothing else, most often
-                inbox.append((self._decode(space[framing.HEAD_SIZE : count], [], segments), self.peer))
+                body = space[framing.HEAD_SIZE : count]
+                try:
+                    inbox.append((from_wire(loads(body)), self.peer))
+                except (Exception, SystemExit) as error:
+                    inbox.append((_undecodable(body, error), self.peer))
                 return True
         try:
             for body, buffers in reader.advance(count):
@@ -277,9 +281,7 @@ class Incoming:
                 return framing.decode(body, buffers)
             return framing.decode(body, segments.receive(self._passages.popleft(), buffers.sizes))
         except (Exception, SystemExit) as error:  # unpickling imports modules, which may raise anything, and may exit
-            if is_of_a_signal(error):
-                raise
-            return Undecodable(said(error), framing.head_of(body))
+            return _undecodable(body, error)
 
     def _greet(self, greeting: bytes, cookie: bytes, directory: str) -> None:
         """The first frame is the cookie and the sender's address; whoever cannot show it is a stranger."""
@@ -289,6 +291,13 @@ class Incoming:
             raise framing.FramingError("a stranger")
         self.peer = address
         self.reader.max_part = framing.MAX_PART
+
+
+def _undecodable(body: memoryview, error: BaseException) -> Undecodable:
+    """What stands for a message; raises the error where it is a signal handler's, and not the message's."""
+    if is_of_a_signal(error):
+        raise error
+    return Undecodable(said(error), framing.head_of(body))
 
 
 def listen(address: str) -> socket.socket:

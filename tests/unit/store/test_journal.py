@@ -44,7 +44,6 @@ def begun(folder: Path) -> Journal:
 def test_what_was_put_holds_if_its_commit_came_about(folder: Path) -> None:
     journal = begun(folder)
     assert journal.put(1, b"first")
-    journal.keep()
     assert journal.put(2, b"second")
     assert reopened(folder, 2) == [b"first", b"second"]
     assert reopened(folder, 1) == [b"first"]
@@ -56,10 +55,7 @@ def test_a_commit_that_failed_is_looked_after(folder: Path, last: int) -> None:
     journal = begun(folder)
     journal.put(7, b"a longer one, of which nothing may be left")
     assert journal.settle(last) == (last == 7)
-    if last == 7:
-        journal.keep()
     journal.put(last + 1, b"next")
-    journal.keep()
     assert reopened(folder, 9)[-1] == b"next"
     assert len(reopened(folder, 9)) == last - 5
 
@@ -69,7 +65,6 @@ def test_a_shorter_record_in_the_place_of_one_that_was_none_is_the_last_one(fold
     journal.put(5, b"x" * 100)
     journal.settle(4)
     journal.put(5, b"y")
-    journal.keep()
     assert reopened(folder, 9) == [b"y"]
 
 
@@ -78,7 +73,6 @@ def test_without_room_what_holds_is_moved_and_the_next_one_fits(folder: Path, si
     journal = begun(folder)
     commit, data = 1, b"x" * 1000
     while journal.put(commit, data):
-        journal.keep()
         commit += 1
     assert commit > LEAST_BYTES // 1100
     journal.rewrite(commit - 1, b"all", size)
@@ -98,7 +92,6 @@ def test_what_was_large_is_given_back(folder: Path) -> None:
 def test_a_move_that_is_broken_off_has_changed_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = begun(folder)
     journal.put(1, b"kept")
-    journal.keep()
     with monkeypatch.context() as patch:
         patch.setattr(journal, "put", Mock(side_effect=Killed))
         with pytest.raises(Killed):
