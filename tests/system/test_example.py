@@ -115,7 +115,7 @@ def test_a_way_of_a_baseline_ends_with_the_command(base: Path, tmp_path: Path) -
 def test_who_is_asked_to_end_ends_at_once_without_a_traceback(
     base: Path, number: signal.Signals, group: bool, code: int
 ) -> None:
-    with Slither(base, *EXAMPLE, "--documents", "60000") as command:
+    with Slither(base, *EXAMPLE, "--documents", "30000") as command:
         command.wait_for_progress()
         command.signal(number, group=group)
 
