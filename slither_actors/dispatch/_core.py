@@ -127,7 +127,7 @@ class DispatchCore(Refusals, Surrenders):
         seconds: float | None = None,
     ) -> None:
         """`losses` are items that the worker could not read: whoever made them is charged, not this stage."""
-        task = self._finish(worker, number, now)
+        task = self._finish(worker, number, now, seconds)
         if task is None:
             return
         run = self._runs.get(task.run)
@@ -144,13 +144,13 @@ class DispatchCore(Refusals, Surrenders):
     def failed(
         self, worker: str, number: int, error: SlitherError, fatal: bool, now: float, seconds: float | None = None
     ) -> None:
-        task = self._finish(worker, number, now)
+        task = self._finish(worker, number, now, seconds)
         if task is not None:
             self._task_failed(task, error, now, seconds, fatal=fatal)
             self._assign(now)
 
-    def _finish(self, worker: str, number: int, now: float) -> Task | None:
-        task, begun = self._desk.finish(worker, number, now)
+    def _finish(self, worker: str, number: int, now: float, seconds: float | None) -> Task | None:
+        task, begun = self._desk.finish(worker, number, now, seconds)
         if begun is not None:
             self.earliest = min(self.earliest, begun.deadline)
         return task
@@ -288,9 +288,15 @@ class DispatchCore(Refusals, Surrenders):
             self.outbox.append((self._pool, LeaseRequest(wanted, lost)))
 
     def _return_leases(self, *, recalled_only: bool) -> None:
-        for worker in self._desk.take_idle(recalled_only=recalled_only, keep=self._wanted):
+        leaving = self._desk.take_idle(recalled_only=recalled_only, keep=self._wanted)
+        wanted = sum(run.wanted for run in self._runs.values()) if leaving else 0
+        for worker in leaving:
+            # who gives up one that others want, and has no use for it, is not to get it again when its turn comes
+            less = None
+            if wanted < self._wanted:
+                less, self._wanted, self._asked = wanted, wanted, False
             if self._pool is not None:
-                self.outbox.append((self._pool, LeaseReturned(worker)))
+                self.outbox.append((self._pool, LeaseReturned(worker, less)))
 
     def _task_failed(
         self, task: Task, error: SlitherError, now: float, seconds: float | None = None, *, fatal: bool = False

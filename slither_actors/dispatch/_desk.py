@@ -15,6 +15,11 @@ from slither_actors.workers.parcel import Parcel
 # One batch in work and one waiting: the worker never idles for a round trip, and little is stranded by its death.
 SLOTS = 2
 
+# Where workers go round, a dispatcher that has work for one may keep it for so many batches, or until it has run for so
+# long: to hand it over takes as much processor time as a small batch or two.
+TURN_BATCHES = 16
+TURN_S = 0.01
+
 
 @attrs.define(eq=False)
 class Task:
@@ -69,7 +74,13 @@ class Task:
 class _Seat:
     worker: Ref
     tasks: deque[Task] = attrs.field(factory=deque)
+    given: int = 0  # batches since the lease was granted
+    seconds: float = 0.0  # that the worker has run since then
     leaving: bool = False
+
+    @property
+    def has_had_its_turn(self) -> bool:
+        return self.given >= TURN_BATCHES or self.seconds >= TURN_S
 
 
 class Desk:
@@ -84,13 +95,16 @@ class Desk:
 
     def seat(self, worker: Ref) -> None:
         """A lease was granted; perhaps by a new pool, for a worker that has tasks under the old one's lease."""
-        self._seats.setdefault(worker.address, _Seat(worker)).leaving = False
+        seat = self._seats.setdefault(worker.address, _Seat(worker))
+        seat.given, seat.seconds, seat.leaving = 0, 0.0, False
 
     def free_worker(self, *, idle_only: bool = False) -> Ref | None:
         """The worker with the least to do that can take a task more, or only one that has nothing to do."""
         best = None
         for seat in self._seats.values():
-            if not seat.leaving and len(seat.tasks) < SLOTS and (best is None or len(seat.tasks) < len(best.tasks)):
+            if seat.leaving and seat.has_had_its_turn:
+                continue
+            if len(seat.tasks) < SLOTS and (best is None or len(seat.tasks) < len(best.tasks)):
                 if not seat.tasks:
                     return seat.worker
                 best = seat
@@ -110,15 +124,19 @@ class Desk:
         begins = not seat.tasks
         task.began = now if begins else math.inf
         seat.tasks.append(task)
+        seat.given += 1
         return begins
 
-    def finish(self, address: str, number: int, now: float) -> tuple[Task | None, Task | None]:
-        """The worker is done with a task: that task, and the one it begins now. `None` for what there is not, also
-        for a task that this desk knows nothing of."""
+    def finish(
+        self, address: str, number: int, now: float, seconds: float | None = None
+    ) -> tuple[Task | None, Task | None]:
+        """The worker is done with a task, which it has run for so many seconds: that task, and the one it begins now.
+        `None` for what there is not, also for a task that this desk knows nothing of."""
         seat = self._seats.get(address)
         if seat is None or not seat.tasks or seat.tasks[0].number != number:
             return None, None
         task = seat.tasks.popleft()
+        seat.seconds += now - task.began if seconds is None else seconds
         if not seat.tasks:
             return task, None
         seat.tasks[0].began = now
@@ -132,7 +150,7 @@ class Desk:
             if len(seat.tasks) > 1 and seat.tasks[0] is task:
                 seat.tasks[1].began = task.began
             seat.tasks.remove(task)
-            seat.leaving = self.someone_leaves = True
+            self._dismiss(seat)
         return task
 
     def remove(self, address: str) -> list[Task] | None:
@@ -141,7 +159,7 @@ class Desk:
         return list(seat.tasks) if seat else None
 
     def recall(self, worker: Ref) -> None:
-        """Give it nothing more to do."""
+        """Others want it: it goes when there is nothing for it to do, or when it has had its turn."""
         seat = self._seats.get(worker.address)
         if seat is not None:
             seat.leaving = self.someone_leaves = True
@@ -149,8 +167,13 @@ class Desk:
     def recall_all(self) -> tuple[Ref, ...]:
         """The leases mean nothing any more; the workers that are at a task all the same."""
         for seat in self._seats.values():
-            seat.leaving = self.someone_leaves = True
+            self._dismiss(seat)
         return tuple([seat.worker for seat in self._seats.values() if seat.tasks])
+
+    def _dismiss(self, seat: _Seat) -> None:
+        """It gets nothing more to do."""
+        seat.leaving = self.someone_leaves = True
+        seat.seconds = math.inf
 
     def tasks_of(self, run: str) -> list[Task]:
         return [task for seat in self._seats.values() for task in seat.tasks if task.run == run]

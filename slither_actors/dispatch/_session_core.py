@@ -222,8 +222,8 @@ class SessionCore(SessionMoves):
             session.out = 0
             self._lines.join(session)
 
-    def _finish(self, worker: str, number: int, now: float) -> Task | None:
-        task = super()._finish(worker, number, now)
+    def _finish(self, worker: str, number: int, now: float, seconds: float | None) -> Task | None:
+        task = super()._finish(worker, number, now, seconds)
         session = self._open.pop(number, None) if task is not None else None
         if session is not None:
             session.out = 0

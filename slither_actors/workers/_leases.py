@@ -7,6 +7,7 @@ nobody but those who want this very worker, and leaves as soon as nothing lives 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 
 from slither_actors.errors import PoolQuarantined
@@ -175,13 +176,20 @@ class LeaseBook:
         told that nothing more comes puts its batches behind others.
         """
         self._unanswered[holder] = want
+        self._set_want(holder, want)
+        return self._settle()
+
+    def _set_want(self, holder: str, want: int) -> None:
         if want > 0:
             self._wants[holder] = want
         else:
             self._wants.pop(holder, None)
-        return self._settle()
 
-    def give_back(self, holder: str, worker: Ref) -> list[Action]:
+    def give_back(self, holder: str, worker: Ref, want: int | None = None) -> list[Action]:
+        """`holder` can use `want` workers in all from now on, if that has changed."""
+        if want is not None:
+            self._unanswered.pop(holder, None)
+            self._set_want(holder, want)
         if self._held.get(worker) == holder:
             del self._held[worker]
             self._recalled.discard(worker)
@@ -219,18 +227,20 @@ class LeaseBook:
         actions = self._let_go() if self._resting else []
         if self._by_name:
             actions += self._grant_by_name()
-        actions += self._grant()
-        actions += self._recall()
+        counts = self._counts()
+        if self._free:
+            actions += self._grant(counts)
+        actions += self._recall(counts)
         if self._refusal is not None:
             actions += [(holder, LeaseRefused(self._refusal)) for holder in self._wants]
             self._unanswered = {holder: want for holder, want in self._unanswered.items() if holder not in self._wants}
             self._wants.clear()
         if self._unanswered:
-            actions += self._answer()
+            actions += self._answer(counts)
         return actions
 
-    def _answer(self) -> list[Action]:
-        ready = [(h, want) for h, want in self._unanswered.items() if not self._awaited or self._count(h) >= want]
+    def _answer(self, counts: Counter[str]) -> list[Action]:
+        ready = [(h, want) for h, want in self._unanswered.items() if not self._awaited or counts[h] >= want]
         for holder, _ in ready:
             del self._unanswered[holder]
         return [(holder, LeaseAnswer(want)) for holder, want in ready]
@@ -261,44 +271,43 @@ class LeaseBook:
                 actions.append((self._held[worker], LeaseRecalled(worker)))
         return actions
 
-    def _grant(self) -> list[Action]:
+    def _grant(self, counts: Counter[str]) -> list[Action]:
         actions: list[Action] = []
-        while self._free:
-            short = [holder for holder, want in self._wants.items() if self._count(holder) < want]
-            if not short:
-                break
-            holder = min(short, key=self._count)
+        while self._free and (short := self._short(counts)):
+            holder = min(short, key=counts.__getitem__)
             worker = next(iter(self._free))
             del self._free[worker]
             self._held[worker] = holder
+            counts[holder] += 1
             actions.append((holder, LeaseGranted(worker)))
         return actions
 
-    def _recall(self) -> list[Action]:
+    def _recall(self, counts: Counter[str]) -> list[Action]:
         """Ask the richest for a worker for each holder who is poorer by more than one, or has none at all."""
         actions: list[Action] = []
-        coming = len(self._recalled - self._retiring)
-        for poor in sorted((h for h, want in self._wants.items() if self._count(h) < want), key=self._count):
-            if coming > 0:
-                coming -= 1  # one that is on its way already is for this one
-                continue
+        poorest = sorted(self._short(counts), key=counts.__getitem__)
+        # those that are on their way already are for the first of them
+        poorest = poorest[len(self._recalled - self._retiring) :]
+        keeping = Counter(who for worker, who in self._held.items() if self._may_recall(worker)) if poorest else {}
+        for poor in poorest:
             # the first of the richest, so the one whose oldest lease is the oldest
-            rich = max(dict.fromkeys(self._held.values()), key=self._keeps, default=None)
-            if rich is None or rich == poor:
-                break
-            have, keeps = self._count(poor), self._keeps(rich)
-            if keeps > have + 1 or (have == 0 and keeps == 1):
-                worker = next(w for w, h in self._held.items() if h == rich and self._may_recall(w))
-                self._recalled.add(worker)
-                actions.append((rich, LeaseRecalled(worker)))
+            rich = max(keeping, key=keeping.__getitem__, default=poor)
+            have, keeps = counts[poor], keeping.get(rich, 0)
+            if rich == poor or not (keeps > have + 1 or (have == 0 and keeps == 1)):
+                break  # nor is there one for those who are less poor
+            worker = next(w for w, h in self._held.items() if h == rich and self._may_recall(w))
+            self._recalled.add(worker)
+            keeping[rich] -= 1
+            actions.append((rich, LeaseRecalled(worker)))
         return actions
 
-    def _count(self, holder: str) -> int:
-        """How many workers a holder has, without those that retire: for each of them it may have another one."""
-        return sum(1 for worker, who in self._held.items() if who == holder and worker not in self._retiring)
+    def _short(self, counts: Counter[str]) -> list[str]:
+        """Those who want more than they have, in the order of waiting."""
+        return [holder for holder, want in self._wants.items() if counts[holder] < want]
 
-    def _keeps(self, holder: str) -> int:
-        return sum(1 for worker, who in self._held.items() if who == holder and self._may_recall(worker))
+    def _counts(self) -> Counter[str]:
+        """How many workers each holder has, without those that retire: for each of them it may have another one."""
+        return Counter(who for worker, who in self._held.items() if worker not in self._retiring)
 
     def _may_recall(self, worker: Ref) -> bool:
         return worker not in self._recalled and worker not in self._retiring

@@ -180,9 +180,11 @@ class WorkerRetires:
 
 @message
 class LeaseReturned:
-    """To a pool: this worker has no batch of mine any more."""
+    """To a pool: this worker has no batch of mine any more. `want` is what a `LeaseRequest` would say, without an
+    answer; `None` if it has not changed."""
 
     worker: Ref
+    want: int | None = None
 
 
 @message

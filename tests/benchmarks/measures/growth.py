@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import itertools
+import statistics
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from tests.benchmarks.catalogue import CURVES
@@ -16,16 +20,22 @@ from tests.benchmarks.work.text import TEXT, documents
 # As many in flight as the most workers can use, everywhere, so that nothing else changes.
 HOW = How(batch=64, in_flight=2 * max(CURVES["w10-workers"].points))
 
-# What disturbs makes it dearer, never cheaper.
-TURNS = 3
+# The same work takes a sixth more or less processor time from one second to the next, so points take turns.
+ROUNDS, LONG_ROUNDS = 9, 3
 
 
 def items(trial: Trial) -> Result:
     """More items in a run."""
-    with _running(trial.peer) as peer:
-        sizes = {number: max(1, number // trial.sizes.shrink) for number in _points("w10-items")}
-        costs = {number: _cost(peer, NOOP, range(size), trial) for number, size in sizes.items()}
-    return _result(costs, _spread(costs))
+    sizes = {number: max(1, number // trial.sizes.shrink) for number in CURVES["w10-items"].points}
+    # as many items for each point, but for the largest
+    least = sizes[100_000]
+    with _running([trial.peer]):
+        turns = {
+            number: partial(_cost, trial.peer, NOOP, range(size), max(1, least // size))
+            for number, size in sizes.items()
+        }
+        costs = in_turn(turns, LONG_ROUNDS)
+    return _result(costs, spread(costs))
 
 
 def stages(trial: Trial) -> Result:
@@ -39,68 +49,80 @@ def chain(trial: Trial) -> Result:
 
 
 def _staged(trial: Trial, kind: str) -> Result:
-    costs = {}
-    for number in _points("w10-stages"):
-        peer = type(trial.peer)(trial.peer.workers)
+    peers = {number: type(trial.peer)(trial.peer.workers) for number in CURVES["w10-stages"].points}
+    for number, peer in peers.items():
         peer.lead_through([kind] * number)
-        with _running(peer):
-            costs[number] = _cost(peer, NOOP, range(trial.sizes.staged), trial)
+    with _running(peers.values()):
+        work = range(trial.sizes.staged)
+        costs = in_turn({number: partial(_cost, peer, NOOP, work) for number, peer in peers.items()}, ROUNDS)
     return _result(costs, bend(costs))
 
 
 def workers(trial: Trial) -> Result:
     """More workers in the pool, with work to do: where there is none, the switches between processes are measured."""
-    costs = {}
-    texts = documents(max(100, trial.sizes.documents // 5))
-    for number in _points("w10-workers"):
-        with _running(type(trial.peer)(number)) as peer:
-            costs[number] = _cost(peer, TEXT, texts, trial)
-    return _result(costs, _spread(costs))
-
-
-def _points(curve: str) -> tuple[int, ...]:
-    return CURVES[curve].points
+    peers = {number: type(trial.peer)(number) for number in CURVES["w10-workers"].points}
+    work = documents(trial.sizes.analysed)
+    with _running(peers.values()):
+        costs = in_turn({number: partial(_cost, peer, TEXT, work) for number, peer in peers.items()}, ROUNDS)
+    return _result(costs, spread(costs))
 
 
 @contextmanager
-def _running(peer: Peer) -> Iterator[Peer]:
-    """A peer all of whose workers have worked."""
-    peer.start()
-    try:
-        drain(peer.dispatch(NOOP, range(10_000), HOW), 10_000)
-        yield peer
-    finally:
-        peer.stop()
+def _running(peers: Collection[Peer]) -> Iterator[None]:
+    """Peers all of whose workers have worked. Those whose turn it is not use no processor."""
+    with contextlib.ExitStack() as stack:
+        for peer in peers:
+            peer.start()
+            stack.callback(peer.stop)
+            drain(peer.dispatch(NOOP, range(10_000), HOW), 10_000)
+        yield
 
 
-def _cost(peer: Peer, job: Job, work: Sequence[Any], trial: Trial) -> float:
-    """Microseconds per item of runs with all this: the least of a few measurements of as many runs as it takes."""
-    number = len(work)
-    runs = 1 if job is TEXT else max(1, trial.sizes.grown // number // TURNS)
-    costs = []
-    for _ in range(TURNS if number < trial.sizes.many else 1):
-        before = spent_s()
-        for _ in range(runs):
-            drain(peer.dispatch(job, work, HOW), number)
-        costs.append((spent_s() - before) / (runs * number) * 1e6)
-    return min(costs)
+def _cost(peer: Peer, job: Job, work: Sequence[Any], runs: int = 1) -> float:
+    """Microseconds per item of so many runs with all this."""
+    before = spent_s()
+    for _ in range(runs):
+        drain(peer.dispatch(job, work, HOW), len(work))
+    return (spent_s() - before) / (runs * len(work)) * 1e6
+
+
+def in_turn(turns: Mapping[int, Callable[[], float]], rounds: int) -> dict[int, float]:
+    """The median of each point. Every other round goes backwards, so that what drifts does so for all."""
+    costs: dict[int, list[float]] = {point: [] for point in turns}
+    for number in range(rounds):
+        for point in sorted(turns, reverse=number % 2 == 1):
+            costs[point].append(turns[point]())
+    return {point: statistics.median(found) for point, found in costs.items()}
 
 
 def _result(costs: dict[int, float], bent: float) -> Result:
     return {"bend": bent * 100} | {f"cpu_{point}": cost for point, cost in costs.items()}
 
 
-def _spread(costs: dict[int, float]) -> float:
-    """How much more the dearest costs than the cheapest, where all should cost the same."""
+def spread(costs: Mapping[int, float]) -> float:
+    """Where an item should cost the same at all points: how much more the dearest costs than the cheapest."""
     return max(costs.values()) / min(costs.values()) - 1
 
 
-def bend(costs: dict[int, float]) -> float:
-    """How far the costs are at most from the straight line that fits them best, in proportion."""
-    weights = {x: 1 / y**2 for x, y in costs.items()}
-    whole = sum(weights.values())
-    mean_x = sum(weights[x] * x for x in costs) / whole
-    mean_y = sum(weights[x] * y for x, y in costs.items()) / whole
-    spread = sum(weights[x] * (x - mean_x) ** 2 for x in costs)
-    slope = sum(weights[x] * (x - mean_x) * (y - mean_y) for x, y in costs.items()) / spread
-    return max(abs(mean_y + slope * (x - mean_x) - y) / y for x, y in costs.items())
+def bend(costs: Mapping[int, float]) -> float:
+    """Where an item should cost something once, and something for each stage: the least share such that there is a
+    straight line which is off by no more than that share of the cost at any point.
+
+    Neither part may be negative: what begins by costing nothing, and then more for each stage than for the one before,
+    is no straight line.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _has_line(costs, middle) else (middle, high)
+    return high
+
+
+def _has_line(costs: Mapping[int, float], share: float) -> bool:
+    """Whether some line goes through all points, each as high as it may be off."""
+    bars = [(0, 0.0, float("inf"))]  # what is paid once
+    bars += [(x, cost * (1 - share), cost * (1 + share)) for x, cost in sorted(costs.items())]
+    pairs = list(itertools.combinations(bars, 2))
+    least = max((low - high_before) / (x - before) for (before, _, high_before), (x, low, _) in pairs)
+    most = min((high - low_before) / (x - before) for (before, low_before, _), (x, _, high) in pairs)
+    return max(0.0, least) <= most

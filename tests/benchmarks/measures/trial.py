@@ -34,13 +34,30 @@ class Sizes(NamedTuple):
     pause_s: float = 1.0
     timeout_s: float = 2.0
     patience_s: float = 10.0
-    grown: int = 200_000
-    staged: int = 50_000
+    staged: int = 20_000
+    analysed: int = 2_000
     shrink: int = 1
 
 
 QUICK = Sizes(
-    2_000, 100, 200, 16, 2_000, 10_000, 40, 200, 200, 500, 1_000, 50, 0.1, 0.5, 3.0, grown=500, staged=200, shrink=200
+    2_000,
+    100,
+    200,
+    16,
+    2_000,
+    10_000,
+    40,
+    200,
+    200,
+    500,
+    1_000,
+    50,
+    0.1,
+    0.5,
+    3.0,
+    staged=200,
+    analysed=100,
+    shrink=200,
 )
 
 

@@ -12,7 +12,7 @@ from tests.benchmarks.bars import Standing, standings
 from tests.benchmarks.catalogue import OURS, PIPE, WORKLOADS
 from tests.benchmarks.curves import curves_svg
 from tests.benchmarks.document import BEGIN, END, insert, section
-from tests.benchmarks.measures.growth import bend
+from tests.benchmarks.measures.growth import bend, in_turn, spread
 from tests.benchmarks.plot import svg
 from tests.benchmarks.results import Results, Spread
 from tests.benchmarks.tables import table, workload_table
@@ -125,10 +125,31 @@ def test_the_curves_have_a_point_for_each_cost_and_the_dearest_is_highest() -> N
 
 @pytest.mark.parametrize(
     ("costs", "expected"),
-    [({1: 3.0, 2: 4.0, 8: 10.0}, 0.0), ({1: 5.0, 2: 5.0}, 0.0), ({1: 1.0, 2: 4.0, 4: 16.0, 8: 64.0}, 0.5)],
+    [
+        ({1: 3.0, 2: 4.0, 8: 10.0}, 0.0),
+        ({1: 5.0, 2: 5.0}, 0.0),
+        ({1: 1.0, 2: 2.0, 4: 4.0}, 0.0),
+        ({1: 0.9, 2: 2.2, 4: 3.6, 8: 8.8}, 0.1),  # by turns below and above the line
+        ({1: 1.0, 8: 64.0}, 7 / 9),  # though two points are on a line: it is one that begins below nothing
+    ],
 )
-def test_what_grows_by_the_same_for_each_step_is_not_bent(costs: dict[int, float], expected: float) -> None:
-    assert bend(costs) == pytest.approx(expected, abs=1e-9) if not expected else bend(costs) > expected
+def test_a_bend_is_how_far_the_costs_are_from_the_next_straight_line(costs: dict[int, float], expected: float) -> None:
+    assert bend(costs) == pytest.approx(expected, abs=0.02 if expected == 0.1 else 1e-6)
+
+
+def test_what_should_cost_the_same_is_spread_by_the_dearest_over_the_cheapest() -> None:
+    assert spread({1: 2.0, 4: 3.0, 16: 2.5}) == pytest.approx(0.5)
+
+
+def test_points_take_turns_forwards_and_backwards_and_one_that_was_disturbed_does_not_count() -> None:
+    asked: list[int] = []
+
+    def turn(point: int) -> float:
+        asked.append(point)
+        return 99.0 if len(asked) == 1 else float(point)
+
+    assert in_turn({1: lambda: turn(1), 2: lambda: turn(2)}, 3) == {1: 1.0, 2: 2.0}
+    assert asked == [1, 2, 2, 1, 1, 2]
 
 
 def test_a_source_that_is_further_ahead_than_credit_misses_the_bar() -> None:

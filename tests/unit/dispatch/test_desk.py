@@ -2,7 +2,7 @@
 
 import pytest
 
-from slither_actors.dispatch._desk import SLOTS, Desk, Task
+from slither_actors.dispatch._desk import SLOTS, TURN_BATCHES, TURN_S, Desk, Task
 from slither_actors.otp.ref import Ref
 
 
@@ -37,16 +37,59 @@ def test_idle_workers_come_first_and_each_gets_one_task_beyond_the_running_one(d
     assert set(order[:2]) == {"w1", "w2"}
 
 
-def test_a_recalled_worker_gets_nothing_more_and_goes_when_it_is_done(desk):
+def work(desk, address, seconds, batches=99):
+    """What the worker gets, one after the other, until nobody gives it anything more: how many batches."""
+    given = 0
+    while given < batches and (free := desk.free_worker()) is not None and free.address == address:
+        given += 1
+        desk.assign(free, task(given), now=0.0)
+        desk.finish(address, given, 0.0, seconds)
+    return given
+
+
+def test_a_recalled_worker_goes_when_there_is_nothing_for_it_to_do(desk):
     desk.assign(worker(1), task(1), 0.0)
     desk.recall(worker(1))
     assert desk.someone_leaves
-    assert set(fill(desk)) == {"w2"}
     assert desk.take_idle(recalled_only=True) == []
     assert desk.finish("w1", 1, 1.0)[0].number == 1
     assert desk.take_idle(recalled_only=True) == [worker(1)]
     assert len(desk) == 1
     assert not desk.someone_leaves
+
+
+@pytest.mark.parametrize(
+    ("seconds", "batches"), [(0.0, TURN_BATCHES), (TURN_S, 1), (TURN_S / 4, 4)], ids=["light", "heavy", "between"]
+)
+def test_a_recalled_worker_has_its_turn_while_there_is_work(desk, seconds, batches):
+    """To hand it over for each batch would cost more than light batches do; nobody waits for a second heavy one."""
+    desk.remove("w2")
+    desk.recall(worker(1))
+    assert work(desk, "w1", seconds) == batches
+    assert desk.free_worker() is None
+    assert desk.take_idle(recalled_only=True) == [worker(1)]
+
+
+def test_who_has_had_a_worker_for_long_gives_it_up_at_once(desk):
+    desk.remove("w2")
+    work(desk, "w1", 0.0, TURN_BATCHES)
+    assert desk.free_worker() == worker(1), "while nobody wants it"
+    desk.recall(worker(1))
+    assert desk.free_worker() is None
+
+
+def test_each_lease_is_a_turn_of_its_own(desk):
+    desk.remove("w2")
+    for _ in range(2):
+        desk.recall(worker(1))
+        assert work(desk, "w1", 0.0) == TURN_BATCHES
+        desk.take_idle(recalled_only=True)
+        desk.seat(worker(1))
+
+
+def test_a_lease_that_means_nothing_any_more_has_no_turn(desk):
+    desk.recall_all()
+    assert desk.free_worker() is None
 
 
 def test_all_idle_workers_can_be_taken_back_and_busy_ones_stay(desk):

@@ -8,6 +8,7 @@ from slither_actors import KeyPartition, Skip
 from slither_actors._code import Code
 from slither_actors.config import Config
 from slither_actors.dispatch._core import DispatchCore
+from slither_actors.dispatch._desk import TURN_BATCHES
 from slither_actors.dispatch._dispatch_run import DispatchPlan
 from slither_actors.dispatch._patience import IDLE_S
 from slither_actors.dispatch.messages import Batch, InPort, Origin, OutPort
@@ -124,6 +125,32 @@ def test_workers_that_other_runs_want_stay():
     bench.core.expire(IDLE_S)
     assert bench.sent(LeaseRequest)[-1].want == 3
     assert len(bench.sent(LeaseReturned)) == 1
+
+
+def test_who_gives_up_a_worker_for_others_says_that_it_has_no_use_for_it():
+    """Else it would get it back when its turn comes, though it has nothing to do: workers would go round and round."""
+    bench = Bench(1)
+    bench.open("r", max_in_flight=8)
+    bench.feed("r", (0, 0.0))
+    bench.grant()
+    assert [request.want for request in bench.sent(LeaseRequest)] == [8]
+    bench.core.recalled(WORKERS[0])
+    bench.finish("/w1")
+    assert [(lease.worker, lease.want) for lease in bench.sent(LeaseReturned)] == [(WORKERS[0], 0)]
+    bench.feed("r", (0, 0.0))
+    assert [request.want for request in bench.sent(LeaseRequest)] == [8, 8]
+
+
+def test_who_has_had_its_turn_stays_in_line_for_what_is_left():
+    bench = Bench(1)
+    bench.open("r", max_in_flight=99)
+    bench.feed("r", *[(0, 0.0)] * (TURN_BATCHES + 1))
+    bench.grant()
+    bench.core.recalled(WORKERS[0])
+    for _ in range(TURN_BATCHES):
+        bench.finish("/w1")
+    assert [(lease.worker, lease.want) for lease in bench.sent(LeaseReturned)] == [(WORKERS[0], None)]
+    assert len(bench.core._runs["r"].waiting) == 1
 
 
 def test_parts_of_a_batch_share_its_weight():

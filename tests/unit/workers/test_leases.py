@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from slither_actors.otp.ref import Ref
 from slither_actors.workers._leases import SUPERVISOR, LeaseBook
 from slither_actors.workers.messages import LeaseAnswer, LeaseGranted, LeaseRecalled, WorkerEmpty
+from tests.unit.counting import Steps
 
 HOLDERS = ("anna", "ben", "cleo", "dora")
 
@@ -96,10 +97,13 @@ class Holders:
         self.wants[holder] = self.unanswered[holder] = want
         self.take(self.book.request(holder, want))
 
-    def give_back(self, ref):
+    def give_back(self, ref, want=None):
         holder = self.held.pop(ref)
         self.recalled.discard(ref)
-        self.take(self.book.give_back(holder, ref))
+        if want is not None:
+            self.wants[holder] = want
+            self.unanswered.pop(holder, None)
+        self.take(self.book.give_back(holder, ref, want))
 
     def die(self, holder):
         self.wants.pop(holder, None)
@@ -173,9 +177,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.holders.request(holder, want)
 
     @precondition(lambda self: self.holders.held)
-    @rule(data=st.data())
-    def a_holder_gives_back(self, data):
-        self.holders.give_back(data.draw(st.sampled_from(sorted(self.holders.held, key=str))))
+    @rule(data=st.data(), want=st.none() | st.integers(0, 4))
+    def a_holder_gives_back(self, data, want):
+        self.holders.give_back(data.draw(st.sampled_from(sorted(self.holders.held, key=str))), want)
 
     @precondition(lambda self: self.holders.held)
     @rule(data=st.data(), liar=st.sampled_from(HOLDERS))
@@ -394,6 +398,33 @@ def test_asking_again_for_more_is_no_second_holder(want):
     holders.request("anna", 0)
     holders.give_back(worker(1))
     assert holders.count("anna") == 1, "who wants none any more gets none"
+
+
+def test_who_gives_one_back_and_wants_none_any_more_is_not_next():
+    holders = Holders()
+    holders.up(worker(1))
+    for holder in HOLDERS[:3]:
+        holders.request(holder, 1)
+    holders.give_back(worker(1), 0)
+    for _ in range(3):
+        holders.obey_recalls()
+    assert holders.granted_to == ["anna", "ben", "cleo", "ben", "cleo"]
+
+
+def test_what_a_turn_costs_grows_no_faster_than_workers_and_holders_do():
+    """With as many stages as there are workers each stage would pay for all others, and all workers of these."""
+    costs = []
+    for size in (8, 32):
+        book = a_book(*map(worker, range(size)))
+        holders = [f"holder-{number}" for number in range(2 * size)]
+        for holder in holders:
+            book.request(holder, 4)
+        with Steps() as steps:
+            for ref, holder in list(book._held.items()):
+                book.give_back(holder, ref)
+        costs.append(steps.count / size)
+    few, many = costs
+    assert many <= 5 * few, costs
 
 
 def test_workers_that_come_are_dealt_out_by_turns():
