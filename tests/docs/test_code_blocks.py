@@ -24,7 +24,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 # Below pytest's own timeout, so that the failure names the program.
-TIMEOUT_S = 120.0
+TIMEOUT_S = 130.0
 
 FENCE = re.compile(r"^ *(?P<fence>`{3,}|~{3,}) *(?P<language>[\w-]*)")
 COMMENT = re.compile(r"^ *<!-- (?P<key>not run|file|output)(?:: (?P<value>.+?))? -->$")

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.system, pytest.mark.thorough]
 
 ROOT = Path(__file__).parents[2]
 MARK = "MARK_OF_THE_TESTS"
-LIMIT_S = 50.0
+LIMIT_S = 130.0
 
 
 def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
