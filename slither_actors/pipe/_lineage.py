@@ -2,7 +2,7 @@
 
 What an item became may come out before the news that it became anything, since they take different ways. So whatever
 names a parent waits until that one is known to have become others. From then on it is counted: all of an item has come
-to its end when as many have ended as there ever were.
+to its end when none of them goes on becoming others, and as many have ended as there ever were.
 
 It takes items that keep their ids, see `StagePlan.keeps_ids`.
 """
@@ -36,6 +36,7 @@ class _Family:
         self.root = root
         self.there = 1  # how many items it ever was
         self.over = 0  # how many of them have ended
+        self.growing = 0  # how many of them go on becoming others, so that there may be more than is known
         self.paths: dict[int, tuple[int, ...]] = {root: ()}  # of those that became others, by id
         self.leaves: list[tuple[tuple[int, ...], Leaf]] = []
 
@@ -44,6 +45,8 @@ class _Family:
         path = self.paths.get(item.id)
         if path is None:
             path = (*self.paths[item.parent_id or 0], item.id)
+        else:
+            self.growing -= 1
         self.leaves.append((path, leaf))
         self.over += 1
 
@@ -84,6 +87,7 @@ class Lineage:
     def expanded(self, news: Iterable[_Note]) -> Iterator[Descent]:
         """Items became others, as an `Expanded` says it; the notes in one belong together."""
         touched: dict[int, _Family] = {}
+        early: list[tuple[_Family, Leaf]] = []
         todo = list(news)
         while todo:
             number, parent, more, ended = todo.pop(0)
@@ -93,12 +97,14 @@ class Lineage:
                 if family is None:
                     self._early_news.setdefault(parent, []).append((number, parent, more, ended))
                     continue
-                for leaf in self._early.pop(number, ()):
-                    family.add(leaf)
+                early += [(family, leaf) for leaf in self._early.pop(number, ())]
                 todo += self._early_news.pop(number, ())
             family.there += more
             family.over += ended
+            family.growing -= ended
             touched[family.root] = family
+        for family, leaf in early:  # it may be one that became others before it ended, as only its news tell
+            family.add(leaf)
         for family in touched.values():
             descent = self._settled(family)
             if descent is not None:
@@ -120,10 +126,11 @@ class Lineage:
                 family.paths[number] = (*family.paths[parent or 0], number)
         if family is not None:
             self._families[number] = family
+            family.growing += 1
         return family
 
     def _settled(self, family: _Family) -> Descent | None:
-        if family.over < family.there:
+        if family.growing or family.over < family.there:
             return None
         for number in family.paths:
             del self._families[number]

@@ -21,7 +21,10 @@ class Node:
         """What is said of it, in the order that holds for one item."""
         if self.children is None:
             return [("leaf", self.item, self.item.payload % 3 == 0)]
-        said = [("news", self.item, len(self.children), 0 if self.ends else 1)]
+        # some are told now and then, while there are more to come
+        told = [1] * (len(self.children) - 1) if self.item.payload % 2 else []
+        said = [("news", self.item, more, 0) for more in told]
+        said.append(("news", self.item, len(self.children) - len(told), 0 if self.ends else 1))
         return [*said, ("leaf", self.item, True)] if self.ends else said
 
     def all(self):
