@@ -1,9 +1,14 @@
 """The decorator behind plain values that never leave the library: plans, ports, actions."""
 
 import operator
+from collections import namedtuple
 from typing import Any, Self, TypeVar, cast, dataclass_transform
 
 _C = TypeVar("_C")
+
+# What reads a field by its place, in half the time of a property. It belongs to no class: any tuple may have it.
+_Places = namedtuple("_Places", [f"place_{number}" for number in range(24)])  # type: ignore[misc]  # no literal
+_AT_PLACE: list[Any] = [vars(_Places)[f"place_{number}"] for number in range(24)]
 
 
 class Record(tuple[Any, ...]):
@@ -73,7 +78,8 @@ def remake(cls: type[Any], base: type[Record]) -> type[Any]:
     names = tuple(cls.__annotations__)
     body = {key: value for key, value in vars(cls).items() if key not in ("__dict__", "__weakref__")}
     defaults = {name: body[name] for name in names if name in body}
-    body |= {name: property(operator.itemgetter(place)) for place, name in enumerate(names)}
+    readers = _AT_PLACE + [property(operator.itemgetter(place)) for place in range(len(_AT_PLACE), len(names))]
+    body |= dict(zip(names, readers, strict=False))
     body |= {"__slots__": (), "__match_args__": names, "_defaults": defaults}
     return type(cls.__name__, (base,), body)
 

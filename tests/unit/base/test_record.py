@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
@@ -75,3 +76,10 @@ def test_a_record_has_no_base_class():
         @record
         class Space(Point):
             z: int = 0
+
+
+def test_a_record_of_any_width_reads_each_of_its_fields():
+    names = [f"field_{number}" for number in range(40)]
+    wide: Any = record(type("Wide", (), {"__annotations__": dict.fromkeys(names, int)}))
+    made = wide(*range(40))
+    assert [getattr(made, name) for name in names] == [*range(40)]
