@@ -174,8 +174,9 @@ def with_payloads(items: Sequence[Item], payloads: Sequence[Any], route: str | N
     return drafts
 
 
-def columns(items: Sequence[Item]) -> Columns:
-    """The columns of items, as ``build_items`` takes them; those that hold only defaults are None."""
+def columns(items: Sequence[Item], payloads: list[Any] | None = None) -> Columns:
+    """The columns of items, as ``build_items`` takes them; those that hold only defaults are None. Where payloads are
+    given they take the place of those of the items."""
     metas = [item.meta for item in items]
     routes = [item.route for item in items]
     parents = [item.parent_id for item in items]
@@ -184,7 +185,7 @@ def columns(items: Sequence[Item]) -> Columns:
         births = [None if item.parent_id is None else (item.parent_id, item.index) for item in items]
     return (
         shortest([item.id for item in items]),
-        [item.payload for item in items],
+        [item.payload for item in items] if payloads is None else payloads,
         metas if any(metas) else None,
         routes if routes.count(DEFAULT_ROUTE) < len(routes) else None,
         births,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import attrs
 
 from slither_actors.dispatch._edges import OutEdge
@@ -9,7 +12,7 @@ from slither_actors.dispatch._former import Former, OnLoss
 from slither_actors.dispatch._strategy_base import Clock, Cut, Strategy
 from slither_actors.dispatch.strategy import FixedBatch
 from slither_actors.errors import ItemError, NotPicklable
-from slither_actors.item import Item
+from slither_actors.item import Item, with_payloads
 from slither_actors.pipe._lanes import Lane, Parent, pack_one_by_one
 from slither_actors.workers.parcel import pack_items
 
@@ -54,12 +57,15 @@ class FormedLane(Lane):
         self._ceiling = _HELD_BATCHES * edge.port.batch_size
         self._made_of: dict[int, Parent] = {}  # by identity of the item that is held
 
+    def put_all(self, items: Sequence[Item], payloads: Sequence[Any], origins: Sequence[Parent]) -> None:
+        super().put_all(with_payloads(items, payloads), payloads, origins)  # for the strategy to look at
+
     @property
     def busy(self) -> bool:
         return bool(self.items or self._former.held)
 
     def pack(self, *, everything: bool) -> list[tuple[Parent, NotPicklable]]:
-        items, origins, self.items, self.origins = self.items, self.origins, [], []
+        items, origins, self.items, self.payloads, self.origins = self.items, self.origins, [], [], []
         for given, origin in zip(items, origins, strict=True):
             # A handler may give one object more than once, also while a batch with it waits to be sent.
             item = attrs.evolve(given) if id(given) in self._made_of else given

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from slither_actors._record import record
 from slither_actors.dispatch._edges import OutEdge
 from slither_actors.errors import NotPicklable
-from slither_actors.item import Item
-from slither_actors.workers.parcel import Note, Parcel, pack_items
+from slither_actors.item import Item, columns, with_payloads
+from slither_actors.workers.parcel import Note, Parcel, pack, pack_items
 
 
 class Emission:
@@ -56,14 +56,28 @@ Parent = Item | Emission | Routed
 
 
 class Lane:
-    """An edge, and the items that wait for a full batch on it. Each has beside it what it was made of."""
+    """An edge, and the items that wait for a full batch on it. Each has beside it its payload, which may be another
+    than it holds, and what it was made of: so no item is made anew only to be packed."""
 
     due_s: float | None = None  # seconds until there is something to pack though nothing comes
 
     def __init__(self, edge: OutEdge) -> None:
         self.edge = edge
         self.items: list[Item] = []
+        self.payloads: list[Any] = []
         self.origins: list[Parent] = []
+
+    def put(self, item: Item, origin: Parent) -> None:
+        """Add an item."""
+        self.items.append(item)
+        self.payloads.append(item.payload)
+        self.origins.append(origin)
+
+    def put_all(self, items: Sequence[Item], payloads: Sequence[Any], origins: Sequence[Parent]) -> None:
+        """Add items, with these payloads in the place of theirs."""
+        self.items += items
+        self.payloads += payloads
+        self.origins += origins
 
     @property
     def busy(self) -> bool:
@@ -79,12 +93,12 @@ class Lane:
         size = self.edge.port.batch_size
         stuck: list[tuple[Parent, NotPicklable]] = []
         while self.items and (everything or not self.edge.port.wants_full or len(self.items) >= size):
-            items, origins = self.items[:size], self.origins[:size]
-            del self.items[:size], self.origins[:size]
+            items, payloads, origins = self.items[:size], self.payloads[:size], self.origins[:size]
+            del self.items[:size], self.payloads[:size], self.origins[:size]
             try:
-                parcels = [pack_items(items)]
+                parcels = [pack(columns(items, payloads))]
             except NotPicklable:
-                parcels, culprits = pack_one_by_one(items, origins)
+                parcels, culprits = pack_one_by_one(with_payloads(items, payloads), origins)
                 stuck += culprits
             if parcels:
                 self.edge.put(tuple(parcels))

@@ -14,11 +14,9 @@ def send_on(run: StageRun, items: list[Item], made: list[Any]) -> None:
     to = run.plan.next
     lane = run.lanes.get(to)
     if lane is None:
-        lane, placed = run.sink, with_payloads(items, made, to)
+        run.sink.put_all(with_payloads(items, made, to), made, items)
     else:
-        placed = with_payloads(items, made)
-    lane.items += placed
-    lane.origins += items
+        lane.put_all(items, made, items)
     run.count_out(len(items))
 
 
@@ -33,8 +31,7 @@ def sort_out(run: StageRun, items: list[Item], destinations: list[str]) -> None:
             lane, placed = run.sink, item if item.route == to else item.with_route(to)
         else:
             placed = item
-        lane.items.append(placed)
-        lane.origins.append(item)
+        lane.put(placed, item)
 
 
 def _pass_on(run: StageRun, items: list[Item], destinations: list[str]) -> bool:

@@ -66,8 +66,10 @@ class StageRun:
         self.inputs = {port.edge: InEdge(port) for port in plan.inputs}
         self.sink = Lane(OutEdge(run, plan.sink))
         self.lanes = {name: self._lane(name, port, (strategies or {}).get(name)) for name, port in plan.stages.items()}
-        self._by_edge = {lane.edge.port.edge: lane.edge for lane in (*self.lanes.values(), self.sink)}
+        self._ways = [*self.lanes.values(), self.sink]  # the sink last: what fails on the way to the others ends there
+        self._by_edge = {lane.edge.port.edge: lane.edge for lane in self._ways}
         self.waiting: deque[tuple[InEdge, tuple[Parcel, ...]]] = deque()
+        self._fed = False  # whether nothing more comes in
         self._work: Iterator[float] | None = None  # what is left to do of the batch in work, which came in on `_owner`
         self.in_work: tuple[Parcel, ...] = ()
         self._owner: InEdge | None = None
@@ -93,6 +95,7 @@ class StageRun:
 
     def complete(self, edge: int, last_seq: int) -> None:
         self.inputs[edge].last_seq = last_seq
+        self._fed = all(edge.done for edge in self.inputs.values())
 
     # -- work
 
@@ -101,7 +104,7 @@ class StageRun:
         """Whether there is something to do, and every way out has room for what may come of it."""
         if self.pause_s or (self._work is None and not self.waiting):
             return False
-        return all(edge.credit > 0 for edge in self._by_edge.values())
+        return all(lane.edge.credit > 0 for lane in self._ways)
 
     def next_batch(self) -> list[Item] | None:
         """The next batch, to be given to `begin`; `None` while there is still work to do on the last one.
@@ -137,7 +140,7 @@ class StageRun:
         emission = self._emission
         if emission is not None:
             self._emit(emission)
-            return self._emission is emission and not any(lane.full for lane in (*self.lanes.values(), self.sink))
+            return self._emission is emission and not any(lane.full for lane in self._ways)
         assert self._work is not None
         try:
             self.pause_s = next(self._work)
@@ -151,7 +154,7 @@ class StageRun:
     @property
     def finished(self) -> bool:
         """Whether everything that will come has been worked on."""
-        return self._work is None and not self.waiting and all(edge.done for edge in self.inputs.values())
+        return self._fed and self._work is None and not self.waiting
 
     def close(self) -> None:
         """The run is over, whatever there is left to do. Raises what a generator raises that is left half-way."""
@@ -218,8 +221,7 @@ class StageRun:
 
     def _put(self, item: Item, destination: Any, origin: Parent) -> None:
         lane, placed = self._place(item, destination)
-        lane.items.append(placed)
-        lane.origins.append(origin)
+        lane.put(placed, origin)
 
     def count_out(self, number: int) -> None:
         """So many were sent on together."""
@@ -313,9 +315,7 @@ class StageRun:
         Raises:
             RunHalted: an answer cannot travel, and the policy is to halt.
         """
-        # the sink last: what fails on the way to the others ends there
-        finished, lanes = self.finished, [*self.lanes.values(), self.sink]
-        messages: list[tuple[str, Any]] = []
+        finished, lanes, messages = self.finished, self._ways, list[tuple[str, Any]]()
         for lane in lanes if finished else [lane for lane in lanes if lane.busy]:
             self._pack(lane, everything=finished)
         # what failed on its way was routed to another one

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from slither_actors.context import Context
 from slither_actors.item import Item
 from slither_actors.outcome import Emit, RouteTo
-from slither_actors.pipe._handling import singly
+from slither_actors.pipe._handling import Hook, singly
 from slither_actors.pipe._sending_on import sort_out
 from slither_actors.pipe._stage_run import StageRun
 from slither_actors.pipe.declarations import LocalDeclaration, RouterDeclaration, StageDeclaration, takes_context
@@ -31,13 +31,19 @@ class LocalStage(Stage):
     def setup(self, ctx: Context) -> None:
         declaration = _declared(self)
         assert isinstance(declaration, LocalDeclaration)
-        self._function = declaration.function
-        self._many = declaration.many
-        self._takes_context = takes_context(declaration.function)
+        self._hook = _hook_of(declaration.function, declaration.many)
 
     def handle_item(self, item: Item, ctx: Context) -> Any:
-        answer = self._function(item, ctx) if self._takes_context else self._function(item)
-        return Emit(answer) if self._many else answer
+        return self._hook(item, ctx)
+
+    def _handle(self, run: StageRun, items: list[Item]) -> Iterator[float]:
+        return singly(self._hook, run, items)
+
+
+def _hook_of(function: Callable[..., Any], many: bool) -> Hook:
+    """What is called for an item: the function itself where that is possible."""
+    with_context: Hook = function if takes_context(function) else lambda item, ctx: function(item)
+    return (lambda item, ctx: Emit(with_context(item, ctx))) if many else with_context
 
 
 class RouterStage(Stage):

@@ -209,7 +209,7 @@ class Stage(Server):
         run = self._runs.get(message.run)
         if run is not None:
             run.batch(message.edge, message.seq, message.parcels)
-            self._work(run)
+            self._work(run, sends_first=False)
 
     @handles(Ask)
     def _on_ask(self, message: Ask, sender: str) -> None:
@@ -225,12 +225,14 @@ class Stage(Server):
             run.complete(message.edge, message.last_seq)
             self._work(run)
 
-    def _work(self, run: StageRun) -> None:
-        """Work for a turn. What is left then comes after whatever has arrived meanwhile."""
+    def _work(self, run: StageRun, *, sends_first: bool = True) -> None:
+        """Work for a turn. What is left then comes after whatever has arrived meanwhile. Before that there may be
+        something to send, unless all that happened is that a batch came."""
         end = self._clock() + _TURN_S
         self._at = run
         try:
-            self._flush(run)
+            if sends_first:
+                self._flush(run)
             while run.ready:
                 if self._clock() > end:
                     if run.id not in self._going_on:

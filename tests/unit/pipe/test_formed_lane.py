@@ -26,8 +26,8 @@ class Bench:
 
     def put(self, *items, everything=False):
         """Put items on the lane; returns the payloads of the batches that left."""
-        self.lane.items += items
-        self.lane.origins += items
+        for item in items:
+            self.lane.put(item, item)
         self.lane.pack(everything=everything)
         return [[item.payload for item in unpack_items(batch.parcels)] for batch in self.edge.take()]
 
