@@ -21,17 +21,17 @@ from tests.benchmarks.work.text import TEXT, documents
 HOW = How(batch=64, in_flight=2 * max(CURVES["w10-workers"].points))
 
 # The same work takes a sixth more or less processor time from one second to the next, so points take turns.
-ROUNDS, LONG_ROUNDS = 9, 3
+ROUNDS, LONG_ROUNDS = 9, 5
 
 
 def items(trial: Trial) -> Result:
     """More items in a run."""
     sizes = {number: max(1, number // trial.sizes.shrink) for number in CURVES["w10-items"].points}
-    # as many items for each point, but for the largest
-    least = sizes[100_000]
+    # long turns for each point, since the machine is a fifth quicker or slower from one second to the next
+    enough = sizes[1_000_000] // 4
     with _running([trial.peer]):
         turns = {
-            number: partial(_cost, trial.peer, NOOP, range(size), max(1, least // size))
+            number: partial(_cost, trial.peer, NOOP, range(size), max(1, enough // size))
             for number, size in sizes.items()
         }
         costs = in_turn(turns, LONG_ROUNDS)
