@@ -113,8 +113,9 @@ class DispatchCore(Refusals, Surrenders):
         for run in [run for run in self._runs.values() if run.waiting]:
             self._halt(run, error, 0, now, run.stage)
 
-    def recalled(self, worker: Ref) -> None:
-        self._desk.recall(worker)
+    def recalled(self, worker: Ref, *, turn: bool = False) -> None:
+        """The pool wants it back; `turn` is whether it may have more to do before."""
+        self._desk.recall(worker, turn=turn)
         self._return_leases(recalled_only=True)
 
     def done(

@@ -79,8 +79,14 @@ class _Seat:
     leaving: bool = False
 
     @property
-    def has_had_its_turn(self) -> bool:
-        return self.given >= TURN_BATCHES or self.seconds >= TURN_S
+    def takes_more(self) -> bool:
+        """Whether there may be a task more, if there is room. Nothing is put behind what may be heavy where others
+        want the worker: behind the first batch, of which nobody knows yet."""
+        if not self.leaving:
+            return True
+        if self.given >= TURN_BATCHES or self.seconds >= TURN_S:
+            return False
+        return not self.tasks or self.given > len(self.tasks)
 
 
 class Desk:
@@ -102,9 +108,7 @@ class Desk:
         """The worker with the least to do that can take a task more, or only one that has nothing to do."""
         best = None
         for seat in self._seats.values():
-            if seat.leaving and seat.has_had_its_turn:
-                continue
-            if len(seat.tasks) < SLOTS and (best is None or len(seat.tasks) < len(best.tasks)):
+            if len(seat.tasks) < SLOTS and seat.takes_more and (best is None or len(seat.tasks) < len(best.tasks)):
                 if not seat.tasks:
                     return seat.worker
                 best = seat
@@ -158,11 +162,13 @@ class Desk:
         seat = self._seats.pop(address, None)
         return list(seat.tasks) if seat else None
 
-    def recall(self, worker: Ref) -> None:
-        """Others want it: it goes when there is nothing for it to do, or when it has had its turn."""
+    def recall(self, worker: Ref, *, turn: bool = False) -> None:
+        """It goes when its tasks are done; with `turn` when there is nothing for it to do, or it has had its turn."""
         seat = self._seats.get(worker.address)
-        if seat is not None:
+        if seat is not None and turn:
             seat.leaving = self.someone_leaves = True
+        elif seat is not None:
+            self._dismiss(seat)
 
     def recall_all(self) -> tuple[Ref, ...]:
         """The leases mean nothing any more; the workers that are at a task all the same."""

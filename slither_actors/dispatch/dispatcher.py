@@ -149,7 +149,7 @@ class Dispatcher(CoreServer):
 
     @handles(LeaseRecalled)
     def _on_recalled(self, message: LeaseRecalled, sender: str) -> None:
-        self._core.recalled(message.worker)
+        self._core.recalled(message.worker, turn=message.turn)
         self._carry_out()
 
     @handles(Up)

@@ -43,7 +43,7 @@ class LeaseBook:
         # Up, but perhaps still at work for a holder that is dead; "" for one that an earlier book knew of.
         self._leaving: dict[Ref, str] = {}
         self._held: dict[Ref, str] = {}  # in the order of the grants
-        self._recalled: set[Ref] = set()
+        self._recalled: dict[Ref, bool] = {}  # each with whether the holder may finish its turn
         self._retiring: set[Ref] = set()
         self._wants: dict[str, int] = {}  # in the order of waiting
         self._unanswered: dict[str, int] = {}
@@ -116,7 +116,7 @@ class LeaseBook:
                 self._awaited.add(worker.name)
         for known in (self._free, self._resting, self._leaving, self._held, self._by_name, self._claimed):
             known.pop(worker, None)
-        self._recalled.discard(worker)
+        self._recalled.pop(worker, None)
         self._retiring.discard(worker)
         return self._settle()
 
@@ -140,9 +140,8 @@ class LeaseBook:
             if worker in self._free:
                 del self._free[worker]
                 self._resting[worker] = None
-            elif worker in self._held and worker not in self._recalled:
-                self._recalled.add(worker)
-                actions.append((self._held[worker], LeaseRecalled(worker)))
+            elif worker in self._held and self._recalled.get(worker, True):
+                actions.append(self._recall_at_once(worker))
             actions += [(holder, WorkerRetires(worker)) for holder in sorted(self._askers)]
         return actions + self._settle()
 
@@ -192,7 +191,7 @@ class LeaseBook:
             self._set_want(holder, want)
         if self._held.get(worker) == holder:
             del self._held[worker]
-            self._recalled.discard(worker)
+            self._recalled.pop(worker, None)
             self._free_up(worker)
             if holder in self._wants:  # to the end of the line
                 self._wants[holder] = self._wants.pop(holder)
@@ -209,7 +208,7 @@ class LeaseBook:
         left = [worker for worker, who in self._held.items() if who == holder]
         for worker in left:
             del self._held[worker]
-            self._recalled.discard(worker)
+            self._recalled.pop(worker, None)
         left += [worker for worker, who in self._claimed.items() if who == holder and worker in self._leaving]
         self._claimed = {worker: who for worker, who in self._claimed.items() if who != holder}
         for worker in left:
@@ -266,10 +265,14 @@ class LeaseBook:
                 self._held[worker] = holder
                 del waiting[holder]
                 actions.append((holder, LeaseGranted(worker)))
-            if waiting and worker in self._held and worker not in self._recalled:
-                self._recalled.add(worker)
-                actions.append((self._held[worker], LeaseRecalled(worker)))
+            if waiting and worker in self._held and self._recalled.get(worker, True):
+                actions.append(self._recall_at_once(worker))
         return actions
+
+    def _recall_at_once(self, worker: Ref) -> Action:
+        """This very one is wanted, so its holder has no turn, or no more of it."""
+        self._recalled[worker] = False
+        return self._held[worker], LeaseRecalled(worker)
 
     def _grant(self, counts: Counter[str]) -> list[Action]:
         actions: list[Action] = []
@@ -287,7 +290,7 @@ class LeaseBook:
         actions: list[Action] = []
         poorest = sorted(self._short(counts), key=counts.__getitem__)
         # those that are on their way already are for the first of them
-        poorest = poorest[len(self._recalled - self._retiring) :]
+        poorest = poorest[len(self._recalled.keys() - self._retiring) :]
         keeping = Counter(who for worker, who in self._held.items() if self._may_recall(worker)) if poorest else {}
         for poor in poorest:
             # the first of the richest, so the one whose oldest lease is the oldest
@@ -296,9 +299,9 @@ class LeaseBook:
             if rich == poor or not (keeps > have + 1 or (have == 0 and keeps == 1)):
                 break  # nor is there one for those who are less poor
             worker = next(w for w, h in self._held.items() if h == rich and self._may_recall(w))
-            self._recalled.add(worker)
+            self._recalled[worker] = True
             keeping[rich] -= 1
-            actions.append((rich, LeaseRecalled(worker)))
+            actions.append((rich, LeaseRecalled(worker, turn=True)))
         return actions
 
     def _short(self, counts: Counter[str]) -> list[str]:

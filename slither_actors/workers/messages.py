@@ -158,9 +158,11 @@ class LeaseAnswer:
 
 @message
 class LeaseRecalled:
-    """From a pool: others wait; return this worker when its batches are done."""
+    """From a pool: return this worker when its batches are done. With `turn` others wait for any worker, and the holder
+    may finish its turn; otherwise this one gets nothing more to do, since it retires or somebody waits for it alone."""
 
     worker: Ref
+    turn: bool = False
 
 
 @message

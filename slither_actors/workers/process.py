@@ -202,11 +202,15 @@ class Worker(Server):
 
     def handle_down(self, ref: Ref, reason: ExitReason) -> None:
         dispatcher = ref.address or ref.name  # one whose name is another's by now is known by its address alone
-        self.life.after_arrivals(dispatcher, lambda: self._forget(dispatcher))
+        self.life.after_arrivals(dispatcher, lambda: self._outlived(dispatcher))
+
+    def _outlived(self, dispatcher: str) -> None:
+        """What it may still send is nobody's."""
+        self._dead.append(dispatcher)
+        self._forget(dispatcher)
 
     def _forget(self, dispatcher: str) -> None:
-        """It is dead, and nobody will ask for what is kept for it, nor for what it may still send."""
-        self._dead.append(dispatcher)
+        """Nobody will ask for what is kept for it."""
         self._dispatchers.discard(dispatcher)
         for key in [key for key in self._works if key[0] == dispatcher]:
             del self._works[key]

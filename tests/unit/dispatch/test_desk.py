@@ -49,7 +49,7 @@ def work(desk, address, seconds, batches=99):
 
 def test_a_recalled_worker_goes_when_there_is_nothing_for_it_to_do(desk):
     desk.assign(worker(1), task(1), 0.0)
-    desk.recall(worker(1))
+    desk.recall(worker(1), turn=True)
     assert desk.someone_leaves
     assert desk.take_idle(recalled_only=True) == []
     assert desk.finish("w1", 1, 1.0)[0].number == 1
@@ -64,7 +64,7 @@ def test_a_recalled_worker_goes_when_there_is_nothing_for_it_to_do(desk):
 def test_a_recalled_worker_has_its_turn_while_there_is_work(desk, seconds, batches):
     """To hand it over for each batch would cost more than light batches do; nobody waits for a second heavy one."""
     desk.remove("w2")
-    desk.recall(worker(1))
+    desk.recall(worker(1), turn=True)
     assert work(desk, "w1", seconds) == batches
     assert desk.free_worker() is None
     assert desk.take_idle(recalled_only=True) == [worker(1)]
@@ -74,17 +74,39 @@ def test_who_has_had_a_worker_for_long_gives_it_up_at_once(desk):
     desk.remove("w2")
     work(desk, "w1", 0.0, TURN_BATCHES)
     assert desk.free_worker() == worker(1), "while nobody wants it"
-    desk.recall(worker(1))
+    desk.recall(worker(1), turn=True)
     assert desk.free_worker() is None
 
 
 def test_each_lease_is_a_turn_of_its_own(desk):
     desk.remove("w2")
     for _ in range(2):
-        desk.recall(worker(1))
+        desk.recall(worker(1), turn=True)
         assert work(desk, "w1", 0.0) == TURN_BATCHES
         desk.take_idle(recalled_only=True)
         desk.seat(worker(1))
+
+
+@pytest.mark.parametrize("turn", [True, False])
+def test_nothing_is_put_behind_the_first_batch_of_who_is_wanted_elsewhere(desk, turn):
+    """It may be a heavy one, and who waits would wait for two."""
+    desk.remove("w2")
+    desk.assign(worker(1), task(1), 0.0)
+    desk.recall(worker(1), turn=turn)
+    assert desk.free_worker() is None
+    desk.finish("w1", 1, 0.0, 0.0)
+    assert (desk.free_worker() is not None) == turn
+    if turn:
+        desk.assign(worker(1), task(2), 0.0)
+        assert desk.free_worker() == worker(1), "what it has run was light"
+
+
+def test_a_worker_that_retires_gets_nothing_more_in_the_middle_of_a_turn_either(desk):
+    desk.remove("w2")
+    desk.recall(worker(1), turn=True)
+    assert work(desk, "w1", 0.0, batches=2) == 2
+    desk.recall(worker(1))
+    assert desk.free_worker() is None
 
 
 def test_a_lease_that_means_nothing_any_more_has_no_turn(desk):

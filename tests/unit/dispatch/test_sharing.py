@@ -146,7 +146,7 @@ def test_who_has_had_its_turn_stays_in_line_for_what_is_left():
     bench.open("r", max_in_flight=99)
     bench.feed("r", *[(0, 0.0)] * (TURN_BATCHES + 1))
     bench.grant()
-    bench.core.recalled(WORKERS[0])
+    bench.core.recalled(WORKERS[0], turn=True)
     for _ in range(TURN_BATCHES):
         bench.finish("/w1")
     assert [(lease.worker, lease.want) for lease in bench.sent(LeaseReturned)] == [(WORKERS[0], None)]

@@ -32,6 +32,7 @@ class Holders:
         self.lived_in = set()
         self.gone = set()
         self.recalled = set()
+        self.in_turn = set()  # of these, those that may have more to do before
         self.wants = {}
         self.unanswered = {}
         self.granted_to = []
@@ -64,8 +65,10 @@ class Holders:
             else:
                 assert isinstance(news, LeaseRecalled)
                 assert self.held.get(news.worker) == holder, f"{news.worker} is recalled from one who lacks it"
-                assert news.worker not in self.recalled, f"{news.worker} is recalled twice"
+                again = news.worker in self.recalled
+                assert not again or (news.worker in self.in_turn and not news.turn), f"{news.worker} is recalled twice"
                 self.recalled.add(news.worker)
+                (self.in_turn.add if news.turn else self.in_turn.discard)(news.worker)
 
     def up(self, ref, busy=False):
         self.alive.add(ref)
