@@ -3,26 +3,34 @@
 A record is put here before the commit that it goes with, under the number of that commit. So it holds if the tables
 have come that far, and is none otherwise, wherever the owner was killed. It need not outlive the machine: whoever could
 ask for it dies with that. So it is memory that two files hold, of which one is in use; what still holds is moved to the
-other one when there is no room, which then takes no new room on a disk that may be full.
+other one when there is no room. Both grow and shrink together, so that takes no new room on a disk that may be full.
 """
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from slither_actors.store._environment import reserve
+
+T = TypeVar("T")
 
 NAMES = ("once.0", "once.1")
 LEAST_BYTES = 1 << 16
 
-# In a file: which of the two is the newer one, then records of length, number of the commit, and data. A length of 0
-# ends them.
-_GENERATION, _LENGTH, _COMMIT = struct.Struct("<Q"), struct.Struct("<I"), struct.Struct("<Q")
+# In a file: the format, without which it holds nothing, and which of the two is the newer one; then records of length,
+# number of the commit, and data. A length of 0 ends them.
+_FORMAT = b"slither\1"
+_HEAD, _LENGTH, _COMMIT = struct.Struct("<8sQ"), struct.Struct("<I"), struct.Struct("<Q")
 _LEAD = _LENGTH.size + _COMMIT.size
 _NONE = bytes(_LENGTH.size)
+
+_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -40,19 +48,30 @@ class Journal:
         for path in self._paths:
             reserve(path, LEAST_BYTES)
         files = [_mapped(path) for path in self._paths]
-        generations = [_GENERATION.unpack_from(file)[0] for file in files]
+        generations = [_generation_in(file) for file in files]
         self._turn = generations.index(max(generations))
         self._generation = generations[self._turn]
         self._pages = files[self._turn]
         self.size = len(self._pages)
-        self._end = self._former = _GENERATION.size
+        self._end = self._former = _HEAD.size
+        if self._generation < 0:
+            self._end_here()
+            self._begin_generation()
 
-    def records(self, last: int) -> list[bytes]:
-        """All that hold, the oldest first, where `last` is the number of the last commit. New ones follow them."""
-        found: list[bytes] = []
-        self._end = _GENERATION.size
+    def records(self, last: int, read: Callable[[bytes], T]) -> list[T]:
+        """All that hold, the oldest first, as `read` gives them, where `last` is the number of the last commit.
+
+        New ones follow them. One that `read` raises for is removed, with all behind it.
+        """
+        found: list[T] = []
+        self._end = _HEAD.size
         while (data := self._record_at(self._end, last)) is not None:
-            found.append(data)
+            try:
+                found.append(read(data))
+            except Exception as error:  # the machine has died, and all who could ask, before all of it was on the disk
+                path, kind = self._paths[self._turn], type(error).__name__
+                _log.warning("%s cannot be read from byte %d on (%s): forgotten", path, self._end, kind)
+                break
             self._end += _LEAD + len(data)
         self._end_here()
         return found
@@ -83,21 +102,14 @@ class Journal:
         Raises:
             OSError: There is no room; nothing was changed.
         """
-        size = LEAST_BYTES
-        while size < 2 * (len(data) + more + 3 * _LEAD):
-            size *= 2
-        turn = 1 - self._turn
-        path = self._paths[turn]
-        if path.stat().st_size != size:
-            _replace(path, size)
-        former, self._pages, self.size = (self._pages, self.size), _mapped(path), size
-        self._turn, self._end = turn, _GENERATION.size
+        size, turn = self._grow(len(data), more), 1 - self._turn
+        os.truncate(self._paths[turn], size)
+        former, self._pages, self.size = self._pages, _mapped(self._paths[turn]), size
+        self._turn, self._end = turn, _HEAD.size
         self.put(commit, data)
-        self._generation += 1
-        _GENERATION.pack_into(self._pages, 0, self._generation)  # from now on this one is in use
-        former[0].close()
-        if former[1] > LEAST_BYTES:
-            os.truncate(self._paths[1 - turn], LEAST_BYTES)
+        self._begin_generation()  # from now on this one is in use
+        former.close()
+        os.truncate(self._paths[1 - turn], size)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -111,20 +123,47 @@ class Journal:
         (commit,) = _COMMIT.unpack_from(self._pages, begin + _LENGTH.size)
         return None if commit > last else self._pages[begin + _LEAD : end]
 
+    def _grow(self, data: int, more: int) -> int:
+        """Make room in both files, and in none if there is no room for both; the size to go on with."""
+        size = size_for(data, more)
+        sizes = [path.stat().st_size for path in self._paths]
+        if min(sizes) < size:
+            try:
+                for path in self._paths:
+                    reserve(path, size)
+            except OSError:
+                for path, former in zip(self._paths, sizes, strict=True):
+                    os.truncate(path, former)
+                if min(sizes) < _needed(data, more):
+                    raise
+                return min(sizes)  # a full disk, and what must be noted fits nevertheless
+        return size
+
+    def _begin_generation(self) -> None:
+        self._generation += 1
+        _HEAD.pack_into(self._pages, 0, _FORMAT, self._generation)
+
     def _end_here(self) -> None:
         self._pages[self._end : self._end + _LENGTH.size] = _NONE
 
 
-def _replace(path: Path, size: int) -> None:
-    """Make an empty file of another size; the former one stays where there is no room."""
-    new = path.with_suffix(f"{path.suffix}.new")
-    new.unlink(missing_ok=True)
-    try:
-        reserve(new, size)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    os.replace(new, path)
+def size_for(data: int, more: int = 0) -> int:
+    """Bytes that each file gets for one record of `data` bytes in the place of all, one of `more`, and others."""
+    needed = _needed(data, more)
+    if 2 * needed <= LEAST_BYTES:
+        return LEAST_BYTES
+    blocks = -(-(needed + needed // 8) // LEAST_BYTES) + 1  # what is large must not be moved often, for a little room
+    return blocks * LEAST_BYTES
+
+
+def _needed(data: int, more: int) -> int:
+    return _HEAD.size + _LEAD + data + _LEAD + more + _LENGTH.size
+
+
+def _generation_in(file: mmap.mmap) -> int:
+    """-1 where the file is new, or of another format."""
+    magic, generation = _HEAD.unpack_from(file)
+    return int(generation) if magic == _FORMAT else -1
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -23,6 +23,7 @@ MOST_SLOT = 252
 SURELY_SHORT = MOST_BYTES - 2
 _SPEC = b"\0s"
 _COUNT = b"\0n"
+_FORMER = b"\0o"  # what was remembered of callers, before there was a journal for it
 
 
 @attrs.frozen
@@ -136,3 +137,13 @@ def free_slots(txn: Txn, count: int, location: StoreLocation) -> range:
         said = f"it has or had {had} tables in {location.path}, with {count} new ones; {MOST_SLOT // 2} are allowed"
         raise StoreUnavailable(location.name, said)
     return slots
+
+
+def remove_former_rows(txn: Txn) -> bool:
+    """Remove what a former format kept in the tree and nobody reads any more; whether there was any."""
+    cursor = txn.cursor()
+    found = more = cursor.set_range(_FORMER) and cursor.key().startswith(_FORMER)
+    while more:
+        cursor.delete()
+        more = cursor.key().startswith(_FORMER)
+    return found

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from pickle import dumps, loads
+from pickle import Pickler, dumps, loads
+from typing import Any
 
-from slither_actors.store._journal import LEAST_BYTES, Journal
+from slither_actors.store._journal import LEAST_BYTES, Journal, size_for
 from slither_actors.store._operations import Once, Operation, Outcome
 
 MOST_CALLERS = 4096
 """How many callers are remembered at least; who has not written for so many others' sake cannot be asking still."""
 
 Remembered = dict[bytes, tuple[int, Outcome]]
+Row = tuple[bytes, int, Any, int]
 
 
 class Memory:
@@ -39,12 +41,8 @@ class Memory:
     def load(self, last: int) -> None:
         """Read what former writers noted, where `last` is the number of the last commit."""
         self._known = {}
-        for record in self._journal.records(last):
-            try:
-                found = loads(record)
-            except Exception:  # the machine has died, and with it all who could ask, before all of it was on the disk
-                break
-            self.pending = {writer: (number, Outcome(result, written)) for writer, number, result, written in found}
+        for found in self._journal.records(last, _read):
+            self.pending = found
             self.committed()
         self._trim()
 
@@ -89,19 +87,24 @@ class Memory:
         self.pending = {}
         self._grown = True
 
-    def settle(self, last: int) -> None:
-        """Find out whether it did, where `last` is the number of the last one."""
-        if self._journal.settle(last):
+    def settle(self, last: int) -> bool:
+        """Whether it did, where `last` is the number of the last one."""
+        holds = self._journal.settle(last)
+        if holds:
             self.committed()
         self.pending = {}
+        return holds
 
     def tidy(self, last: int) -> None:
-        """Forget the oldest callers that are too many, and give back the room of what was large."""
+        """Forget the oldest callers that are too many, and give back the room of what was large. Nothing is pending."""
         self._trim()
         if self._grown and self._journal.size > LEAST_BYTES:
             self._grown = False
-            with contextlib.suppress(OSError):
-                self._rewrite(last)
+            needed = _Counter()
+            Pickler(needed, 5).dump(self._rows())
+            if size_for(needed.bytes) < self._journal.size:
+                with contextlib.suppress(OSError):
+                    self._rewrite(last)
 
     def close(self) -> None:
         """Let go of the journal."""
@@ -109,9 +112,25 @@ class Memory:
 
     def _rewrite(self, last: int, more: int = 0) -> None:
         self._trim()
-        rows = [(writer, number, outcome[0], outcome[1]) for writer, (number, outcome) in self._known.items()]
-        self._journal.rewrite(last, dumps(rows, 5), more)
+        self._journal.rewrite(last, dumps(self._rows(), 5), more)
+
+    def _rows(self) -> list[Row]:
+        return [(writer, number, outcome[0], outcome[1]) for writer, (number, outcome) in self._known.items()]
 
     def _trim(self) -> None:
         for writer in list(self._known)[: max(0, len(self._known) - MOST_CALLERS)]:
             del self._known[writer]
+
+
+class _Counter:
+    """Takes what a pickler writes, of which nothing large is copied for it."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        self.bytes += len(data)
+
+
+def _read(record: bytes) -> Remembered:
+    return {writer: (number, Outcome(result, written)) for writer, number, result, written in loads(record)}

@@ -25,6 +25,7 @@ from slither_actors.store._layout import (
     free_slots,
     layouts_of,
     number_in,
+    remove_former_rows,
     version_in,
 )
 from slither_actors.store._load import Loading, LoadTables
@@ -147,6 +148,7 @@ class Writer:
     def maintain(self) -> int:
         """Free what dead readers hold, and files of dead callers; the number of readers. To be called now and then."""
         remove_bulk_files_of_the_dead(self.location.path)
+        self._settle()
         self._memory.tidy(self._last_commit())
         return self._environment.open().reader_check()
 
@@ -204,9 +206,17 @@ class Writer:
 
     def _begin(self) -> Change:
         if self._memory.pending:
-            self._memory.settle(self._last_commit())  # a commit that failed may still have come about
+            self._settle()
         txn = self._environment.begin(write=True)
         return Change(txn, self._layouts, self.location.path, self._nested)
+
+    def _settle(self) -> None:
+        """Find out what became of a commit that failed: it may still have come about."""
+        if self._memory.pending and self._memory.settle(self._last_commit()):
+            self._counts = self._environment.read(self._sizes)
+
+    def _sizes(self, txn: Txn) -> dict[str, int]:
+        return {name: layout.size(txn) for name, layout in self._layouts.items()}
 
     def _nested(self, parent: Txn) -> Txn:
         return self._environment.open().begin(parent=parent, write=True)
@@ -242,10 +252,12 @@ class Writer:
             slots = free_slots(txn, len(missing), self.location)
             layouts |= {spec.name: Layout(spec, slot) for spec, slot in zip(missing, slots, strict=True)}
             self._layouts = layouts
-            self._counts = {name: layout.size(txn) for name, layout in layouts.items()}
+            self._counts = self._sizes(txn)
             self._memory.load(self._last_commit())
+            former = remove_former_rows(txn)
             if missing:
                 self._describe(txn)
+            if missing or former:
                 txn.commit()
         finally:
             _abort(txn)

@@ -14,6 +14,7 @@ import pytest
 from slither_actors import StoreFull, StoreUnavailable
 from slither_actors.store import _journal
 from slither_actors.store._journal import LEAST_BYTES, NAMES, Journal
+from slither_actors.store._once import Memory
 from slither_actors.store._operations import Once, Outcome
 from slither_actors.store._requests import Requests
 from slither_actors.store._schema import TableSpec
@@ -30,15 +31,38 @@ class Killed(BaseException):
 def reopened(folder: Path, last: int) -> list[bytes]:
     journal = Journal(folder)
     try:
-        return journal.records(last)
+        return journal.records(last, bytes)
     finally:
         journal.close()
 
 
 def begun(folder: Path) -> Journal:
     journal = Journal(folder)
-    journal.records(0)
+    journal.records(0, bytes)
     return journal
+
+
+def sizes(folder: Path) -> list[int]:
+    return [(folder / name).stat().st_size for name in NAMES]
+
+
+def no_room() -> Mock:
+    return Mock(side_effect=OSError(28, "No space left on device"))
+
+
+def fail(engine: Engine, request: Once, came_about: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for it, where the commit says that it failed."""
+    around = engine.writer._words.around
+
+    def fails(commit: Any, slots: Any) -> None:
+        if came_about:
+            around(commit, slots)
+        raise lmdb.DiskError("mdb_txn_commit: Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.writer._words, "around", fails)
+        with pytest.raises(StoreUnavailable):
+            engine.writer.apply([request])
 
 
 def test_what_was_put_holds_if_its_commit_came_about(folder: Path) -> None:
@@ -86,7 +110,7 @@ def test_what_was_large_is_given_back(folder: Path) -> None:
     for commit, size in enumerate((10, 1 << 20, 10), 1):
         journal.rewrite(commit, b"x" * size)
         assert reopened(folder, commit) == [b"x" * size]
-    assert [(folder / name).stat().st_size for name in NAMES] == [LEAST_BYTES] * 2
+    assert sizes(folder) == [LEAST_BYTES] * 2
 
 
 def test_a_move_that_is_broken_off_has_changed_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +122,7 @@ def test_a_move_that_is_broken_off_has_changed_nothing(folder: Path, monkeypatch
             journal.rewrite(1, b"other")
     assert reopened(folder, 1) == [b"kept"]
     with monkeypatch.context() as patch:
-        patch.setattr(_journal, "reserve", Mock(side_effect=OSError(28, "No space left on device")))
+        patch.setattr(_journal, "reserve", no_room())
         again = Journal.__new__(Journal)
         vars(again).update(vars(journal))
         with pytest.raises(OSError, match="No space"):
@@ -110,7 +134,7 @@ def test_a_move_that_is_broken_off_has_changed_nothing(folder: Path, monkeypatch
 def test_with_room_for_nothing_more_callers_are_still_known(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.submit(Once(ONE, 1, USERS.put("a", b"x" * 100_000)))
     with monkeypatch.context() as patch:
-        patch.setattr(_journal, "reserve", Mock(side_effect=OSError(28, "No space left on device")))
+        patch.setattr(_journal, "reserve", no_room())
         with pytest.raises(StoreFull):
             engine.submit(Once(ONE, 2, USERS.take("a")))
         for number in range(3000):
@@ -123,6 +147,91 @@ def test_with_room_for_nothing_more_callers_are_still_known(engine: Engine, monk
     assert [pickle.loads(row) for row in again.submit(Once(ONE, 3, USERS.take("a")))] == [b"x" * 100_000]
     again.writer.maintain()
     again.close()
+
+
+def test_with_room_for_nothing_more_many_callers_go_on(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each move finds the room that it needs: both files have what the former one had."""
+    writers = [number.to_bytes(16) for number in range(1500)]
+    for number in (1, 2):
+        engine.writer.apply([Once(writer, number, USERS.put("a", 1)) for writer in writers])
+    small, large = sizes(engine.location.path)
+    assert small == large > LEAST_BYTES
+    rewrite = Mock(wraps=engine.writer._memory._journal.rewrite)
+    monkeypatch.setattr(engine.writer._memory._journal, "rewrite", rewrite)
+    monkeypatch.setattr(_journal, "reserve", no_room())
+    while rewrite.call_count < 3:
+        number += 1
+        engine.writer.apply([Once(writer, number, USERS.put("a", number)) for writer in writers[::10]])
+    assert engine.submit(Once(writers[0], number + 1, USERS.delete("a"))) is True
+    assert engine.submit(Once(writers[1], number + 1, USERS.clear())) == 0
+
+
+def test_what_finds_no_room_for_more_uses_what_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = begun(folder)
+    monkeypatch.setattr(_journal, "reserve", no_room())
+    journal.rewrite(1, b"x" * (LEAST_BYTES - 1000), 900)
+    assert journal.put(2, b"y" * 900)
+    with pytest.raises(OSError, match="No space"):
+        journal.rewrite(2, b"x" * (LEAST_BYTES - 1000), 1000)
+    monkeypatch.undo()
+    assert reopened(folder, 2) == [b"x" * (LEAST_BYTES - 1000), b"y" * 900]
+
+
+def test_room_for_one_file_alone_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = begun(folder)
+    journal.put(1, b"kept")
+    reserve, calls = _journal.reserve, Mock(side_effect=[None, OSError(28, "No space left on device")])
+
+    def once(path: Path, size: int) -> None:
+        calls()
+        reserve(path, size)
+
+    monkeypatch.setattr(_journal, "reserve", once)
+    with pytest.raises(OSError, match="No space"):
+        journal.rewrite(1, b"x" * LEAST_BYTES)
+    assert sizes(folder) == [LEAST_BYTES] * 2
+    monkeypatch.undo()
+    assert reopened(folder, 1) == [b"kept"]
+
+
+def test_a_large_result_takes_little_more_than_its_size_in_each_file_until_it_is_forgotten(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 1 << 20
+    engine.submit(Once(ONE, 1, USERS.put("a", b"x" * size)))
+    engine.submit(Once(ONE, 2, USERS.take("a")))
+    assert all(size < taken < size * 3 // 2 for taken in sizes(engine.location.path))
+    journal = engine.writer._memory._journal
+    rewrite = Mock(wraps=journal.rewrite)
+    monkeypatch.setattr(journal, "rewrite", rewrite)
+    engine.submit(Once(OTHER, 1, USERS.put("a", 1)))
+    engine.writer.maintain()
+    assert not rewrite.called, "nothing becomes smaller"
+    engine.submit(Once(ONE, 3, USERS.put("a", 1)))
+    engine.writer.maintain()
+    assert sizes(engine.location.path) == [LEAST_BYTES] * 2
+
+
+@pytest.mark.parametrize("came_about", [False, True])
+def test_a_commit_that_failed_is_looked_after_before_the_journal_is_moved(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, came_about: bool
+) -> None:
+    engine["users"].put("n", 0)
+    engine.submit(Once(OTHER, 1, USERS.put("a", b"x" * 100_000)))
+    engine.submit(Once(OTHER, 2, USERS.take("a")))
+    engine.submit(Once(OTHER, 3, USERS.put("a", 1)))
+    request = Once(ONE, 1, USERS.increment("n", 1))
+    fail(engine, request, came_about, monkeypatch)
+    engine.writer.maintain()
+    assert sizes(engine.location.path) == [LEAST_BYTES] * 2
+    engine["users"].put("other", 1)
+    assert engine.submit(request) == engine["users"]["n"] == 1
+
+
+def test_a_commit_that_failed_and_came_about_counts_its_rows(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(engine, Once(ONE, 1, USERS.put("a", 1)), True, monkeypatch)
+    engine["users"].put("b", 1)
+    assert engine["users"].size() == 2
 
 
 @pytest.mark.parametrize("came_about", [False, True])
@@ -159,18 +268,8 @@ def test_an_error_of_a_commit_does_not_say_what_became_of_it(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, came_about: bool
 ) -> None:
     engine["users"].put("n", 0)
-    around = engine.writer._words.around
-
-    def fails(commit: Any, slots: Any) -> None:
-        if came_about:
-            around(commit, slots)
-        raise lmdb.DiskError("mdb_txn_commit: Input/output error")
-
     request = Once(ONE, 1, USERS.increment("n", 1))
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.writer._words, "around", fails)
-        with pytest.raises(StoreUnavailable):
-            engine.writer.apply([request])
+    fail(engine, request, came_about, monkeypatch)
     engine["users"].put("other", 1)
     assert engine.submit(request) == engine["users"]["n"] == 1
     engine.close()
@@ -190,4 +289,51 @@ def test_what_nobody_can_read_ends_what_is_known(engine: Engine) -> None:
     file.write_bytes(data)
     again = Engine(engine.location.path)
     again.submit(Once(OTHER, 2, USERS.put("a", 2)))
+    again.close()
+    third = Engine(engine.location.path)
+    assert third.writer.recall(ONE) == (1, Outcome(None, 1))
+    assert third.writer.recall(OTHER) == (2, Outcome(None, 1))
+    third.close()
+
+
+@pytest.mark.parametrize("record", [None, [1], [(ONE, 1)], [([], 1, None, 1)]])
+def test_a_record_of_another_shape_ends_what_is_known(
+    folder: Path, record: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = begun(folder)
+    journal.put(1, pickle.dumps([(OTHER, 1, None, 1)]))
+    journal.put(2, pickle.dumps(record))
+    journal.close()
+    memory = Memory(folder)
+    memory.load(2)
+    assert memory.recall(OTHER) == (1, Outcome(None, 1))
+    memory.close()
+    [said] = caplog.messages
+    assert said.startswith(f"{folder / NAMES[0]} cannot be read from byte ")
+    assert len(reopened(folder, 2)) == 1
+
+
+def test_files_of_another_format_are_begun_anew(folder: Path) -> None:
+    for name in NAMES:
+        (folder / name).write_bytes(b"\1" * (3 * LEAST_BYTES))
+    assert reopened(folder, 9) == []
+    journal = begun(folder)
+    journal.put(1, b"first")
+    journal.rewrite(1, b"moved")
+    journal.put(2, b"second")
+    assert reopened(folder, 2) == [b"moved", b"second"]
+    assert sizes(folder) == [LEAST_BYTES] * 2
+
+
+def test_what_a_former_format_kept_of_callers_is_removed(engine: Engine) -> None:
+    engine["users"].put("a", 1)
+    with engine.writer._environment.begin(write=True) as txn:
+        before = txn.stat()["entries"]
+        for number in range(300):
+            txn.put(b"\0o" + number.to_bytes(16), b"x")
+    engine.close()
+    again = Engine(engine.location.path)
+    with again.writer._environment.begin() as txn:
+        assert txn.stat()["entries"] == before
+    assert again["users"]["a"] == 1
     again.close()
