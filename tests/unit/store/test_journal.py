@@ -314,8 +314,13 @@ def test_a_record_of_another_shape_ends_what_is_known(
 
 
 def test_files_of_another_format_are_begun_anew(folder: Path) -> None:
+    journal = begun(folder)
+    journal.put(1, b"of another format")
+    journal.close()
     for name in NAMES:
-        (folder / name).write_bytes(b"\1" * (3 * LEAST_BYTES))
+        with (folder / name).open("r+b") as file:
+            file.write(b"another\1")
+            file.truncate(3 * LEAST_BYTES)
     assert reopened(folder, 9) == []
     journal = begun(folder)
     journal.put(1, b"first")
