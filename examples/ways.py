@@ -34,6 +34,7 @@ def main(module: str, size: int, workers: int, ways: list[str]) -> None:
         workers: how many threads or processes.
         ways: names of functions.
     """
+    signal.alarm(LIMIT_S)  # ends this process, also in the midst of an import
     try:
         baseline = importlib.import_module(module)
         inputs = baseline.make(size)
@@ -41,6 +42,8 @@ def main(module: str, size: int, workers: int, ways: list[str]) -> None:
         for _ in ways:
             _print(_failure(error))
         return
+    finally:
+        signal.alarm(0)
     for way in ways:
         _in_a_copy(partial(measure, baseline, way, inputs, workers))
 

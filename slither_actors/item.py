@@ -66,7 +66,8 @@ class Item:
         meta: Notes that travel along. Change them through ``with_meta``, not in place.
         route: Name of the output the item is bound for.
         parent_id: Id of the item this one was made from, if a stage made several out of one.
-        index: Which of those it was, counted from 0 in the order in which the stage gave them.
+        index: Which of those it was, counted from 0 in the order in which the stage gave them. It belongs to the
+            ``parent_id``: without one it may be lost on the way to another process.
     """
 
     id: int

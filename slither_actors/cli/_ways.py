@@ -10,10 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 import attrs
 
@@ -32,6 +33,9 @@ WAYS = {
 }
 _MAY_BE_WRONG = "naive_threads"
 _THREADS = ("plain_loop", "naive_threads", "careful_threads")
+# How long a process that has closed its output may take to end, and how much of what it said is read then.
+_END_S = 10.0
+_TAIL_BYTES = 4096
 _FREE_THREADED = ("python3.15t", "python3.14t", "python3.13t")
 
 
@@ -145,18 +149,22 @@ def _figures(
     for program, ways in plan:
         command = [program, "-P", "-m", f"{PACKAGE}.ways", *arguments, *ways]
         # In a session of its own, so that whatever ends this ends all that it has started.
-        with subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            ) as process,
+        ):
             assert process.stdout is not None
             try:
                 for way in ways:
-                    yield program, way, _read(process.stdout.readline())
+                    line = process.stdout.readline()
+                    yield program, way, _read(line) if line else {"error": _last_words(process, said)}
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -167,6 +175,23 @@ def _read(line: bytes) -> dict[str, Any]:
         return dict(json.loads(line))
     except (ValueError, TypeError):
         return {"error": "failed without a word"}
+
+
+def _last_words(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+    """Why a process prints no more: the last line on its standard error, or how it ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_S)
+    code = process.returncode
+    if code == -signal.SIGALRM:
+        return "failed: its inputs were not there in time"
+    size = os.fstat(said.fileno()).st_size
+    # Not by seek: the process writes where that leads.
+    tail = os.pread(said.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES)).decode(errors="replace").split("\n")
+    if words := [line.strip() for line in tail if line.strip()]:
+        return f"failed: {words[-1]}"
+    if code is None or code == 0:
+        return "failed without a word"
+    return f"failed: exit code {code}" if code > 0 else f"failed: {signal.Signals(-code).name}"
 
 
 def _free_threaded(python: str | None) -> tuple[str | None, str]:

@@ -75,10 +75,12 @@ class EndLog:
     @property
     def accounting(self) -> Accounting:
         """Where all items are by now. What came was born, also where the news of that comes later."""
-        ended = self.counts()
-        known = self.given + self._expanded + sum(ended.values())
-        born = max(self._born, known - self.pulled)
-        return Accounting(inputs=self.pulled, born=born, outputs=self.given, expanded=self._expanded, **ended)
+        # Another thread may go on meanwhile. So each is read once, and what was pulled at last: else what is pulled in
+        # between and comes out would be taken for born.
+        given, expanded, ended = self.given, self._expanded, self.counts()
+        born, pulled = self._born, self.pulled
+        born = max(born, given + expanded + sum(ended.values()) - pulled)
+        return Accounting(inputs=pulled, born=born, outputs=given, expanded=expanded, **ended)
 
     def note(self, ends: Ends | Expanded) -> None:
         """Take in what a node reports; the items get `error`, `stage` and `attempts` into their meta. Those that cannot

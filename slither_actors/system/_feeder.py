@@ -121,13 +121,13 @@ class Feeder:
                 self.submissions.leave()
         return future
 
-    def expire(self, number: int, deadline: Deadline) -> None:
-        """There is no time left for an item. In another thread than all the rest."""
+    def expire(self, number: int, deadline: Deadline, failure: Exception | None = None) -> None:
+        """There is no time left for an item, or a failure keeps its deadline from being kept. In another thread than
+        all the rest."""
         future = self.submissions.overdue(number)
         if future is not None:
-            error = DeadlineExceeded(deadline.given_s, "the item")
-            known = self._lineage.known(number)
-            _settle(future, None, pipe_failure(self._pipe.definition, Halted(None, error, 0), known, {}))
+            failure = failure or Halted(None, DeadlineExceeded(deadline.given_s, "the item"), 0)
+            _settle(future, None, self._told(failure, self._lineage.known(number)))
 
     # -- the end
 

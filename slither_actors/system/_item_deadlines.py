@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,11 @@ from typing import Any
 
 from slither_actors.dispatch._deadline import Deadline
 from slither_actors.dispatch._strategy_base import Clock
+
+_log = logging.getLogger(__name__)
+
+# What is called when one is over, with `None`; or with what kept it from being kept.
+Expire = Callable[[Exception | None], None]
 
 # How many entries may stand in the heap beside those that mean something.
 _SLACK = 64
@@ -30,12 +36,12 @@ class ItemDeadlines:
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())  # re-entrant, as in _submissions.py
         self._heap: list[tuple[float, int]] = []
-        self._open: dict[int, Callable[[], None]] = {}
+        self._open: dict[int, Expire] = {}
         self._numbers = itertools.count()
         self._is_kept = False
 
-    def watch(self, future: Future[Any], deadline: Deadline, expire: Callable[[], None]) -> None:
-        """Call `expire` in the thread if the future is not done by then."""
+    def watch(self, future: Future[Any], deadline: Deadline, expire: Expire) -> None:
+        """Call `expire` in the thread if the future is not done by then; at once if there can be no thread."""
         number = next(self._numbers)
         with self._changed:
             self._open[number] = expire
@@ -44,7 +50,10 @@ class ItemDeadlines:
             if self._heap[0][1] == number:
                 self._changed.notify()
         if begins:
-            threading.Thread(target=self._keep, name=self._name, daemon=True).start()
+            try:
+                threading.Thread(target=self._keep, name=self._name, daemon=True).start()
+            except RuntimeError as error:  # too many of them, or the interpreter ends
+                self._give_up(error)
         future.add_done_callback(lambda _: self._forget(number))
 
     def _forget(self, number: int) -> None:
@@ -56,11 +65,27 @@ class ItemDeadlines:
             if not self._open:
                 self._changed.notify()
 
+    def _give_up(self, error: RuntimeError) -> None:
+        """No thread keeps those that are there; the next one that comes tries again."""
+        with self._changed:
+            unkept = [*self._open.values()]
+            self._open.clear()
+            self._heap.clear()
+            self._is_kept = False
+        for expire in unkept:
+            self._call(expire, error)
+
     def _keep(self) -> None:
         while (expire := self._next()) is not None:
-            expire()
+            self._call(expire, None)
 
-    def _next(self) -> Callable[[], None] | None:
+    def _call(self, expire: Expire, error: Exception | None) -> None:
+        try:
+            expire(error)
+        except Exception:  # of one, which is no business of the others
+            _log.exception("what was to be done at a deadline raised")
+
+    def _next(self) -> Expire | None:
         """Waits for the next one that is over; `None` if there is none any more."""
         with self._changed:
             while self._open:

@@ -13,7 +13,7 @@ import pytest
 
 import slither_actors as slither
 from slither_actors import DeadlineExceeded, DispatchError, InvalidOption, PipeError, QueueTimeout, Retry, Skip
-from tests.helpers.patience import ever_longer, in_ample_time
+from tests.helpers.patience import TooLate, all_were_finished, ever_longer, in_ample_time
 from tests.system.running import a_system
 from tests.system.waiting import eventually, wait_for_end
 
@@ -50,6 +50,10 @@ def say_who_and_hang(payloads):
         Path(payloads[0]).write_text(str(os.getpid()))
         hang()
     return payloads
+
+
+def said(note):
+    return note.exists() and note.read_text()
 
 
 def sleep_for(payloads):
@@ -98,6 +102,7 @@ def test_a_dispatch_ends_at_its_deadline_with_what_was_finished_behind_the_slow_
         with pytest.raises(DispatchError) as caught:
             system.dispatch([1, -1, 2, 3], hang_on_minus, deadline_s=limit, **ONE_BY_ONE)
         error = caught.value
+        all_were_finished([1, 2, 3], error.partial_results)
         text = f"the dispatch failed, 3 items are in partial_results: the run took longer than deadline_s={limit:g}"
         assert str(error) == text
         assert isinstance(error.reason, DeadlineExceeded)
@@ -137,9 +142,10 @@ def test_the_work_of_a_stream_ends_at_the_deadline_also_while_nobody_asks(system
         late = time.monotonic() + limit
         with system.stream(["first", str(note)], say_who_and_hang, **options) as stream:
             assert next(stream).payload == "first"
-            eventually(lambda: note.exists() or time.monotonic() > late, "the second batch has begun, or it is late")
-            assert note.exists()
-            wait_for_end(int(eventually(note.read_text, "it says who it is")))
+            eventually(lambda: said(note) or time.monotonic() > late, "the second batch has begun, or it is late")
+            if not said(note):
+                raise TooLate("the second batch had not begun by then")
+            wait_for_end(int(said(note)))
             with pytest.raises(DispatchError, match=f"deadline_s={limit:g}"):
                 next(stream)
 
@@ -164,6 +170,7 @@ def test_a_pipe_ends_at_its_deadline_wherever_its_items_are(system):
         with pytest.raises(PipeError) as caught:
             system.run_pipe(Hanging, [1, -1, 2], deadline_s=limit)
         error = caught.value
+        all_were_finished([1, 2], error.partial_results["default"])
         text = f"pipe Hanging failed, 2 items are in partial_results: the run took longer than deadline_s={limit:g}"
         assert str(error) == text
         assert error.stage == ""

@@ -600,6 +600,28 @@ def test_one_whose_time_is_over_fails_by_itself(started, gate):
     assert counts.inputs == counts.outputs >= len(waiting) + 1, "what was under way went its way"
 
 
+def test_one_whose_deadline_nothing_can_keep_is_taken_back_and_fails(started, gate, monkeypatch):
+    def refuse(thread):
+        if thread.name.startswith("slither-deadlines-"):
+            raise RuntimeError("can't start new thread")
+        return start(thread)
+
+    running = started(Halting, max_queued=2)
+    held = [running.submit(gate.path), running.submit(gate.path)]  # both workers
+    gate.await_reached()
+    waiting, _ = filled(running)
+    assert waiting[-1].cancel()
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    error = running.submit("unkept", deadline_s=1000).exception(0)
+    assert (type(error), str(error)) == (RuntimeError, "can't start new thread")
+    monkeypatch.undo()
+    room = running.submit("in its place", timeout_s=0, deadline_s=1000)
+    gate.open()
+    assert room.result(LIMIT_S).payload == "in its place"
+    assert [future.result(LIMIT_S).payload for future in held] == [gate.path] * 2
+
+
 def test_at_its_deadline_an_item_tells_what_had_come_out_of_it(started, gate):
     class Halves(slither.Pipe):
         apart = slither.local(lambda item: slither.Emit(item.payload))

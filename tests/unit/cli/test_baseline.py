@@ -67,6 +67,45 @@ def test_a_wrong_result_or_none_of_who_should_be_right_is_a_failure(
     assert lines[5].endswith("failed: ZeroDivisionError: division by zero")
 
 
+@made_up
+def test_inputs_that_are_not_there_in_time_are_a_failure_of_all_ways(
+    examples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (examples / "counting" / "baseline.py").open("a", encoding="utf-8") as file:
+        file.write("\nimport os, signal\n")
+        file.write("\ndef make(size):\n")
+        file.write("    if signal.alarm(0):  # there was a limit, and it is over\n")
+        file.write("        os.kill(os.getpid(), signal.SIGALRM)\n")
+        file.write("    return list(range(size))\n")
+
+    assert main(["baseline", "counting", "--python", "no-such-python"]) == 1
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith("failed: its inputs were not there in time") for line in lines[2:7]] == [True] * 5
+
+
+@made_up
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("echo 'Traceback:' >&2; echo 'ImportError: no luck' >&2; exit 1", "failed: ImportError: no luck"),
+        ("kill -SEGV $$", "failed: SIGSEGV"),
+        ("exit 3", "failed: exit code 3"),
+    ],
+)
+def test_a_python_that_ends_early_is_told_with_its_last_words(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], does: str, told: str
+) -> None:
+    program = tmp_path / "python3.99t"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+
+    assert main(["baseline", "counting", "--json", "--python", str(program)]) == 0
+
+    [table] = json.loads(capsys.readouterr().out)["baselines"]
+    assert [row["problem"] for row in table["rows"] if row["elsewhere"]] == [told] * 3
+
+
 def table(*rows: Row) -> Table:
     return Table("counting", 3, 2, [Row("plain_loop", 1.0, "", 2, "3.11.7", True), *rows], "")
 

@@ -52,3 +52,42 @@ def test_everyone_is_told_as_it_happens():
     log = EndLog(keep=1, on_end=lambda item, end: seen.append((item.payload, end, len(log.dead))))
     log.note(ends("dead", Item.wrap_many("ab")))
     assert seen == [("a", "dead", 1), ("b", "dead", 1)]
+
+
+class Hurried(EndLog):
+    """Whenever one of its counts is read, another thread has just done some more."""
+
+    def step(self):
+        """What that does."""
+
+    def __getattribute__(self, name):
+        if name in ("given", "pulled", "_born", "_expanded", "dead"):
+            object.__getattribute__(self, "step")(self.__dict__)
+        return super().__getattribute__(name)
+
+
+def passing(counts):
+    counts["pulled"] += 1
+    counts["given"] += 1
+
+
+def early(counts):
+    """A result comes before the news of its birth."""
+    counts["given"] += 1
+
+
+def expanding(counts):
+    counts["_born"] += 2
+    counts["_expanded"] += 1
+    counts["given"] += 2
+
+
+@pytest.mark.parametrize(("step", "gives_birth"), [(passing, False), (early, True), (expanding, True)])
+def test_the_numbers_add_up_also_while_another_thread_goes_on(step, gives_birth):
+    log = Hurried()
+    log.pulled = 1
+    log.step = step
+    for _ in range(3):
+        told = log.accounting
+        assert told.abandoned >= 0
+        assert gives_birth or told.born == 0, "what was pulled meanwhile is not taken for born"
