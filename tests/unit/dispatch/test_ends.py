@@ -85,7 +85,6 @@ def expanding(counts):
 @pytest.mark.parametrize(("step", "gives_birth"), [(passing, False), (early, True), (expanding, True)])
 def test_the_numbers_add_up_also_while_another_thread_goes_on(step, gives_birth):
     log = Hurried()
-    log.pulled = 1
     log.step = step
     for _ in range(3):
         told = log.accounting
