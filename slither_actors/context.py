@@ -20,6 +20,13 @@ class StoreAccess(Protocol):
     def view_batch(self, ctx: "Context", name: str, params: Iterable[Mapping[str, Any]]) -> list[Any]: ...
 
 
+def _called(store: Any) -> str:
+    """How a store is called that is given by its name, its class or `Store.named(...)`."""
+    if isinstance(store, str):
+        return store
+    return store.__name__ if isinstance(store, type) else str(getattr(store, "name", shorten(store)))
+
+
 def _metadata(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
@@ -80,7 +87,7 @@ class Context:
             UnknownStore: The system has no such store, or no process has bound this context.
         """
         if self._stores is None:
-            raise UnknownStore(store if isinstance(store, str) else shorten(store), ())
+            raise UnknownStore(_called(store), ())
         return self._stores.store(store)
 
     def view(self, name: str, /, **params: Any) -> Any:

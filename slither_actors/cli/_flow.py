@@ -5,16 +5,25 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import slither_actors as slither
-from slither_actors.errors import DispatchError, NotPicklable, PipeError, RemoteError, SystemDown, UnknownPool
+from slither_actors.errors import (
+    DispatchError,
+    InvalidOption,
+    NotPicklable,
+    PipeError,
+    RemoteError,
+    SystemDown,
+    UnknownPool,
+)
 from slither_actors.item import Item, take_ids
 from slither_actors.pipe.declarations import WorkerDeclaration
 from slither_actors.pipe.pipe import PipeType
 from slither_actors.system.results import Stream
+from slither_actors.workers.adapter import CommandCode
 
 from ._console import Console
 from ._draining import draining
@@ -25,6 +34,8 @@ from ._pace import Pace, Standing, words
 from ._records import Broken, Parse
 from ._words import one_line
 
+_NO_ADAPTER = "no command of an adapter, since slither run has plain pools; start the system in a program"
+
 
 class Sinks:
     """Where results and ends go.
@@ -32,7 +43,7 @@ class Sinks:
     Args:
         console: gets results where there are no files; ends are counted then.
         pipe: its name.
-        files: by output and end.
+        files: by output and end, made when `opened()` begins.
         envelope: whether more than the payload of a result is written.
 
     Attributes:
@@ -41,15 +52,34 @@ class Sinks:
     """
 
     def __init__(
-        self, console: Console, pipe: str, files: Mapping[str, LineFile] | None, *, envelope: bool = False
+        self,
+        console: Console,
+        pipe: str,
+        files: AbstractContextManager[Mapping[str, LineFile]] | None,
+        *,
+        envelope: bool = False,
     ) -> None:
         self.results: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.first_failure: str | None = None
         self._console = console
         self._pipe = pipe
-        self._files = files
+        self._to_open = files
+        self._files: Mapping[str, LineFile] | None = None
         self._envelope = envelope
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The files are there while this block is open.
+
+        Raises:
+            FolderRefused: they cannot be made.
+        """
+        if self._to_open is None:
+            yield
+            return
+        with self._to_open as self._files:
+            yield
 
     def result(self, item: Item) -> None:
         """An item has reached an output."""
@@ -116,13 +146,14 @@ class Flow:
             gauge: where it is told how it goes.
 
         Raises:
-            InvalidOption, UnknownPool, StartError: the system does not start.
+            InvalidOption, UnknownPool, StartError: the system does not start. FolderRefused: results have no files.
             WriteFailed, OutputClosed, OutputFailed: results cannot be written. NoHeader: rows have no names.
         """
         stores = tuple(store for store in self._pipe.stores if not isinstance(store, str))
         sizes = _pools(self._pipe, *pools)
         with (
             slither.start(pools=sizes, stores=stores, pipes=[self._pipe], handle_signals=False) as system,
+            self._sinks.opened(),
             self._stages_counted(gauge),
         ):
             self._began = time.monotonic()
@@ -257,10 +288,15 @@ def _pools(pipe: PipeType, size: int, special: Mapping[str, int]) -> dict[str, i
     """The pools that a pipe needs, with their sizes.
 
     Raises:
-        UnknownPool: a size is given for another one.
+        UnknownPool: a size is given for another one. InvalidOption: a stage wants the adapter of a pool.
     """
-    stages = [stage.declaration for stage in pipe.definition.stages]
-    needed = {one.options.get("pool", "default") for one in stages if isinstance(one, WorkerDeclaration)}
+    stages = {stage.name: stage.declaration for stage in pipe.definition.stages}
+    workers = {name: one for name, one in stages.items() if isinstance(one, WorkerDeclaration)}
+    for name, worker in workers.items():
+        if isinstance(worker.executor, CommandCode):
+            where = f"stage {name} of pipe {pipe.definition.name}"
+            raise InvalidOption(where, "executor", f"Command({worker.executor.name!r})", _NO_ADAPTER)
+    needed = {worker.options.get("pool", "default") for worker in workers.values()}
     for name in special:
         if name not in needed:
             raise UnknownPool(name, tuple(sorted(needed)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,9 +66,13 @@ class LineFile:
         os.close(self._fd)
 
 
-@contextlib.contextmanager
-def line_files(folder: Path, names: Mapping[str, int], *, force: bool, source: int) -> Iterator[dict[str, LineFile]]:
+def line_files(
+    folder: Path, names: Mapping[str, int], *, force: bool, source: int
+) -> AbstractContextManager[dict[str, LineFile]]:
     """A file of lines per name in a folder, which is made if need be.
+
+    The folder is looked at now, and the files are made when the block begins. Where that ends with an error before
+    there is a line in any of them, they are removed, so that the same folder can be named again.
 
     Args:
         folder: where they are.
@@ -78,26 +83,47 @@ def line_files(folder: Path, names: Mapping[str, int], *, force: bool, source: i
     Raises:
         FolderRefused: they cannot be made, or must not.
     """
+    paths = {folder / f"{name}.jsonl": (name, mode) for name, mode in names.items()}
+    with _refused(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not force and any(folder.iterdir()):
+            raise FolderRefused(f"{folder} has files in it: name another folder, or --force replaces its results")
+        for path in paths:
+            _check_other(path, source)
+    return _made(folder, paths, force)
+
+
+@contextlib.contextmanager
+def _made(folder: Path, paths: Mapping[Path, tuple[str, int]], force: bool) -> Iterator[dict[str, LineFile]]:
     files: dict[str, LineFile] = {}
     with contextlib.ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not force and any(folder.iterdir()):
-                raise FolderRefused(f"{folder} has files in it: name another folder, or --force replaces its results")
-            for name, mode in names.items():
-                path = folder / f"{name}.jsonl"
-                _check_other(path, source)
-                # What is there is unlinked, not emptied: somebody may still be reading it, and it may be a link.
-                path.unlink(missing_ok=True)
-                file = LineFile(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode))
-                stack.callback(file.close)
-                files[name] = file
-        except FileExistsError:
-            raise FolderRefused(f"{folder} is no folder") from None
-        except OSError as error:
-            where = "" if str(error.filename) == str(folder) else f"{error.filename}: "
-            raise FolderRefused(f"{folder} cannot take results: {where}{error.strerror}") from None
-        yield files
+            with _refused(folder):
+                for path, (name, mode) in paths.items():
+                    if force:  # unlinked, not emptied: somebody may still be reading it, and it may be a link
+                        path.unlink(missing_ok=True)
+                    file = LineFile(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode))
+                    stack.callback(file.close)
+                    files[name] = file
+            yield files
+        except Exception:
+            if not any(file.lines for file in files.values()):
+                for file in files.values():
+                    with contextlib.suppress(OSError):
+                        file.path.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _refused(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        what = "is no folder" if str(error.filename) == str(folder) else f"has got another {error.filename} meanwhile"
+        raise FolderRefused(f"{folder} {what}") from None
+    except OSError as error:
+        where = "" if str(error.filename) == str(folder) else f"{error.filename}: "
+        raise FolderRefused(f"{folder} cannot take results: {where}{error.strerror}") from None
 
 
 def _check_other(path: Path, source: int) -> None:

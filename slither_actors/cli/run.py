@@ -103,7 +103,7 @@ def _streamed(arguments: argparse.Namespace, console: Console) -> int:
             # Ends hold pickles, and what reads them again wants files that nobody else could write to.
             names = dict.fromkeys(pipe.definition.outputs, 0o666) | dict.fromkeys(_KINDS, 0o600)
             folder = Path(arguments.output_dir)
-            files = stack.enter_context(line_files(folder, names, force=arguments.force, source=fd))
+            files = line_files(folder, names, force=arguments.force, source=fd)
         sinks = Sinks(console, pipe.definition.name, files, envelope=arguments.envelope)
         lines = Lines(fd, stop, idle=sinks.flush)
         size = _size(fd)

@@ -46,6 +46,8 @@ def check_body(pipe: str, body: Mapping[str, Any]) -> None:
         if name in _OF_STAGES:
             allowed = f"an option of a stage, such as slither.worker(..., {name}=...){_OWN}"
             raise DefinitionError(where, "it means nothing in a pipe", allowed)
+        if name == "pools":
+            raise DefinitionError(where, "it means nothing in a pipe", f"pools of slither.start(pools=...){_OWN}")
         near = difflib.get_close_matches(name, OPTIONS, 1, _NEAR)
         if near:
             problem = f"a pipe has no such option (did you mean {near[0]!r}?)"

@@ -25,28 +25,43 @@ if TYPE_CHECKING:
 def check_stores(stores: Iterable[Any], config: Config) -> tuple[NamedStore, ...]:
     """What `start` is to start, by the names that hold.
 
+    One that both the argument and the configuration name is started once.
+
     Raises:
         InvalidOption: one is no store, or cannot be where it is to be; or two have one name or one path.
         DuplicateView: two have a global view of one name.
     """
-    given = (*(_imported(store, config) for store in config.stores), *stores)
-    if not given:
+    configured, given = tuple(_imported(store, config) for store in config.stores), tuple(stores)
+    if not configured and not given:
         return ()
     from slither_actors.store.store import as_named  # with LMDB, which others do not need
 
     names: dict[str, NamedStore] = {}
-    paths: dict[Path, str] = {}
+    for store in configured:
+        _enter(as_named(store, "start", "stores"), names)
+    first = dict(names)
     for named in (as_named(store, "start", "stores") for store in given):
-        if named.name in names:
-            allowed = "one store per name; Store.named(...) gives another one"
-            raise InvalidOption("start", "stores", f"two called {named.name!r}", allowed)
-        names[named.name] = named
+        if named == first.get(named.name):
+            del first[named.name]  # so that an argument which names it twice is refused, as any other list
+        else:
+            source = config.sources["stores"]
+            source = "config" if source == "argument" else source
+            _enter(named, names, f", in the argument and in {source}" if named.name in first else "")
+    paths: dict[Path, str] = {}
+    for named in names.values():
         if named.path is not None:
             other = paths.setdefault(_prepared(named.path), named.name)
             if other != named.name:
                 raise InvalidOption("start", "stores", f"{other!r} and {named.name!r} at {named.path}", "one path each")
     _check_global_views(names.values(), config.bridge.default_scope)
     return tuple(names.values())
+
+
+def _enter(named: NamedStore, names: dict[str, NamedStore], where: str = "") -> None:
+    if named.name in names:
+        allowed = "one store per name; Store.named(...) gives another one"
+        raise InvalidOption("start", "stores", f"two called {named.name!r}{where}", allowed)
+    names[named.name] = named
 
 
 def _imported(store: Any, config: Config) -> Any:

@@ -52,3 +52,22 @@ class Stuck(slither.Pipe):
             Path(item.payload).touch()
             time.sleep(600.0)
         return item.payload
+
+
+class Known(slither.Store):
+    """Empty; `SLITHER_STORES` may name it too."""
+
+    rows = slither.Table()
+
+
+class Looking(slither.Pipe):
+    """Names a store."""
+
+    pass_on = slither.worker(same, batch_size=1)
+    stores = [Known]
+
+
+class Commanded(slither.Pipe):
+    """Wants an adapter."""
+
+    score = slither.worker(slither.Command("score"))

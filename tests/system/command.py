@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,10 +27,18 @@ class Slither:
         base: below which that place is made; short, since socket paths are.
         argv: what is typed behind `slither`.
         sh: a redirection for the shell, such as `>&-`.
+        environment: variables beside those of this process.
         streams: `stdout` and `stderr` as for `subprocess.Popen`; pipes by default.
     """
 
-    def __init__(self, base: Path, *argv: str, sh: str = "", **streams: Any) -> None:
+    def __init__(
+        self,
+        base: Path,
+        *argv: str,
+        sh: str = "",
+        environment: Mapping[str, str] | None = None,
+        **streams: Any,
+    ) -> None:
         self.mark = uuid.uuid4().hex
         self.runtime = Path(tempfile.mkdtemp(prefix="c-", dir=base))
         self.process = subprocess.Popen(
@@ -38,6 +47,7 @@ class Slither:
             cwd=self.runtime,
             env={
                 **os.environ,
+                **(environment or {}),
                 MARK: self.mark,
                 "XDG_RUNTIME_DIR": str(self.runtime),
                 # PYTHONPATH leads to the package under test, installed or a checkout, and then to the tests' helpers.
@@ -87,7 +97,7 @@ class Slither:
             os.kill(pid, signal.SIGKILL)
 
 
-def slither(base: Path, *argv: str, sh: str = "") -> tuple[int, str, str]:
+def slither(base: Path, *argv: str, sh: str = "", environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run a command to its end: exit code, output, notes. Nothing may be left of it."""
-    with Slither(base, *argv, sh=sh) as command:
+    with Slither(base, *argv, sh=sh, environment=environment) as command:
         return command.end()

@@ -80,6 +80,23 @@ def test_rows_come_in_through_a_pipe_and_out_on_standard_output(base: Path, tmp_
     assert summary.startswith("done: 2 lines: 1 to default, 1 skipped (1 of them lines that cannot be read); ")
 
 
+def test_a_store_of_the_pipe_may_be_configured_too_and_a_failed_start_leaves_no_files(
+    base: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out"
+    source.write_text("1\n")
+    command = ("--input", str(source), "--output-dir", str(out), "--workers", "1")
+    refused, _, notes = slither(base, "run", "tests.helpers.streamed:Commanded", *command)
+    assert (refused, list(out.iterdir())) == (2, [])
+    assert notes == (
+        "slither: stage score of pipe Commanded: executor is Command('score'); allowed: no command of an adapter, "
+        "since slither run has plain pools; start the system in a program\n"
+    )
+    environment = {"SLITHER_STORES": "tests.helpers.streamed:Known"}
+    code, _, notes = slither(base, "run", "tests.helpers.streamed:Looking", *command, environment=environment)
+    assert (code, lines_of(out / "default.jsonl")) == (0, [1]), notes
+
+
 @pytest.mark.thorough
 def test_who_has_seen_enough_ends_it_without_a_failure(base: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.jsonl"

@@ -7,8 +7,9 @@ import types
 import attrs
 import pytest
 
+from slither_actors import Store, Table
 from slither_actors.context import Context, SealedContext
-from slither_actors.errors import InvalidOption, NotDecodable, NotPicklable
+from slither_actors.errors import InvalidOption, NotDecodable, NotPicklable, UnknownStore
 
 FULL = Context("Score", "predict", "s-1", "r-1", {"tenant": "a"}, {"traceparent": "00-a-b-01"})
 
@@ -120,3 +121,12 @@ def test_a_context_is_frozen_hashable_and_prints_no_state():
 
 def test_a_context_pickles_small():
     assert len(pickle.dumps(Context(), 5)) < 70
+
+
+def test_a_store_that_is_not_there_is_called_by_its_name() -> None:
+    class Features(Store):
+        rows = Table()
+
+    for store, name in (("eu", "eu"), (Features, "Features"), (Features.named("us"), "us")):
+        with pytest.raises(UnknownStore, match=f"^no store is called '{name}'; this system has: none$"):
+            Context().store(store)

@@ -39,6 +39,39 @@ def test_there_is_a_file_per_name_also_where_nothing_is_written(tmp_path: Path, 
     assert (folder / "dead.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_an_error_before_the_first_line_leaves_no_files(tmp_path: Path, source: int) -> None:
+    folder = tmp_path / "out"
+    files = line_files(folder, NAMES, force=False, source=source)
+    assert list(folder.iterdir()) == []  # as where the system does not start
+    with pytest.raises(ValueError, match="no header"), files:
+        raise ValueError("no header")
+    assert list(folder.iterdir()) == []
+    files = line_files(folder, NAMES, force=False, source=source)
+    files.__enter__()["dead"].write(b"1\n")
+    error = ValueError("later")
+    assert not files.__exit__(ValueError, error, None)
+    assert sorted(path.name for path in folder.iterdir()) == ["dead.jsonl", "default.jsonl"]
+
+
+def test_what_others_make_meanwhile_is_not_replaced(tmp_path: Path, source: int) -> None:
+    folder = tmp_path / "out"
+    files = line_files(folder, NAMES, force=False, source=source)
+    (folder / "dead.jsonl").write_text("precious")
+
+    with pytest.raises(FolderRefused, match=r"out has got another .*/dead.jsonl meanwhile"), files:
+        pass
+
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("dead.jsonl", "precious")]
+
+
+def test_force_replaces_nothing_before_the_files_are_made(tmp_path: Path, source: int) -> None:
+    (tmp_path / "default.jsonl").write_text("1\n")
+    files = line_files(tmp_path, NAMES, force=True, source=source)
+    assert (tmp_path / "default.jsonl").read_text() == "1\n"
+    with files:
+        assert (tmp_path / "default.jsonl").read_text() == ""
+
+
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path: Path, source: int) -> None:
     with pytest.raises(FolderRefused, match="--force"), line_files(tmp_path, NAMES, force=False, source=source):
         pass
@@ -136,6 +169,7 @@ def test_an_end_is_a_line_for_people_and_for_those_who_run_it_again(tmp_path: Pa
     assert (told["line"], told["payload"]) == (4, {"number": 13})
     assert (told["stage"], told["reason"], told["error_type"]) == ("price", "unlucky", "ValueError")
     assert (record.pipe, record.stage, record.attempts, record.end) == ("Orders", "price", 2, "skipped")
+    assert (told["run"], told["pool"]) == ("", None)
     assert record.item() == Item(9, {"number": 13}, {"line": 4, "own": "note"})
 
 

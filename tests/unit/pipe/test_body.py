@@ -52,6 +52,11 @@ def test_a_misspelt_option_is_told_the_one_that_was_meant(name, meant):
     assert text.startswith(f"a pipe has no such option (did you mean {meant!r}?); allowed: outputs, on_error, stores")
 
 
+def test_pools_are_no_option_of_a_pipe():
+    text = refusal("pools", {"gpu": slither.PoolOptions(1)})
+    assert text.startswith("it means nothing in a pipe; allowed: pools of slither.start(pools=...)")
+
+
 @pytest.mark.parametrize("name", ["pool", "batch_size", "max_in_flight", "ordering", "timeout_s", "strategy", "then"])
 def test_an_option_of_a_stage_means_nothing_in_a_pipe(name):
     assert f"an option of a stage, such as slither.worker(..., {name}=...)" in refusal(name, 8)

@@ -73,7 +73,8 @@ A_COUNT = "a whole number of at least 1"
         *[({"stores": wrong}, "stores", A_LIST) for wrong in (0, True, "8", NAN, None)],
         ({"stores": [Rows, Rows]}, "stores", "one store per name; Store.named(...) gives another one"),
         ({"stores": [Rows, Rows.named("Rows")]}, "stores", "one store per name"),
-        ({"stores": [Rows], "config": {"stores": [Rows]}}, "stores", "one store per name"),
+        ({"stores": [Rows, Rows], "config": {"stores": [Rows]}}, "stores", "one store per name"),
+        ({"config": {"stores": [Rows, Rows]}}, "stores", "one store per name"),
         *[({"config": wrong}, "config", "a Config, a mapping") for wrong in (0, True, NAN, ["dispatch"])],
         ({"config": "8"}, "file", "the path of a TOML file"),
         ({"trusted_network": "no"}, "trusted_network", "True or False"),
@@ -124,6 +125,27 @@ def test_stores_of_a_config_may_be_paths() -> None:
     [named] = check_stores((), slither.Config(stores=[path]))
     assert (named.name, named.store) == ("Features", Features)
     assert [store.name for store in check_stores([Rows], slither.Config(stores=[path]))] == ["Features", "Rows"]
+
+
+def test_a_store_of_the_argument_and_of_the_configuration_is_started_once() -> None:
+    path = "tests.helpers.stores:Features"
+    for given in (Features, Features.named("Features")):
+        [named] = check_stores([given], slither.Config(stores=[path]))
+        assert (named.name, named.store) == ("Features", Features)
+
+
+def test_two_stores_of_one_name_are_told_with_their_places(tmp_path: Path) -> None:
+    path = "tests.helpers.stores:Features"
+    file = tmp_path / "slither.toml"
+    file.write_text(f"stores = ['{path}']")
+    for given in (Rows.named("Features"), Features.named("Features", tmp_path / "tables")):
+        for config, source in (
+            (slither.Config.load(file=file, environ={}), str(file)),
+            (slither.Config.load(file=file, environ={"SLITHER_STORES": path}), "SLITHER_STORES"),
+            (slither.Config(stores=[path]), "config"),
+        ):
+            with pytest.raises(InvalidOption, match=f"two called 'Features', in the argument and in {source}; allowed"):
+                check_stores([given], config)
 
 
 def test_a_pipe_that_wants_an_unknown_pool_is_refused_before_anything_starts() -> None:
