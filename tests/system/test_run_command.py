@@ -92,6 +92,11 @@ def test_a_store_of_the_pipe_may_be_configured_too_and_a_failed_start_leaves_no_
         "slither: stage score of pipe Commanded: executor is Command('score'); allowed: no command of an adapter, "
         "since slither run has plain pools; start the system in a program\n"
     )
+    kept = tmp_path / "kept" / "default.jsonl"
+    kept.parent.mkdir()
+    kept.write_text("0\n")
+    again = run(base, "tests.helpers.streamed:Commanded", source, "--output-dir", str(kept.parent), "--force")
+    assert (again[0], list(kept.parent.iterdir()), kept.read_text()) == (2, [kept], "0\n")
     environment = {"SLITHER_STORES": "tests.helpers.streamed:Known"}
     code, _, notes = slither(base, "run", "tests.helpers.streamed:Looking", *command, environment=environment)
     assert (code, lines_of(out / "default.jsonl")) == (0, [1]), notes
