@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 
 from slither_actors.dispatch.drain import DrainReport
 from slither_actors.incident import Incident
+from slither_actors.logs import about
 from slither_actors.otp.ref import ProcessInfo
 from slither_actors.system.names import ROOT
 from slither_actors.transport.process import has_ended, is_held
+
+_log = logging.getLogger(__name__)
 
 
 class Limit:
@@ -82,6 +86,38 @@ class Ending:
         elif threading.get_ident() not in (self._stopper, *deaf):
             self._over.wait()
         return self._report
+
+
+def told(report: DrainReport, causes: Collection[str] = ()) -> DrainReport:
+    """Warn of a stop that was not complete, since whoever only leaves a block never sees its report.
+
+    Args:
+        report: of the stop.
+        causes: why the tree had died, if it had.
+
+    Returns:
+        The report.
+    """
+    if report.complete:
+        return report
+    of, by = (
+        (f"system {report.system!r}", "stop()") if report.pipe is None else (f"pipe {report.pipe!r}", "stop_pipe()")
+    )
+    said = f"the stop of {of} was {'cut' if report.abandoned else 'not complete'}"
+    if causes:
+        said = f"{of} died and could not be drained ({'; '.join(causes)})"
+    parts = []
+    if report.abandoned:
+        parts.append(f"{report.abandoned.count} of {report.pulled} items were abandoned")
+    if report.failed:
+        parts.append(f"{report.failed.count} of {report.pulled} items failed with their run")
+    if causes and not parts:
+        parts.append("what was under way is lost, how many items is unknown")
+    if report.killed and not causes:
+        parts.append(f"killed since they did not end: {', '.join(report.killed)}")
+    text = f"{said}: {', '.join(parts)}; {by} returns the report"
+    _log.warning("%s", text, extra=about(system=report.system, pipe=report.pipe))
+    return report
 
 
 def had_killed(incidents: Iterable[Incident], since: float) -> tuple[str, ...]:

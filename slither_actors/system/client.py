@@ -32,7 +32,7 @@ from slither_actors.otp.ref import ProcessInfo
 from slither_actors.system._asking import CALL_LIMIT_S as CALL_LIMIT_S
 from slither_actors.system._asking import RESTART_LIMIT_S as RESTART_LIMIT_S
 from slither_actors.system._asking import Asking
-from slither_actors.system._ending import Ending, Limit, had_killed, killed
+from slither_actors.system._ending import Ending, Limit, had_killed, killed, told
 from slither_actors.system._explained import deaths_behind
 from slither_actors.system._open_runs import OpenRuns
 from slither_actors.system.endpoints import Endpoints
@@ -232,12 +232,17 @@ class Client(Asking):
         atexit.unregister(self._at_exit)
         reports: tuple[RunReport, ...] = ()
         left: tuple[str, ...] = ()
+        dead: tuple[str, ...] | None = None
         try:
-            if self._causes is None and self._host.alive:
+            if self._causes is None and not self._host.alive:
+                self._note_down(())
+            dead = self._causes
+            if dead is None:
                 reports = self._drain(limit)
                 for join in () if self._leaving else self.joining:
                     join()
                 left = self._stop_tree(limit)
+                dead = None if self._gateway.in_order else self._causes
         finally:  # also if the wait is interrupted
             self._stopped = True
             deadline = max(limit.end, time.monotonic()) + _KILLING_S
@@ -250,10 +255,12 @@ class Client(Asking):
                 self._stores.close()
             if self._actor_system is not None:
                 self._actor_system._systemBase.transport.close()
+        if dead is not None:
+            left = (*left, self._host.victim)
         ended = sum(report.outcome in ("cut", "closed") for report in reports)
         left = tuple(sorted({*left, *had_killed(self.incidents.read().newest, since)}))
         took = time.monotonic() - began
-        return DrainReport(None, len(reports) - ended, ended, took, reports, left, self._name)
+        return told(DrainReport(None, len(reports) - ended, ended, took, reports, left, self._name), dead or ())
 
     def _drain(self, limit: Limit) -> tuple[RunReport, ...]:
         """Bring everything that is open to its end."""
@@ -271,12 +278,12 @@ class Client(Asking):
             before = self._ask_registry(ListProcesses(), HURRIED_S)
         self._stopped = True
         limit.end = max(limit.end, time.monotonic() + HURRIED_S)
-        with contextlib.suppress(SlitherError):
+        with contextlib.suppress(SlitherError):  # where it is dead the gateway hears of that
             self._gateway_endpoint.post(self._host.root, Shutdown())
-            while not self._gateway.root_exited.wait(_GLANCE_S):
-                if time.monotonic() > limit.end:
-                    return killed(before)
-        return () if self._causes is None else (self._host.victim,)
+        while not self._gateway.root_exited.wait(_GLANCE_S):
+            if time.monotonic() > limit.end:
+                return killed(before)
+        return ()
 
     def _at_exit(self) -> None:
         if self.is_ours:

@@ -48,6 +48,7 @@ class Gateway:
         self._every_s = min(_TICK_S, every_s)
         self._stopping = threading.Event()
         self.root_exited = threading.Event()
+        self.in_order = False  # whether it did so as it was asked to; known when it has exited
         self._thread = threading.Thread(target=self._run, name=f"slither-{name}", daemon=True)
 
     def start(self) -> None:
@@ -111,9 +112,10 @@ class Gateway:
                 elif isinstance(news, TreeDown):
                     causes = news.causes
                 elif isinstance(news, Exiting):
-                    self.root_exited.set()
-                    if (not self._stopping.is_set() and not news.reason.is_normal) or causes:
+                    self.in_order = not causes and (self._stopping.is_set() or news.reason.is_normal)
+                    if not self.in_order:
                         self._on_down(causes or (str(news.reason),))
+                    self.root_exited.set()
         except SystemDown:
             self._on_down(causes)
         except SlitherError as error:

@@ -38,7 +38,7 @@ from slither_actors.pipe.definition import PipeDefinition
 from slither_actors.pipe.pipe import PipeType
 from slither_actors.pipe.plan import RunSession, pipe_spec, process_of, run_plan, start_limit_s
 from slither_actors.system._asking import CALL_LIMIT_S, GLANCE_S, RESTART_LIMIT_S
-from slither_actors.system._ending import Limit
+from slither_actors.system._ending import Limit, told
 from slither_actors.system._feeders import Feed, Feeders
 from slither_actors.system._pipe_checks import check_pipe, checked
 from slither_actors.system._rates import Rates
@@ -236,7 +236,7 @@ class Pipes:
         with self._lock:
             if self._leaving.get(pipe) is running:
                 del self._leaving[pipe]
-        return DrainReport(name, opened - ended, ended, time.monotonic() - began, reports)
+        return told(DrainReport(name, opened - ended, ended, time.monotonic() - began, reports))
 
     def set_rate(self, pipe: Any, stage: Any, rate: Any) -> None:
         """Another limit for a stage of `pipe`, whether that runs or not."""

@@ -19,7 +19,7 @@ from slither_actors.otp.child import ChildSpec
 from slither_actors.otp.messages import StartChild, TerminateChild
 from slither_actors.otp.ref import ProcessInfo, Ref
 from slither_actors.store.views import ProcessStores
-from slither_actors.system._ending import Ending, Limit
+from slither_actors.system._ending import Ending, Limit, told
 from slither_actors.system._open_runs import OpenRuns
 from slither_actors.system.client import Client
 from slither_actors.system.endpoints import Endpoints
@@ -197,7 +197,7 @@ class InlineClient(Client):
         remove_directory(self._directory)
         ended = sum(report.outcome in ("cut", "closed") for report in reports)
         took = time.monotonic() - began
-        return DrainReport(None, len(reports) - ended, ended, took, reports, (), self._name)
+        return told(DrainReport(None, len(reports) - ended, ended, took, reports, (), self._name))
 
     def _down_error(self) -> SystemDown:
         return SystemDown(self._name, ("it was stopped",))

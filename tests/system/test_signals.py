@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import signal
 
 import pytest
@@ -12,7 +15,7 @@ from tests.system.waiting import eventually, marked
 pytestmark = [pytest.mark.system, pytest.mark.failure]
 
 BEGIN = """
-import itertools, os, queue, signal, sys, threading, time
+import itertools, logging, os, queue, signal, sys, threading, time
 import slither_actors as slither
 
 def same(payloads):
@@ -129,6 +132,24 @@ with slither.start(pools={"default": 1}) as outer, slither.start(pools={"default
 """
 )
 
+CUT = (
+    BEGIN
+    + """
+logging.basicConfig(format="%(levelname)s %(message)s")
+system = slither.start(name="orders", pools={"default": 1}, stop_timeout_s=0.3)
+try:
+    with system:
+        def begun():
+            yield from range(3)
+            print("streaming", flush=True)
+        system.dispatch(begun(), sleepy, batch_size=1)
+finally:
+    report = system.stop()
+    print(report.complete, report.abandoned.count, report.pulled)
+"""
+)
+DEAD = CUT.replace("stop_timeout_s=0.3", "stop_timeout_s=60")
+
 
 def ended(process):
     await_line(process, "streaming")
@@ -171,5 +192,28 @@ def test_a_second_signal_cuts_the_drain_short(program, base, second, code):  # n
     process.send_signal(second)
     found, out, err = finish(process)
     assert found in (code, -second)
-    assert second == signal.SIGINT or (out, err) == ("", "")
+    assert second == signal.SIGINT or (out, err.count("\n")) == ("", 1)
+    assert second == signal.SIGINT or " was cut: 1 of 1 items were abandoned" in err
     eventually(lambda: not marked(str(base)), "processes are left")
+
+
+def test_a_drain_that_is_cut_is_no_silent_loss(program):  # noqa: F811
+    code, out, err = ended(program(CUT))
+    assert (code, out) == (143, "False 3 3\n")
+    last = "WARNING the stop of system 'orders' was cut: 3 of 3 items were abandoned; stop() returns the report"
+    assert err.splitlines()[-1] == last
+    assert err.count("the stop of") == 1
+
+
+def test_a_tree_that_the_signal_hits_too_is_no_silent_loss(program, base):  # noqa: F811
+    """As systemd sends it by default: to every process of the unit, in any order."""
+    process = program(DEAD)
+    await_line(process, "streaming")
+    for pid in {*marked(str(base)), process.pid}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    code, out, err = finish(process)
+    assert code in (143, 1), "by which error the run hears of it first: a worker's death is one that comes out"
+    assert out.split()[0] == "False", err
+    (told,) = re.findall("^WARNING system 'orders' died and could not be drained .*$", err, re.M)
+    assert re.search("items is unknown|3 of 3 items (failed|were abandoned)", told)
