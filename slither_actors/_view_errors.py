@@ -5,13 +5,21 @@ from slither_actors._error import SlitherError, error
 
 @error()
 class UnknownView(SlitherError, LookupError):
-    """No view that can be called here has this name."""
+    """No view that can be called here has this name.
+
+    `unseen` are the stores that have one, of scope "session", and that the pipe of this run does not name.
+    """
 
     view: str
     known: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"no view is called {self.view!r} here; there are: {', '.join(self.known) or 'none'}"
+        text = f"no view is called {self.view!r} here; there are: {', '.join(self.known) or 'none'}"
+        if not self.unseen:
+            return text
+        stores = ", ".join(self.unseen)
+        return f"{text}; a pipe sees those of the stores in its `stores = [...]`, and this one is of {stores}"
 
 
 @error()

@@ -128,7 +128,7 @@ class InvalidSpec(InvalidOption):
 
 @error()
 class DefinitionError(SlitherError, ValueError):
-    """A pipe, store or stage class is wrong. Raised when the class is defined, before anything runs."""
+    """A pipe, store, stage, adapter or executor class is wrong. Raised when it is defined, before anything runs."""
 
     where: str
     problem: str

@@ -19,7 +19,7 @@ from slither_actors.pipe._flow_options import checked_flow
 from slither_actors.pipe.stage import Stage, names_of_options
 from slither_actors.policy import AnyPolicy
 from slither_actors.rate import AnyRate, Rate
-from slither_actors.workers.executor import NO_ASYNC, AnyExecutor, code_of, refuse_async
+from slither_actors.workers.executor import NO_ASYNC, AnyExecutor, Call, code_of, refuse_async
 
 # What every stage may be told.
 FLOW_OPTIONS = ("then", "on_error", "rate")
@@ -108,7 +108,7 @@ def local(function: Any = None, /, **options: Any) -> Any:
         rate: how many items per second the stage is given, all runs and replicas together: a number, or a `Rate`.
 
     Raises:
-        InvalidOption: an unknown option, or a value that is not allowed.
+        InvalidOption: an unknown option, or a value that is not allowed. DefinitionError: it has a `self`.
     """
     check_known("local", options, ("many", *FLOW_OPTIONS, *_LIMITS))
 
@@ -121,6 +121,7 @@ def local(function: Any = None, /, **options: Any) -> Any:
 def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
     if not callable(function) or not (accepts(function, 1) or accepts(function, 2)):
         raise InvalidOption("local", "function", _shown(function), "a function of (item, ctx) or (item)")
+    _check_no_method("local", function, "item", "item, ctx")
     check_bool("local", "many", many)
     flow = checked_flow("local", flow)
     refuse_async("local", "function", function, shorten(function))
@@ -128,6 +129,14 @@ def _local(function: Any, many: Any = False, **flow: Any) -> LocalDeclaration:
         allowed = "a function that returns its answer; with many=True one that yields several"
         raise InvalidOption("local", "function", f"{shorten(function)}, which yields", allowed)
     return LocalDeclaration(kind="local", function=function, many=many, **flow)
+
+
+def _check_no_method(where: str, function: Any, *gets: str) -> None:
+    """A function that is written like a method would take what it works on for its object, and the context for that."""
+    first = next(iter(parameters_of(function) or ()), None) if inspect.isfunction(function) else None
+    if first is not None and first.name in ("self", "cls"):
+        problem = f"{function.__name__} has the parameters {shape_of(function)}, and no object to give as {first.name}"
+        raise DefinitionError(where, problem, " or ".join(f"({one})" for one in gets))
 
 
 def _shown(function: Any) -> str:
@@ -166,8 +175,11 @@ def worker(
             have the size of the stage that gets them, whatever is before it.
 
     Raises:
-        InvalidOption: the executor is none, or its parameters do not fit; the rate is none.
+        InvalidOption: the executor is none, or its parameters do not fit; the rate is none. DefinitionError: the
+            function has a `self`.
     """
+    function = executor.target if isinstance(executor, Call) else executor
+    _check_no_method("worker", function, "payloads", "payloads, ctx")
     code = code_of(executor, "worker")
     flow = checked_flow("worker", {"then": then, "on_error": on_error, "rate": rate})
     return WorkerDeclaration(kind="worker", executor=code, options={**options}, **flow)
@@ -196,7 +208,8 @@ def router(
         replicas, ordered, rate: as for `local`.
 
     Raises:
-        InvalidOption: something is not such a pair, or a value is not allowed.
+        InvalidOption: something is not such a pair, or a value is not allowed. DefinitionError: a predicate has a
+            `self`.
     """
     route: Any  # not every caller asks a type checker
     for number, route in enumerate(routes, 1):
@@ -205,6 +218,7 @@ def router(
             allowed = "(predicate, destination), a function of the item and a name"
             shown = f"({_shown(route[0])}, {shorten(route[1])})" if is_pair else shorten(route)
             raise InvalidOption("router", f"route {number}", shown, allowed)
+        _check_no_method(f"router, route {number}", route[0], "item")
         refuse_async("router", f"route {number}", route[0], shorten(route[0]))
     if not routes:
         raise InvalidOption("router", "routes", "nothing", "at least one (predicate, destination)")
@@ -258,7 +272,8 @@ def stage(
     except InvalidOption:
         raise
     except Exception as error:
-        raise DefinitionError(f"stage {cls.__name__}", f"its options are refused: {error}") from error
+        problem = f"its options are refused (given: {', '.join(options) or 'none'}): {error}"
+        raise DefinitionError(f"stage {cls.__name__}", problem) from error
     return CustomDeclaration(kind="stage", stage=cls, options=options, **flow)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from slither_actors.dispatch.ends import EndLog, WithEnds
 from slither_actors.item import Item
@@ -16,7 +16,10 @@ class Outputs(WithEnds, Mapping[str, list[Item]]):
         self._ends = ends
 
     def __getitem__(self, name: str) -> list[Item]:
-        return self._by_output[name]
+        found = self._by_output.get(name)
+        if found is None:
+            raise KeyError(_no_output(name, self._by_output))
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_output)
@@ -28,9 +31,13 @@ class Outputs(WithEnds, Mapping[str, list[Item]]):
         by_output: dict[str, list[Item]] = self.__dict__.get("_by_output", {})
         if name in by_output:
             return by_output[name]
-        raise AttributeError(f"there is no output {name!r}; this pipe has: {', '.join(by_output)}")
+        raise AttributeError(_no_output(name, by_output))
 
     def __repr__(self) -> str:
         counts = [f"{name}={len(items)}" for name, items in self._by_output.items()]
         counts += [f"{kind}={getattr(self, kind).total}" for kind in ("skipped", "dropped", "dead")]
         return f"<Outputs {' '.join(counts)}>"
+
+
+def _no_output(name: str, there: Iterable[str]) -> str:
+    return f"there is no output {name!r}; this pipe has: {', '.join(there)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from slither_actors._hooks import check_hooks
 from slither_actors._message import message
 from slither_actors._validators import check_known
 from slither_actors.context import Context
@@ -45,6 +46,13 @@ _TURN_S = 0.01
 
 # A strategy that is late, and gives nothing all the same, is asked again no sooner than this.
 _SOONEST_S = 0.001
+
+_HOOKS = {
+    "setup": "setup(self, ctx)",
+    "handle_item": "handle_item(self, item, ctx)",
+    "handle_batch": "handle_batch(self, items, ctx)",
+    "teardown": "teardown(self)",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +99,7 @@ class Stage(Server):
                 raise DefinitionError(f"stage {cls.__name__}", problem, "setup(ctx) prepares; Options holds settings")
         if not attrs.has(cls.Options):
             raise DefinitionError(f"stage {cls.__name__}", "Options is no attrs class", "@attrs.frozen class Options")
+        check_hooks(f"stage {cls.__name__}", cls, Stage, _HOOKS, mark="_handled")
 
     def __init__(self, setting: StageSetting | None = None, /, **options: Any) -> None:
         self._setting = setting

@@ -43,12 +43,14 @@ class StoreLocation:
         path: The directory of its environment.
         tables: What stands in it.
         durable: Whether what is acknowledged survives the end of the machine too.
+        views: Names of its views, for errors.
     """
 
     name: str
     path: Path
     tables: tuple[TableSpec, ...]
     durable: bool = False
+    views: tuple[str, ...] = ()
 
 
 @attrs.frozen

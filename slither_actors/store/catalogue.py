@@ -48,7 +48,8 @@ class StoreEntry:
             ViewSpec(view.name, view.mode, view.scope or default_scope, view.timeout_s)  # type: ignore[arg-type]
             for view in definition.views
         )
-        location = StoreLocation(named.name, path, definition.tables, named.path is not None)
+        names = tuple(view.name for view in views)
+        location = StoreLocation(named.name, path, definition.tables, named.path is not None, names)
         return cls(location, Code.of(named.store), kind_of(named.store), views, directory)
 
     @property
@@ -137,6 +138,13 @@ def find_view(visible: Visible, name: str) -> tuple[StoreEntry, ViewSpec]:
     if own is None:
         raise DuplicateView(view, tuple(entry.name for entry, _ in found))
     return next((entry, one) for entry, one in found if entry is own)
+
+
+def stores_with(entries: Iterable[StoreEntry], name: str) -> tuple[str, ...]:
+    """Names of the stores that have a view of this name, whoever sees it."""
+    store, dot, view = str(name).rpartition(".")
+    found = visible_views(entries, None).get(view, [])
+    return tuple(entry.name for entry, _ in found if not dot or entry.name == store)
 
 
 def check_views(entries: Iterable[StoreEntry], named: tuple[str, ...] = ()) -> None:

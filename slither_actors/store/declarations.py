@@ -20,6 +20,8 @@ Scope = Literal["session", "global"]
 SCOPES = ("session", "global")
 MODES = ("scalar", "batch")
 VIEW_TIMEOUT_S = 5.0
+# What a method is known by that is a view.
+VIEW_MARK = "_slither_view"
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
@@ -108,7 +110,7 @@ def view(
     def mark(function: Any) -> Any:
         if not callable(function) or isinstance(function, type):
             raise InvalidOption("view", "handler", shorten(function), "a method (self, params, ctx)")
-        function._slither_view = options
+        setattr(function, VIEW_MARK, options)
         return function
 
     return mark if handler is None else mark(handler)
@@ -116,5 +118,5 @@ def view(
 
 def options_of(member: Any) -> ViewOptions | None:
     """What `view` said about this member of a class; `None` if it is no view."""
-    found = getattr(member, "_slither_view", None)
+    found = getattr(member, VIEW_MARK, None)
     return found if isinstance(found, ViewOptions) else None

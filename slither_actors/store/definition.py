@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import keyword
 from collections.abc import Mapping
@@ -97,9 +96,6 @@ def check_body(store: str, body: Mapping[str, Any], reserved: frozenset[str]) ->
             raise DefinitionError(where, "it is the class Table itself", "slither.Table()")
         if name in reserved and name not in ("load", "__doc__"):
             raise DefinitionError(where, "this name means something else in a store, or in its handle", "another name")
-        is_function = inspect.isfunction(value) and not name.startswith("_")
-        if is_function and name != "load" and difflib.get_close_matches(name, ["load"], 1, 0.75):
-            raise DefinitionError(where, "nobody calls it (did you mean 'load'?)", "load(self, tables)")
 
 
 def _check_name(where: str, name: str, reserved: frozenset[str]) -> None:

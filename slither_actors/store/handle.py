@@ -59,6 +59,10 @@ class StoreHandle:
 
     def __getattr__(self, name: str) -> TableHandle:
         tables = ", ".join(vars(self).get("_tables", {}))
+        location: StoreLocation | None = vars(self).get("_location")
+        if location is not None and name in location.views:
+            call = f"worker and stage code calls it by ctx.view({name!r}, ...)"
+            raise AttributeError(f"{name!r} is a view, and a handle has tables: {tables}; {call}")
         raise AttributeError(f"a handle of a store has no attribute {name!r}; tables of this one: {tables}")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -10,10 +10,11 @@ from typing import Any, Self
 import attrs
 
 from slither_actors import _validators as check
+from slither_actors._hooks import check_hooks
 from slither_actors.errors import DefinitionError, InvalidOption, StoreUnavailable, shorten
 from slither_actors.store._paths import path_of
 from slither_actors.store._writes import TableHandle
-from slither_actors.store.declarations import Table, options_of
+from slither_actors.store.declarations import VIEW_MARK, Table, options_of
 from slither_actors.store.definition import StoreDefinition, check_body, define
 from slither_actors.store.handle import StoreHandle
 
@@ -49,6 +50,7 @@ class StoreType(type):
         # A class that travels by value is made empty, and filled afterwards with what was checked where it was defined.
         if bases and not body.keys() <= {"__module__", "__dict__"}:
             check_body(name, body, _RESERVED)
+            check_hooks(f"store {name}", cls, Store, {"load": "load(self, tables)"}, mark=VIEW_MARK)
             cls.definition = define(cls, _RESERVED)
         return cls
 

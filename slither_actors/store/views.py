@@ -14,6 +14,7 @@ from slither_actors.errors import (
     InvalidOutcome,
     ResultCountMismatch,
     SlitherError,
+    UnknownView,
     ViewTimeout,
     shorten,
 )
@@ -21,7 +22,7 @@ from slither_actors.otp.events import EventRelay
 from slither_actors.store._lines import WriteLines
 from slither_actors.store._owner_calls import OwnerCalls
 from slither_actors.store._time_limit import interrupted_after
-from slither_actors.store.catalogue import Catalogue, StoreEntry, Visible, find_view, visible_views
+from slither_actors.store.catalogue import Catalogue, StoreEntry, Visible, find_view, stores_with, visible_views
 from slither_actors.store.declarations import SCOPES
 from slither_actors.store.definition import ViewSpec
 from slither_actors.store.handle import StoreHandle
@@ -134,18 +135,30 @@ class RunStores:
         return tuple(sorted(name for name, found in visible if scope in (None, *[view.scope for _, view in found])))
 
     def view(self, ctx: Any, name: str, params: Mapping[str, Any]) -> Any:
-        entry, view = find_view(self._visible(), name)
+        entry, view = self._find(name)
         if view.mode == "batch":
             (result,) = self._call_batch(ctx, entry, view, [dict(params)])
             return result
         return self._call(ctx, entry, view, dict(params))
 
     def view_batch(self, ctx: Any, name: str, params: Iterable[Mapping[str, Any]]) -> list[Any]:
-        entry, view = find_view(self._visible(), name)
+        entry, view = self._find(name)
         rows = [_checked(name, one) for one in params]
         if view.mode == "batch":
             return self._call_batch(ctx, entry, view, rows) if rows else []
         return [self._call(ctx, entry, view, one) for one in rows]
+
+    def _find(self, name: str) -> tuple[StoreEntry, ViewSpec]:
+        """The view of that name.
+
+        Raises:
+            UnknownView: there is none that this run sees. DuplicateView: it is not clear which.
+        """
+        try:
+            return find_view(self._visible(), name)
+        except UnknownView as error:
+            error.unseen = stores_with(self._stores.catalogue.entries.values(), error.view)
+            raise
 
     def _visible(self) -> Visible:
         if self._views is None:

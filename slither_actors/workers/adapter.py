@@ -13,12 +13,14 @@ from typing import Any
 import attrs
 
 from slither_actors._code import Code
+from slither_actors._hooks import check_hooks
 from slither_actors._keywords import known_fields
 from slither_actors._signature import accepts, has_parameter, is_async, method_of, required
 from slither_actors.errors import InvalidOption, shorten
 
 _CLASS = 'a subclass of slither_actors.Adapter, or its path "module:Class"'
 _SHAPE = "a parameter for the list of payloads, or none for call_each, and optionally one named ctx"
+_HOOKS = {"setup": "setup(self)", "teardown": "teardown(self)"}
 _METHODS = (types.FunctionType, staticmethod, classmethod)
 
 
@@ -30,6 +32,10 @@ class Adapter:
     payload, like the function of a dispatch, and `ctx` where a parameter has that name. One that takes no payloads is
     for `call_each`. What a command raises follows the error policy of the run.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_hooks(f"adapter {cls.__name__}", cls, Adapter, _HOOKS)
 
     def setup(self) -> None:
         """Called once, in the worker process, after the environment of the pool is set. What it raises is a failed

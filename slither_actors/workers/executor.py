@@ -11,6 +11,7 @@ import attrs
 
 from slither_actors._code import Code
 from slither_actors._describe import is_plain
+from slither_actors._hooks import check_hooks
 from slither_actors._keywords import known_fields
 from slither_actors._signature import accepts, has_parameter, is_async, method_of, required
 from slither_actors.context import Context
@@ -43,6 +44,10 @@ class Executor:
 
     `execute_batch` runs in the worker process; what it raises follows the error policy of the run.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_hooks(f"executor {cls.__name__}", cls, Executor, {"execute_batch": "execute_batch(self, items, ctx)"})
 
     def execute_batch(self, items: list[Item], ctx: Context) -> Sequence[Item]:
         """Work on a batch.

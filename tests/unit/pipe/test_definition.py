@@ -200,6 +200,41 @@ def test_what_is_wrong_without_a_pipe_is_told_at_once(declare, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("declare", "text"),
+    [
+        (
+            lambda: slither.local(lambda self, item: item),
+            "local: <lambda> has the parameters (self, item), and no object to give as self; "
+            "allowed: (item) or (item, ctx)",
+        ),
+        (lambda: slither.local(many=True)(lambda cls: []), "(cls), and no object to give as cls; allowed: (item) or ("),
+        (lambda: slither.router((keep, "a"), (lambda self: True, "b")), "router, route 2: <lambda> has the parameters"),
+        (lambda: slither.worker(lambda self: self), "allowed: (payloads) or (payloads, ctx)"),
+        (
+            lambda: slither.worker(slither.Call(lambda self, ctx: self)),
+            "worker: <lambda> has the parameters (self, ctx)",
+        ),
+    ],
+)
+def test_a_function_that_is_written_like_a_method_is_refused(declare, text):
+    with pytest.raises(DefinitionError) as caught:
+        declare()
+    assert text in str(caught.value)
+
+
+def test_methods_of_an_object_and_other_names_are_taken():
+    class Known:
+        def one(self, item):
+            return item
+
+        def __call__(self, item):
+            return item
+
+    for function in (Known().one, Known(), lambda this, self: this, lambda klass: klass):
+        assert slither.local(function).function is function
+
+
 def test_a_malformed_path_is_told_at_once():
     with pytest.raises(NotImportable, match=r"'my_model'.*package\.module:function"):
         slither.worker("my_model")

@@ -33,9 +33,11 @@ def test_they_are_a_mapping_and_have_attributes(outputs):
 def test_a_missing_output_is_told_by_name_with_those_that_exist(outputs):
     with pytest.raises(AttributeError, match="there is no output 'acept'; this pipe has: default, accept"):
         outputs.acept  # noqa: B018
-    with pytest.raises(KeyError, match="acept"):
+    with pytest.raises(KeyError, match="there is no output 'acept'; this pipe has: default, accept"):
         outputs["acept"]
     assert not hasattr(outputs, "acept")
+    assert "acept" not in outputs
+    assert outputs.get("acept") is None
 
 
 def test_the_text_counts_and_shows_no_payload(outputs):

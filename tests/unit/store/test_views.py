@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 import slither_actors as slither
 from slither_actors import DuplicateView, UnknownStore, UnknownView
 from slither_actors.store.catalogue import Catalogue, StoreEntry, check_views, find_view, visible_views
+from slither_actors.store.handle import StoreHandle
 from slither_actors.store.store import NamedStore
+from slither_actors.store.views import ProcessStores
 
 
 class Users(slither.Store):
@@ -110,3 +113,28 @@ def test_a_system_without_stores_has_none(tmp_path):
 def test_a_directory_is_a_path_of_the_class(tmp_path):
     (entry,) = entries(tmp_path, *named(Users))
     assert (entry.kind, entry.location.path) == (f"{__name__}:Users", Path(tmp_path, "Users"))
+
+
+@pytest.mark.parametrize("call", ["look", "Items.look"])
+def test_a_view_of_a_store_that_the_pipe_does_not_name_is_told_by_that_store(tmp_path, call):
+    entries(tmp_path, *named(Items))
+    text = f"no view is called '{call}' here; there are: none; a pipe sees those of the stores in its "
+    for view in (ProcessStores(tmp_path).run((), {}).view, ProcessStores(tmp_path).run((), {}).view_batch):
+        with pytest.raises(UnknownView) as caught:
+            view(None, call, {})
+        assert str(caught.value) == f"{text}`stores = [...]`, and this one is of Items"
+    with pytest.raises(UnknownView, match=r"there are: look$"):
+        ProcessStores(tmp_path).run(None, {}).view(None, "loook", {})
+
+
+def test_a_handle_that_is_asked_for_a_view_tells_who_calls_it(tmp_path, engine):
+    (entry,) = entries(tmp_path, *named(Items))
+    assert entry.location.views == ("look",)
+    location = attrs.evolve(engine.location, views=entry.location.views)
+    handle = StoreHandle(location, None, engine.reader)
+    with pytest.raises(
+        AttributeError, match=r"'look' is a view, .*worker and stage code calls it by ctx.view\('look', "
+    ):
+        handle.look  # noqa: B018
+    with pytest.raises(AttributeError, match="a handle of a store has no attribute 'lok'; tables of this one: users"):
+        handle.lok  # noqa: B018
