@@ -17,6 +17,7 @@ class Steps:
     def __enter__(self):
         self.count = 0
         self._before = sys.gettrace()
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 looks but once, here, whether any frame wants them
         sys.settrace(self._trace)
         return self
 

@@ -24,7 +24,7 @@ def test_a_wrong_name_gets_the_nearest_pipe_and_all_others() -> None:
     said = refusal("tests.helpers.streamed:Ordrs")
 
     assert "did you mean Orders?" in said
-    assert "(pipes in tests.helpers.streamed: Orders, Rows, Strict, Stuck)" in said
+    assert "(pipes in tests.helpers.streamed: Commanded, Looking, Orders, Rows, Strict, Stuck)" in said
 
 
 def test_what_is_no_pipe_is_called_so() -> None:
@@ -36,7 +36,7 @@ def test_what_is_no_pipe_is_called_so() -> None:
 def test_a_module_alone_is_asked_for_its_pipes() -> None:
     said = refusal("tests.helpers.streamed")
 
-    assert "the form is module:Pipe (pipes in tests.helpers.streamed: Orders," in said
+    assert "the form is module:Pipe (pipes in tests.helpers.streamed: Commanded," in said
     assert refusal("no_such_module") == "'no_such_module' names no pipe; the form is module:Pipe"
 
 
