@@ -56,13 +56,18 @@ def processes(system: slither.System) -> dict[str, dict[str, Any]]:
 
 def pid_of(system: slither.System, name: str) -> int:
     """The process id behind a name, such as `"pools/default/leases"` or the end of one."""
-    (pid,) = [node["pid"] for full, node in processes(system).items() if full == name or full.endswith("/" + name)]
-    return int(pid)
+    (pid,) = _living(system, name)
+    return pid
+
+
+def _living(system: slither.System, name: str) -> list[int]:
+    found = processes(system).items()
+    return [int(node["pid"]) for full, node in found if full == name or full.endswith("/" + name)]
 
 
 def kill(system: slither.System, name: str) -> int:
-    """Kill a process as the kernel would; returns its id."""
-    pid = pid_of(system, name)
+    """Kill a process as the kernel would, as soon as there is one; returns its id."""
+    (pid,) = eventually(lambda: _living(system, name), f"{name} is there")
     os.kill(pid, signal.SIGKILL)
     return pid
 
