@@ -19,6 +19,7 @@ from slither_actors.store._user_load import UserLoad
 from slither_actors.store._writer import Writer
 from slither_actors.store.catalogue import StoreEntry
 from slither_actors.store.messages import RecallOutcome, ReloadTables, WriteTables, Written
+from slither_actors.transport.spinning import Spinning
 
 # How often what dead readers hold is freed.
 _MAINTENANCE_S = 5.0
@@ -58,6 +59,8 @@ class StoreOwner(Server):
             raise
         self._show_address()
         self._maintain()
+        hub = self.life.transport.hub
+        hub.wait = Spinning(hub.wait).wait  # who writes waits for the answer, and often comes again at once
 
     def handle_call(self, request: object, caller: Caller) -> object:
         if isinstance(request, WriteTables):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import select
+
 from slither_actors.transport._links import Incoming
 from slither_actors.transport.hub import Hub
+from slither_actors.transport.spinning import Spinning
 
 AWAIT_S = 0.25  # how long it waits at most
 
@@ -14,6 +17,7 @@ class Awaiting:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._link: Incoming | None = None
+        self._spinning = Spinning(select.poll().poll)
 
     def receive(self, address: str) -> None:
         """Wait for what the peer at `address` sends, for `AWAIT_S` at most, and read it into the hub's inbox.
@@ -27,4 +31,8 @@ class Awaiting:
             if link is None:
                 return
             link.block(AWAIT_S)
+            poller = select.poll()
+            poller.register(link.fd, select.POLLIN)
+            self._spinning = Spinning(poller.poll)
+        self._spinning.found()
         self._hub.read(link)

@@ -81,6 +81,7 @@ class Hub:
         self._listener = listen(self.address)
         self._listen_fd = self._listener.fileno()
         self._epoll = select.epoll()
+        self.wait: Callable[[float | None], list[tuple[int, int]]] = self._epoll.poll  # how `poll` waits
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._listen_fd, _IN)
         self._epoll.register(self._wake_fd, _IN)
@@ -202,7 +203,7 @@ class Hub:
         calls = []
         if timeout_s is not None and timeout_s > _LONGEST_POLL_S:
             timeout_s = _LONGEST_POLL_S
-        for fd, event in self._epoll.poll(timeout_s):
+        for fd, event in self.wait(timeout_s):
             link = self._by_fd.get(fd)
             if type(link) is Incoming:
                 self.read(link)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 from slither_actors.transport import awaiting as awaiting_module
+from slither_actors.transport import spinning as spinning_module
 from slither_actors.transport.awaiting import Awaiting
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.transport.hubs import MakeHub, inbox_of, pump
 
 
@@ -87,3 +90,20 @@ def test_the_end_of_the_peer_ends_the_waiting_and_is_told_as_ever(make_hub: Make
     pump(here, until=lambda: gone)
     assert gone == [there.address]
     awaiting.receive(there.address)
+
+
+def test_an_answer_that_comes_at_once_is_looked_for(make_hub: MakeHub, monkeypatch) -> None:
+    """Not slept for: that would be over before it comes."""
+    monkeypatch.setattr(awaiting_module, "AWAIT_S", 0.001)
+    monkeypatch.setattr(spinning_module, "SPIN_S", PATIENCE_S)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    here, there = make_hub(), make_hub()
+    there.send(here.address, "hello")
+    pump(here, until=lambda: here.inbox)
+    here.inbox.clear()
+
+    answer = threading.Timer(0.1, there.send, (here.address, "answer"))
+    answer.start()
+    Awaiting(here).receive(there.address)
+    answer.join()
+    assert inbox_of(here) == ["answer"]
