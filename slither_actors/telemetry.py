@@ -7,6 +7,7 @@ with its prefix, in the thread that emits it. A handler that raises is detached,
 a list, for tests. ``span`` reports the start and the end of a block of your own on the same bus.
 """
 
+import difflib
 import itertools
 import logging
 import threading
@@ -88,7 +89,7 @@ class Captured(list[Event]):
 
     def named(self, name: Name | str) -> list[Event]:
         """Those whose name begins with this one."""
-        prefix = _as_name(name)
+        prefix = _heard(name)
         return [event for event in self if event.name[: len(prefix)] == prefix]
 
     def one(self, name: Name | str) -> Event:
@@ -130,7 +131,8 @@ class Bus:
             handler: Called in the thread that emits, so it should be quick. If it raises it is detached.
 
         Raises:
-            InvalidOption: The id is taken, or an argument is none of the kind.
+            InvalidOption: The id is taken, an argument is none of the kind, or the prefix begins with ``slither`` and
+                no event does so.
         """
         given: Any = handler  # not every caller asks a type checker
         if not callable(given) or not accepts(given, 3):
@@ -139,7 +141,7 @@ class Bus:
         with self._lock:
             if handler_id in self._attached:
                 raise InvalidOption("telemetry.attach", "handler_id", shorten(handler_id), "an id not attached yet")
-            self._replace({**self._attached, handler_id: _Attached(_as_name(prefix), handler)})
+            self._replace({**self._attached, handler_id: _Attached(_heard(prefix), handler)})
 
     def detach(self, handler_id: str) -> bool:
         """Stop calling a handler; tells whether there was one."""
@@ -237,6 +239,20 @@ def _as_name(prefix: Name | str) -> Name:
     return names
 
 
+def _heard(prefix: Name | str) -> Name:
+    """The prefix as a name, unless it means events of the library, and hears none of them."""
+    name = _as_name(prefix)
+    known = {".".join(kind.name[: len(name)]) for kind in EVENTS}
+    text = ".".join(name)
+    if name[:1] == _OURS and text not in known:
+        nearest = difflib.get_close_matches(text, known, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        allowed = f"what one of telemetry.EVENTS begins with, or names of your own{hint}"
+        raise InvalidOption("telemetry", "prefix", repr(text), allowed)
+    return name
+
+
+_OURS = ("slither",)
 _CAPTURES = itertools.count(1)
 # The one bus of a process: events come from every layer, and a bus handed through all of them would be a global anyway.
 _BUS = Bus()

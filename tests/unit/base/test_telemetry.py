@@ -28,8 +28,7 @@ def bus():
         ("slither.dispatch", True),
         (telemetry.DISPATCH_RUN, True),
         (STOP, True),
-        ((*STOP, "more"), False),
-        (("slither", "dis"), False),
+        (("shop", *STOP), False),
         ("slither.pipe", False),
     ],
 )
@@ -244,6 +243,11 @@ def test_the_functions_of_the_module_share_one_bus():
         (("a", STOP, lambda: 1), "allowed: a function of (event, measurements, metadata)"),
         (("a", 2, print), "prefix is 2; allowed: a tuple of names"),
         (("a", ("x", 2), print), "allowed: a tuple of names"),
+        (
+            ("a", (*STOP, "more"), print),
+            "prefix is 'slither.dispatch.run.stop.more'; allowed: what one of telemetry.EVENTS",
+        ),
+        (("a", "slither.dispach", print), "did you mean 'slither.dispatch'?"),
     ],
 )
 def test_what_cannot_be_attached_is_refused_at_once(bus, arguments, text):
