@@ -151,26 +151,27 @@ class Flow:
         """
         stores = tuple(store for store in self._pipe.stores if not isinstance(store, str))
         sizes = _pools(self._pipe, *pools)
+        with slither.start(pools=sizes, stores=stores, pipes=[self._pipe], handle_signals=False) as system:
+            try:
+                with self._sinks.opened(), self._stages_counted(gauge):
+                    self._stream_through(system, stop, gauge)
+            except (PipeError, DispatchError, NotPicklable, SystemDown) as error:
+                self.failure = f"{type(error).__name__}: {error}"
+            except _ReadFailed as error:
+                self.failure = str(error)
+
+    def _stream_through(self, system: slither.System, stop: Stop, gauge: Gauge) -> None:
+        self._began = time.monotonic()
         with (
-            slither.start(pools=sizes, stores=stores, pipes=[self._pipe], handle_signals=False) as system,
-            self._sinks.opened(),
-            self._stages_counted(gauge),
+            draining(stop.ask, stop.waking) as handler,
+            system.stream_pipe(self._pipe, self._items(), on_end=self._sinks.end) as self._stream,
         ):
-            self._began = time.monotonic()
-            with (
-                draining(stop.ask, stop.waking) as handler,
-                system.stream_pipe(self._pipe, self._items(), on_end=self._sinks.end) as self._stream,
-            ):
-                try:
-                    self._pass(self._stream, gauge)
-                except (PipeError, DispatchError, NotPicklable, SystemDown) as error:
-                    self.failure = f"{type(error).__name__}: {error}"
-                except _ReadFailed as error:
-                    self.failure = str(error)
-                finally:
-                    self._ended = time.monotonic()
-                    self.signal = handler.received
-                    gauge.show(*self._how(self._ended))
+            try:
+                self._pass(self._stream, gauge)
+            finally:
+                self._ended = time.monotonic()
+                self.signal = handler.received
+                gauge.show(*self._how(self._ended))
 
     @contextmanager
     def _stages_counted(self, gauge: Gauge) -> Iterator[None]:

@@ -120,6 +120,9 @@ def test_who_has_seen_enough_ends_it_without_a_failure(base: Path, tmp_path: Pat
 @pytest.mark.thorough
 def test_a_failure_that_halts_keeps_what_came_before(base: Path, tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out"
+    source.write_text('{"number": 13}\n')
+    code, _, notes = run(base, "tests.helpers.streamed:Strict", source, "--output-dir", str(out))
+    assert (code, list(out.iterdir())) == (1, []), notes  # so that the same folder can be named again
     source.write_text(orders(20))
 
     code, told, notes = run(base, "tests.helpers.streamed:Strict", source, "--output-dir", str(out))
