@@ -56,8 +56,8 @@ class Gateway:
 
     @property
     def thread(self) -> int | None:
-        """The listening thread's identifier."""
-        return self._thread.ident
+        """The listening thread's identifier, as long as it lives: then a new thread may get the same one."""
+        return self._thread.ident if self._thread.is_alive() else None
 
     def settle(self, limit_s: float) -> None:
         """Wait, at most `limit_s`, until handlers have heard all events that had been sent by now. In the listening

@@ -209,8 +209,11 @@ def test_a_drain_that_is_cut_is_no_silent_loss(program):  # noqa: F811
 def test_a_signal_that_finds_the_tree_dead_is_no_silent_loss(program):  # noqa: F811
     """Its tree died just before, so that the drain finds nothing."""
     process = program(DEAD)
-    os.kill(int(process.stdout.readline().split()[1]), signal.SIGKILL)
+    host = int(process.stdout.readline().split()[1])
+    process.send_signal(signal.SIGSTOP)  # else it may have left its block because of the death before the signal is there
+    os.kill(host, signal.SIGKILL)
     process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
     code, out, err = finish(process)
     assert (code, out.split()[0]) == (143, "False")
     (told,) = re.findall("^WARNING system 'orders' died and could not be drained .*$", err, re.M)

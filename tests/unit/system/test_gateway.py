@@ -40,5 +40,7 @@ def test_its_regular_duty_is_done_while_log_records_come_without_an_end(monkeypa
     try:
         for _ in range(3):
             assert done.acquire(timeout=LIMIT_S)
+        assert gateway.thread in {thread.ident for thread in threading.enumerate()}
     finally:
         gateway.stop(LIMIT_S)
+    assert gateway.thread is None, "else a new thread that has its identifier would not wait for a stop"
