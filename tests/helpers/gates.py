@@ -34,9 +34,14 @@ class Gate:
     def __init__(self, path: Path) -> None:
         self.path = str(path)
 
+    @property
+    def reached(self) -> bool:
+        """Whether somebody has come to it."""
+        return os.path.exists(f"{self.path}.reached")
+
     def await_reached(self) -> None:
         deadline = time.monotonic() + LIMIT_S
-        while not os.path.exists(f"{self.path}.reached"):
+        while not self.reached:
             assert time.monotonic() < deadline, f"nobody comes to {self.path}"
             time.sleep(0.002)
 

@@ -210,7 +210,7 @@ def test_a_signal_that_finds_the_tree_dead_is_no_silent_loss(program):  # noqa: 
     """Its tree died just before, so that the drain finds nothing."""
     process = program(DEAD)
     host = int(process.stdout.readline().split()[1])
-    process.send_signal(signal.SIGSTOP)  # else it may have left its block because of the death before the signal is there
+    process.send_signal(signal.SIGSTOP)  # else it may have left its block before the signal is there
     os.kill(host, signal.SIGKILL)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)

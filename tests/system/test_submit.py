@@ -31,6 +31,7 @@ from slither_actors import (
 )
 from slither_actors.dispatch._deadline import Deadline
 from tests.helpers.gates import Gate, is_gate, passed
+from tests.helpers.patience import ever_longer
 from tests.system.running import a_system, processes
 from tests.system.waiting import eventually
 
@@ -577,22 +578,29 @@ def test_a_stop_lets_the_items_of_sessions_come_to_their_end_and_takes_no_more(s
             running.submit(1, session_id=session)
 
 
-def test_one_whose_time_is_over_fails_by_itself(started, gate):
+def test_one_whose_time_is_over_fails_by_itself(started, gate, tmp_path):
     running = started(Halting, max_queued=2)
-    held = [running.submit(gate.path, deadline_s=0.2), running.submit(gate.path)]  # both workers
+    held = running.submit(gate.path)  # one worker, and the other one:
     gate.await_reached()
+    other = Gate(tmp_path / "other")
+    for limit_s in ever_longer(0.2):
+        doomed = running.submit(other.path, deadline_s=limit_s)
+        eventually(lambda future=doomed: other.reached or future.done(), "it is under way, or late before that")
+        if other.reached:
+            break
     waiting, _ = filled(running)
     assert waiting[-1].cancel()
     late = running.submit("late", deadline_s=0.2)
-    for future, stage in ((held[0], "under way"), (late, "in the queue")):
+    for future, given_s, stage in ((doomed, limit_s, "under way"), (late, 0.2, "in the queue")):
         error = future.exception(LIMIT_S)
         assert type(error) is PipeError, stage
-        assert error.reason.__reduce__() == DeadlineExceeded(0.2, "the item").__reduce__(), stage
-        assert "the item took longer than deadline_s=0.2" in str(error)
-    assert not any(future.done() for future in (held[1], *waiting[:-1]))
+        assert error.reason.__reduce__() == DeadlineExceeded(given_s, "the item").__reduce__(), stage
+        assert f"the item took longer than deadline_s={given_s:g}" in str(error)
+    assert not any(future.done() for future in (held, *waiting[:-1]))
     room = running.submit("in its place", timeout_s=0, deadline_s=1000)
     gate.open()
-    assert held[1].result(LIMIT_S).payload == gate.path
+    other.open()
+    assert held.result(LIMIT_S).payload == gate.path
     assert [future.result(LIMIT_S).payload for future in waiting[:-1]] == [*range(len(waiting) - 1)]
     assert room.result(LIMIT_S).payload == "in its place"
     eventually(lambda: not running._feeder.submissions.under_way, "what was late is forgotten")
