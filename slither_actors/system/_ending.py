@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
 
 from slither_actors.dispatch.drain import DrainReport
 from slither_actors.incident import Incident
@@ -13,6 +14,8 @@ from slither_actors.logs import about
 from slither_actors.otp.ref import ProcessInfo
 from slither_actors.system.names import ROOT
 from slither_actors.transport.process import has_ended, is_held
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Ending:
         self._limit: Limit | None = None
         self._stopper = 0
         self._report: DrainReport | None = None
+        self._interruption: BaseException | None = None
 
     @property
     def begun(self) -> bool:
@@ -83,9 +87,21 @@ class Ending:
                 self._report = stop(limit)
             finally:
                 self._over.set()
+            if self._interruption is not None:
+                raise self._interruption
         elif threading.get_ident() not in (self._stopper, *deaf):
             self._over.wait()
         return self._report
+
+    def insist(self, settle: Callable[[], T], limit: Limit) -> T:
+        """Do a part of it that may take until the limit. What interrupts that, such as Ctrl-C, brings the limit, and
+        comes out of `once` when there is a report: what is cut must not be lost without a word."""
+        try:
+            return settle()
+        except BaseException as error:
+            self._interruption = error
+            limit.hasten(Limit(0.0))
+            return settle()
 
 
 def told(report: DrainReport, causes: Collection[str] = ()) -> DrainReport:

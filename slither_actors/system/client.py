@@ -267,9 +267,13 @@ class Client(Asking):
         runs = self.runs.drain(f"system {self._name}")
         if self._leaving:  # nobody is there any more who would want anything
             return ()
-        for settle in self.settling:
-            settle(limit)
-        return self.runs.settle(runs, limit, SystemStopping(self._name))
+
+        def settle() -> tuple[RunReport, ...]:
+            for one in self.settling:
+                one(limit)
+            return self.runs.settle(runs, limit, SystemStopping(self._name))
+
+        return self._ending.insist(settle, limit)
 
     def _stop_tree(self, limit: Limit) -> tuple[str, ...]:
         """Everything in reverse order; returns who does not end."""

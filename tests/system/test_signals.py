@@ -147,6 +147,42 @@ finally:
     print(report.complete, report.abandoned.count, report.pulled)
 """
 )
+LEAVING = (
+    BEGIN
+    + """
+from slither_actors.system._open_runs import OpenRuns
+
+def told(self, runs, limit, wait=OpenRuns._wait):
+    print("streaming", flush=True)
+    wait(self, runs, limit)
+
+OpenRuns._wait = told
+logging.basicConfig(format="%(levelname)s %(message)s")
+system = slither.start(name="orders", pools={"default": 1}, stop_timeout_s=60)
+begun = threading.Event()
+
+def three():
+    yield from range(3)
+    begun.set()
+
+def work():
+    try:
+        system.dispatch(three(), sleepy, batch_size=1)
+    except slither.SlitherError:
+        pass
+
+worker = threading.Thread(target=work)
+worker.start()
+begun.wait()
+try:
+    with system:
+        pass
+finally:
+    worker.join()
+    report = system.stop()
+    print(report.complete, report.abandoned.count, report.pulled)
+"""
+)
 DEAD = CUT.replace("stop_timeout_s=0.3", "stop_timeout_s=60").replace(
     '"streaming",', '"streaming", system._client._host.pid,'
 )
@@ -204,6 +240,16 @@ def test_a_drain_that_is_cut_is_no_silent_loss(program):  # noqa: F811
     last = "WARNING the stop of system 'orders' was cut: 3 of 3 items were abandoned; stop() returns the report"
     assert err.splitlines()[-1] == last
     assert err.count("the stop of") == 1
+
+
+def test_ctrl_c_in_a_drain_cuts_it_and_is_no_silent_loss(program):  # noqa: F811
+    process = program(LEAVING)
+    await_line(process, "streaming")
+    process.send_signal(signal.SIGINT)
+    code, out, err = finish(process)
+    assert (code, err.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
+    assert out.splitlines()[-1] == "False 3 3"
+    assert "WARNING the stop of system 'orders' was cut: 3 of 3 items were abandoned" in err
 
 
 def test_a_signal_that_finds_the_tree_dead_is_no_silent_loss(program):  # noqa: F811
