@@ -7,6 +7,7 @@ import json
 import os
 import select
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Host:
     _lifeline: int
     _watchman: Watchman
     _stood_still: bool = False
-    _ended: bool = False
+    _once: threading.Lock = attrs.field(factory=threading.Lock)  # taken by whoever ends it, for good
     _launcher: int = attrs.field(factory=os.getpid)
 
     @property
@@ -86,10 +87,10 @@ class Host:
     def end(self, timeout_s: float) -> bool:
         """Make the host end the tree and itself; kill it after `timeout_s`, which takes the tree along, and is false.
         Repeating it does no harm; `watch` is closed."""
-        if self._ended or os.getpid() != self._launcher:  # a forked child must not end what is its parent's
+        # a forked child must not end what is its parent's
+        if os.getpid() != self._launcher or not self._once.acquire(blocking=False):
             return True
         ended = True
-        self._ended = True
         with contextlib.suppress(OSError):
             # a word too, since a forked child of the service may hold the pipe open
             os.write(self._lifeline, b"x")

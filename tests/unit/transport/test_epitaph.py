@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slither_actors.transport._epitaph import Epitaph, told_by, victim
+from slither_actors.transport.address import RUN_DIRECTORY
 from slither_actors.transport.launch import Host
+
+
+class Asked:
+    """A process whose exit code another thread is just getting: `poll` does not wait for that."""
+
+    pid = 1
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        self.returncode = Epitaph.ROOT_ENDED
+        return self.returncode
 
 
 @pytest.mark.parametrize(
@@ -29,19 +46,6 @@ def test_it_says_who_died_and_of_what(code: int | None, stood_still: bool, said:
 
 
 def test_it_is_known_also_while_another_thread_asks_for_the_exit_code() -> None:
-    class Asked:
-        """A process whose exit code another thread is just getting: `poll` does not wait for that."""
-
-        pid = 1
-        returncode: int | None = None
-
-        def poll(self) -> int | None:
-            return self.returncode
-
-        def wait(self, timeout: float) -> int:
-            self.returncode = Epitaph.ROOT_ENDED
-            return self.returncode
-
     host: Any = Host("unix", {}, "", 1, 0, "", None, Asked(), 0, None)  # type: ignore[arg-type]
     assert host.epitaph() == "the root supervisor died"
 
@@ -62,3 +66,21 @@ def test_it_is_known_also_while_another_thread_asks_for_the_exit_code() -> None:
 )
 def test_who_took_the_tree_along(code: int | None, stood_still: bool, name: str) -> None:
     assert victim(code, stood_still) == name
+
+
+def test_a_host_is_ended_once_whoever_comes_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that listens and the one that stops the system may find it dead in the same moment."""
+    watch, (reader, lifeline) = os.pidfd_open(os.getpid()), os.pipe()
+    joining = {RUN_DIRECTORY: str(tmp_path / "gone")}
+    host: Any = Host("unix", joining, "", 1, watch, "", None, Asked(), lifeline, None)  # type: ignore[arg-type]
+    pid, others = os.getpid, [host.end]
+
+    def getpid() -> int:
+        while others:
+            others.pop()(1.0)
+        return pid()
+
+    monkeypatch.setattr(os, "getpid", getpid)
+    assert host.end(1.0)  # nothing is closed twice
+    with open(reader, "rb") as told:
+        assert told.read() == b"x"
