@@ -28,8 +28,9 @@ def check_hooks(where: str, cls: type, base: type, hooks: Mapping[str, str], mar
         if not inspect.isfunction(value) or name.startswith("_") or hasattr(base, name) or hasattr(value, mark):
             continue
         for plain, hook in missing.items():
-            # One wrong letter of n leaves a likeness of 1 - 1/n; of long names that begin alike more must be the same.
-            if difflib.get_close_matches(_plain(name), [plain], 1, 1 - 1 / len(plain)):
+            # One wrong letter of n leaves a likeness of 1 - 1/n; so may two letters more, but that is another word.
+            near = difflib.get_close_matches(_plain(name), [plain], 1, 1 - 1 / len(plain))
+            if near and abs(len(_plain(name)) - len(plain)) < 2:
                 raise DefinitionError(f"{where}, {name}", f"nobody calls it (did you mean {hook!r}?)", hooks[hook])
 
 

@@ -42,12 +42,17 @@ def test_a_name_near_a_hook_is_refused(base, name, text):
         (slither.Stage, ["handle_line", "handle_time", "handle_one", "startup", "step", "setup_model", "shutdown"]),
         (slither.Stage, ["_set_up", "__tear_down", "handle_call", "handle_info", "handle_exit"]),
         (slither.Stage, ["setup", "set_up", "handle_item", "handle_items"]),
+        (slither.Stage, ["setup_db", "reset_up"]),
         (slither.Adapter, ["predict", "setup_model", "settle", "step", "reset"]),
         (slither.Executor, ["execute", "execute_one", "batch", "run_batch"]),
     ],
 )
 def test_helpers_and_what_stands_beside_its_hook_are_left_alone(base, names):
     assert issubclass(of(base, *names), base)
+
+
+def test_another_word_that_has_the_hook_in_it_is_a_helper():
+    assert of(slither.Store, "upload", "unload", "loaded", rows=slither.Table())
 
 
 def test_a_hook_that_is_inherited_is_not_missed():
