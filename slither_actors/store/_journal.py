@@ -4,6 +4,7 @@ A record is put here before the commit that it goes with, under the number of th
 have come that far, and is none otherwise, wherever the owner was killed. It need not outlive the machine: whoever could
 ask for it dies with that. So it is memory that two files hold, of which one is in use; what still holds is moved to the
 other one when there is no room. Both grow and shrink together, so that takes no new room on a disk that may be full.
+Both stay open: as the tables, they are there for their owner also when somebody has removed their folder.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ class Journal:
         self._paths = [directory / name for name in NAMES]
         for path in self._paths:
             reserve(path, LEAST_BYTES)
-        files = [_mapped(path) for path in self._paths]
-        generations = [_generation_in(file) for file in files]
+        self._files = [os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW) for path in self._paths]
+        both = [mmap.mmap(file, 0) for file in self._files]
+        generations = [_generation_in(pages) for pages in both]
         self._turn = generations.index(max(generations))
         self._generation = generations[self._turn]
-        self._pages = files[self._turn]
+        self._pages = both[self._turn]
         self.size = len(self._pages)
         self._end = self._former = _HEAD.size
         if self._generation < 0:
@@ -103,17 +105,19 @@ class Journal:
             OSError: There is no room; nothing was changed.
         """
         size, turn = self._grow(len(data), more), 1 - self._turn
-        os.truncate(self._paths[turn], size)
-        former, self._pages, self.size = self._pages, _mapped(self._paths[turn]), size
+        os.ftruncate(self._files[turn], size)
+        former, self._pages, self.size = self._pages, mmap.mmap(self._files[turn], 0), size
         self._turn, self._end = turn, _HEAD.size
         self.put(commit, data)
         self._begin_generation()  # from now on this one is in use
         former.close()
-        os.truncate(self._paths[1 - turn], size)
+        os.ftruncate(self._files[1 - turn], size)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the files."""
         self._pages.close()
+        while self._files:
+            os.close(self._files.pop())
 
     def _record_at(self, begin: int, last: int) -> bytes | None:
         (length,) = _LENGTH.unpack_from(self._pages, begin)
@@ -126,14 +130,14 @@ class Journal:
     def _grow(self, data: int, more: int) -> int:
         """Make room in both files, and in none if there is no room for both; the size to go on with."""
         size = size_for(data, more)
-        sizes = [path.stat().st_size for path in self._paths]
+        sizes = [os.fstat(file).st_size for file in self._files]
         if min(sizes) < size:
             try:
-                for path in self._paths:
-                    reserve(path, size)
+                for file in self._files:
+                    os.posix_fallocate(file, 0, size)
             except OSError:
-                for path, former in zip(self._paths, sizes, strict=True):
-                    os.truncate(path, former)
+                for file, former in zip(self._files, sizes, strict=True):
+                    os.ftruncate(file, former)
                 if min(sizes) < _needed(data, more):
                     raise
                 return min(sizes)  # a full disk, and what must be noted fits nevertheless
@@ -160,15 +164,7 @@ def _needed(data: int, more: int) -> int:
     return _HEAD.size + _LEAD + data + _LEAD + more + _LENGTH.size
 
 
-def _generation_in(file: mmap.mmap) -> int:
+def _generation_in(pages: mmap.mmap) -> int:
     """-1 where the file is new, or of another format."""
-    magic, generation = _HEAD.unpack_from(file)
+    magic, generation = _HEAD.unpack_from(pages)
     return int(generation) if magic == _FORMAT else -1
-
-
-def _mapped(path: Path) -> mmap.mmap:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        return mmap.mmap(descriptor, 0)
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -12,7 +13,6 @@ import lmdb
 import pytest
 
 from slither_actors import StoreFull, StoreUnavailable
-from slither_actors.store import _journal
 from slither_actors.store._journal import LEAST_BYTES, NAMES, Journal
 from slither_actors.store._once import Memory
 from slither_actors.store._operations import Once, Outcome
@@ -122,7 +122,7 @@ def test_a_move_that_is_broken_off_has_changed_nothing(folder: Path, monkeypatch
             journal.rewrite(1, b"other")
     assert reopened(folder, 1) == [b"kept"]
     with monkeypatch.context() as patch:
-        patch.setattr(_journal, "reserve", no_room())
+        patch.setattr(os, "posix_fallocate", no_room())
         again = Journal.__new__(Journal)
         vars(again).update(vars(journal))
         with pytest.raises(OSError, match="No space"):
@@ -134,7 +134,7 @@ def test_a_move_that_is_broken_off_has_changed_nothing(folder: Path, monkeypatch
 def test_with_room_for_nothing_more_callers_are_still_known(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.submit(Once(ONE, 1, USERS.put("a", b"x" * 100_000)))
     with monkeypatch.context() as patch:
-        patch.setattr(_journal, "reserve", no_room())
+        patch.setattr(os, "posix_fallocate", no_room())
         with pytest.raises(StoreFull):
             engine.submit(Once(ONE, 2, USERS.take("a")))
         for number in range(3000):
@@ -158,7 +158,7 @@ def test_with_room_for_nothing_more_many_callers_go_on(engine: Engine, monkeypat
     assert small == large > LEAST_BYTES
     rewrite = Mock(wraps=engine.writer._memory._journal.rewrite)
     monkeypatch.setattr(engine.writer._memory._journal, "rewrite", rewrite)
-    monkeypatch.setattr(_journal, "reserve", no_room())
+    monkeypatch.setattr(os, "posix_fallocate", no_room())
     while rewrite.call_count < 3:
         number += 1
         engine.writer.apply([Once(writer, number, USERS.put("a", number)) for writer in writers[::10]])
@@ -168,7 +168,7 @@ def test_with_room_for_nothing_more_many_callers_go_on(engine: Engine, monkeypat
 
 def test_what_finds_no_room_for_more_uses_what_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = begun(folder)
-    monkeypatch.setattr(_journal, "reserve", no_room())
+    monkeypatch.setattr(os, "posix_fallocate", no_room())
     journal.rewrite(1, b"x" * (LEAST_BYTES - 1000), 900)
     assert journal.put(2, b"y" * 900)
     with pytest.raises(OSError, match="No space"):
@@ -180,13 +180,13 @@ def test_what_finds_no_room_for_more_uses_what_is_there(folder: Path, monkeypatc
 def test_room_for_one_file_alone_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = begun(folder)
     journal.put(1, b"kept")
-    reserve, calls = _journal.reserve, Mock(side_effect=[None, OSError(28, "No space left on device")])
+    allocate, calls = os.posix_fallocate, Mock(side_effect=[None, OSError(28, "No space left on device")])
 
-    def once(path: Path, size: int) -> None:
+    def once(file: int, offset: int, size: int) -> None:
         calls()
-        reserve(path, size)
+        allocate(file, offset, size)
 
-    monkeypatch.setattr(_journal, "reserve", once)
+    monkeypatch.setattr(os, "posix_fallocate", once)
     with pytest.raises(OSError, match="No space"):
         journal.rewrite(1, b"x" * LEAST_BYTES)
     assert sizes(folder) == [LEAST_BYTES] * 2
@@ -276,6 +276,17 @@ def test_an_error_of_a_commit_does_not_say_what_became_of_it(
     again = Engine(engine.location.path)
     assert again.submit(request) == again["users"]["n"] == 1
     again.close()
+
+
+def test_the_owner_goes_on_when_somebody_has_removed_the_folder(engine: Engine) -> None:
+    """As with the tables themselves; the next one would begin anew."""
+    shutil.rmtree(engine.location.path)
+    for number in range(3000):
+        engine.submit(Once(ONE, number, USERS.increment("n", 1, default=0)))
+    engine.submit(Once(ONE, 3000, USERS.put("a", b"x" * 100_000)))
+    engine.submit(Once(ONE, 3001, USERS.take("a")))
+    engine.writer.maintain()
+    assert engine["users"]["n"] == 3000
 
 
 def test_what_nobody_can_read_ends_what_is_known(engine: Engine) -> None:
