@@ -121,11 +121,10 @@ class Feeder:
                 self.submissions.leave()
         return future
 
-    def expire(self, number: int, deadline: Deadline, failure: Exception | None = None) -> None:
+    def expire(self, number: int, future: Future[Any], deadline: Deadline, failure: Exception | None = None) -> None:
         """There is no time left for an item, or a failure keeps its deadline from being kept. In another thread than
         all the rest."""
-        future = self.submissions.overdue(number)
-        if future is not None:
+        if self.submissions.overdue(number, future):
             failure = failure or Halted(None, DeadlineExceeded(deadline.given_s, "the item"), 0)
             _settle(future, None, self._told(failure, self._lineage.known(number)))
 

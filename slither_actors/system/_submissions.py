@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections import OrderedDict
@@ -16,14 +17,14 @@ from slither_actors.item import Item
 class _Promise(Future[Any]):
     """A future that is taken out of the queue when it is cancelled there."""
 
-    def __init__(self, withdraw: Callable[[], None]) -> None:
+    def __init__(self, withdraw: Callable[[Future[Any]], bool]) -> None:
         super().__init__()
         self._withdraw = withdraw
 
     def cancel(self) -> bool:
         is_cancelled = super().cancel()
-        if is_cancelled:
-            self._withdraw()
+        if is_cancelled and self._withdraw(self):
+            self.set_running_or_notify_cancel()  # nobody else will tell those that wait for several futures
         return is_cancelled
 
 
@@ -66,7 +67,7 @@ class Submissions:
             if number in self._queue or number in self.under_way:
                 allowed = "a payload, or an Item of which the pipe has none yet; Item.wrap(item.payload) makes one"
                 raise InvalidOption("submit", "item", f"the item {number}, which is under way already", allowed)
-            future = _Promise(lambda: self._withdraw(number))
+            future = _Promise(functools.partial(self._withdraw, number))
             self._queue[number] = item, future
             wants_news, self._wants_news = self._wants_news, False
             begins, self._is_driven = not self._is_driven, True
@@ -82,20 +83,22 @@ class Submissions:
                 raise PipeFull(self._pipe, self._max_queued)
             self._changed.wait(left_s)
 
-    def _withdraw(self, number: int) -> None:
+    def _withdraw(self, number: int, future: Future[Any]) -> bool:
+        """Take an item out of the queue, if it waits there for this future: the same one may come more than once."""
         with self._changed:
-            if self._queue.pop(number, None) is not None:
-                self._changed.notify()
+            waiting = self._queue.get(number)
+            if waiting is None or waiting[1] is not future:
+                return False
+            del self._queue[number]
+            self._changed.notify_all()
+            return True
 
-    def overdue(self, number: int) -> Future[Any] | None:
-        """The future of an item for which there is no time left, if it has not come to its end. One that waits is taken
-        out of the queue; one that is under way goes its way, and what comes of it is for nobody."""
-        with self._changed:
-            waiting = self._queue.pop(number, None)
-            if waiting is None:
-                return self.under_way.get(number)
-            self._changed.notify()
-            return waiting[1]
+    def overdue(self, number: int, future: Future[Any]) -> bool:
+        """There is no time left for an item; whether it has not come to its end, so that its future is to be told. One
+        that waits is taken out of the queue; one that is under way goes its way, and what comes of it is for nobody."""
+        if self._withdraw(number, future):
+            return future.set_running_or_notify_cancel()
+        return self.under_way.get(number) is future
 
     def refuse(self, error: SlitherError) -> None:
         """Take nothing more; whoever waits for room is told."""

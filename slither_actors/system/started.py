@@ -120,7 +120,7 @@ class StartedPipe:
             return feeder.submit(wrapped, timeout_s)
         deadline = Deadline.of("submit", deadline_s)
         future = feeder.submit(wrapped, deadline_s if timeout_s is None else min(timeout_s, deadline_s))
-        self._deadlines.watch(future, deadline, lambda failure: feeder.expire(wrapped.id, deadline, failure))
+        self._deadlines.watch(future, deadline, lambda failure: feeder.expire(wrapped.id, future, deadline, failure))
         return future
 
     def _feeder_of(self, session_id: str) -> Feeder:

@@ -639,7 +639,7 @@ def test_at_its_deadline_an_item_tells_what_had_come_out_of_it(started, gate):
     future = running.submit(item)
     feeder = running._feeder
     eventually(lambda: feeder._lineage.known(item.id), "the first half is out")
-    feeder.expire(item.id, Deadline(1.0, 1.0))  # as the thread of the deadlines does
+    feeder.expire(item.id, future, Deadline(1.0, 1.0))  # as the thread of the deadlines does
     error = future.exception(0)
     assert isinstance(error.reason, DeadlineExceeded)
     assert payloads(error.partial_results["default"]) == ["first"]

@@ -1,7 +1,7 @@
 """What is submitted waits in a bounded queue, and nothing of it is forgotten or remembered too long."""
 
 import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,8 @@ from slither_actors.errors import StageDown
 from slither_actors.system._submissions import Submissions
 from slither_actors.system._submitted_source import SubmittedSource
 from slither_actors.workers.parcel import unpack_items
-from tests.helpers.patience import PATIENCE_S
+from tests.helpers.patience import AT_ONCE_S, PATIENCE_S
+from tests.system.waiting import eventually
 
 
 def queue(limit=3):
@@ -87,11 +88,47 @@ def test_one_that_is_overdue_leaves_the_queue_and_is_remembered_where_it_is_unde
     items = Item.wrap_many(range(2))
     first, second = [submissions.put(item, 0.0)[0] for item in items]
     submissions.pull(1)
-    assert submissions.overdue(items[0].id) is first
+    assert submissions.overdue(items[0].id, first)
     assert submissions.under_way == {items[0].id: first}
-    assert submissions.overdue(items[1].id) is second
+    assert submissions.overdue(items[1].id, second)
     assert (submissions.queued, submissions.pull(9)) == (0, [])
-    assert submissions.overdue(items[1].id) is None
+    assert not submissions.overdue(items[1].id, second)
+
+
+def test_whoever_waits_for_several_hears_of_one_that_is_cancelled():
+    submissions = queue()
+    futures = [put(submissions, number) for number in range(2)]
+    assert all(future.cancel() for future in futures * 2), "twice is once"
+    assert wait(futures, PATIENCE_S).not_done == set()
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+def test_an_item_that_comes_again_has_nothing_to_do_with_its_former_future(is_under_way):
+    submissions, item = queue(), Item.wrap(1)
+    former, _ = submissions.put(item, 0.0)
+    assert former.cancel()
+    future, _ = submissions.put(item, 0.0)
+    if is_under_way:
+        submissions.pull(1)
+    assert former.cancel(), "as of any future that was cancelled"
+    assert not submissions.overdue(item.id, former)
+    assert submissions.overdue(item.id, future)
+
+
+def test_room_is_told_to_whoever_wants_it_also_where_others_wait_for_something_else():
+    submissions = queue(1)
+    first, in_turn = put(submissions, 1), submissions._changed
+    with ThreadPoolExecutor(2) as pool:
+        leaving = pool.submit(submissions.wait_until_left, PATIENCE_S)
+        # each waits as soon as the lock is free
+        eventually(lambda: len(in_turn._waiters) == 1, "one waits for the end")
+        entering = pool.submit(put, submissions, 2, PATIENCE_S)
+        eventually(lambda: len(in_turn._waiters) == 2, "one waits for room")
+        assert first.cancel()
+        assert not entering.result(AT_ONCE_S).done()
+        submissions.pull(1)
+        submissions.begin(), submissions.leave()
+        assert leaving.result(PATIENCE_S)
 
 
 def test_an_item_is_not_taken_twice_at_a_time():
