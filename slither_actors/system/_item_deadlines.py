@@ -78,6 +78,7 @@ class ItemDeadlines:
     def _keep(self) -> None:
         while (expire := self._next()) is not None:
             self._call(expire, None)
+            del expire  # and the item with it, which else would be there until the next one is over
 
     def _call(self, expire: Expire, error: Exception | None) -> None:
         try:

@@ -56,6 +56,18 @@ def test_what_is_done_is_not_remembered():
     last.cancel()
 
 
+def test_neither_is_what_was_told():
+    deadlines = ItemDeadlines("lets-go")
+    payload = threading.Event()
+    seen = weakref.ref(payload)
+    last = Future()
+    deadlines.watch(last, Deadline.of("submit", 1000), lambda _: None)
+    deadlines.watch(Future(), Deadline.of("submit", 0.001), lambda _, payload=payload: None)
+    del payload
+    eventually(lambda: seen() is None, "it is told and forgotten, though others are not over")
+    last.cancel()
+
+
 def test_where_no_thread_can_be_had_who_asked_is_told_and_the_next_ones_are_kept(monkeypatch):
     deadlines = ItemDeadlines("no-room")
     told = []
