@@ -82,10 +82,10 @@ class BalancePlan:
         size = share_of(self.replicas)
         stages = {}
         for place, (name, port) in enumerate(self.stages.items()):
-            wanted = port.batch_size if name in self.formed else size
-            stages[name] = OutPort(
-                edge + place, balancer, REPLICA_WINDOW, wanted, port.route, wants_full=name in self.formed
-            )
+            to = OutPort(edge + place, balancer, REPLICA_WINDOW, size, port.route)
+            if name in self.formed:  # there, so that is where items wait for others
+                to = replaced(to, batch_size=port.batch_size, wants_full=True, max_wait_s=port.max_wait_s)
+            stages[name] = to
         sink = OutPort(edge + len(stages), balancer, REPLICA_WINDOW, size, self.sink.route)
         return replaced(self.stage, inputs=inputs, stages=stages, sink=sink, settles_last=True)
 

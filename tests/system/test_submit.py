@@ -277,7 +277,12 @@ class ByKey(slither.Pipe):
     work = slither.worker(at_work, strategy=slither.KeyPartition(lambda item: item.payload, max_size=5))
 
 
-@pytest.mark.parametrize("pipe", [Batching, Behind, ByKey])
+class BehindBalancer(slither.Pipe):
+    first = slither.local(rate=100_000)(lambda item: item)
+    work = slither.worker(at_work, strategy=slither.KeyPartition(lambda item: item.payload))
+
+
+@pytest.mark.parametrize("pipe", [Batching, Behind, ByKey, BehindBalancer])
 def test_nobody_waits_for_a_batch_to_be_full(started, pipe):
     running = started(pipe)
     assert running.submit(1).result(LIMIT_S).payload == 1
