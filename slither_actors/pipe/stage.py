@@ -296,7 +296,7 @@ class Stage(Server):
             self._end(run, NotDecodable("a message of the run", message.error))
 
     def handle_undelivered(self, message: Any, to: str) -> None:
-        if isinstance(message, Batch | Ask | Complete | Failed):  # whoever takes part has left the run without a word
+        if isinstance(message, RunOpened | Batch | Ask | Complete | Failed):  # whoever takes part has left
             self._forget(message.run)
 
     def _forget(self, run_id: str) -> None:

@@ -454,7 +454,13 @@ def test_the_error_of_a_user_class_reaches_others_as_text():
 
 
 @pytest.mark.parametrize(
-    "lost", [Ask("r", 1, 9), Complete("r", 1, 1), Failed("r", "s", slither.RemoteError.of(ValueError()), 0, ())]
+    "lost",
+    [
+        RunOpened("r"),  # whose answer nobody awaits: of a replica, that is a balancer which died meanwhile
+        Ask("r", 1, 9),
+        Complete("r", 1, 1),
+        Failed("r", "s", slither.RemoteError.of(ValueError()), 0, ()),
+    ],
 )
 def test_a_run_that_the_others_have_left_without_a_word_is_forgotten(lost):
     bench = Bench(Explosive)
