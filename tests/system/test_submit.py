@@ -603,8 +603,13 @@ def test_one_whose_time_is_over_fails_by_itself(started, gate, tmp_path):
         assert f"the item took longer than deadline_s={given_s:g}" in str(error)
     assert not any(future.done() for future in (held, *waiting[:-1]))
     room = running.submit("in its place", timeout_s=0, deadline_s=1000)
+    for patience_s in (None, 1000):
+        with pytest.raises(PipeFull):  # it waits for room no longer than it has time
+            running.submit("too many", deadline_s=0.05, timeout_s=patience_s)
+    of_another = running.submit("of a session", session_id="anna", timeout_s=0)
     gate.open()
     other.open()
+    assert of_another.result(LIMIT_S).payload == "of a session", "which has a queue of its own"
     assert held.result(LIMIT_S).payload == gate.path
     assert [future.result(LIMIT_S).payload for future in waiting[:-1]] == [*range(len(waiting) - 1)]
     assert room.result(LIMIT_S).payload == "in its place"
