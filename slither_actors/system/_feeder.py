@@ -117,8 +117,7 @@ class Feeder:
             try:
                 threading.Thread(target=self._work, name=name, daemon=True).start()
             except RuntimeError as error:  # too many of them, or the interpreter ends
-                self._give_up_queue(error)
-                self.submissions.leave()
+                self._give_up_queue(error, leaves=True)
         return future
 
     def expire(self, number: int, future: Future[Any], deadline: Deadline, failure: Exception | None = None) -> None:
@@ -234,8 +233,8 @@ class Feeder:
         if self.submissions.refuses:
             self._give_up_queue(failure)
 
-    def _give_up_queue(self, failure: Exception) -> None:
-        for future in self.submissions.drop_queue():
+    def _give_up_queue(self, failure: Exception, *, leaves: bool = False) -> None:
+        for future in self.submissions.drop_queue(leaves=leaves):
             _settle(future, None, self._told(failure, []))
 
     def _told(self, failure: Exception, known: list[Item]) -> Exception:

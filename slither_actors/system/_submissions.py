@@ -167,9 +167,12 @@ class Submissions:
             self._changed.notify_all()
         return pulled
 
-    def drop_queue(self) -> list[Future[Any]]:
-        """The futures of all that wait: they will not be pulled."""
+    def drop_queue(self, *, leaves: bool = False) -> list[Future[Any]]:
+        """The futures of all that wait: they will not be pulled; with `leaves` nor will what comes, unless somebody
+        sees to it."""
         with self._changed:
+            if leaves:
+                self._is_driven, self._puller = False, 0
             dropped = [future for _, future in self._queue.values()]
             self._queue.clear()
             self._changed.notify_all()

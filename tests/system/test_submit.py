@@ -640,6 +640,25 @@ def test_one_whose_deadline_nothing_can_keep_is_taken_back_and_fails(started, ga
     assert [future.result(LIMIT_S).payload for future in held] == [gate.path] * 2
 
 
+def test_where_no_thread_can_be_had_all_that_wait_are_told_and_later_ones_are_fed(started, monkeypatch):
+    running, again, beside = started(Sorting), [], []
+
+    def refuse(thread):
+        if not thread.name.startswith("slither-feeds-"):
+            return start(thread)
+        if not beside:  # as another thread may, which relies on this one, and tries once more
+            beside.append(running.submit(2))
+            beside[0].add_done_callback(lambda _: again.append(running.submit(3)))
+        raise RuntimeError("can't start new thread")
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    futures = [running.submit(1), *beside, *again]
+    assert [str(future.exception(0)) for future in futures] == ["can't start new thread"] * 3
+    monkeypatch.undo()
+    assert running.submit(4).result(LIMIT_S).payload == 4
+
+
 def test_at_its_deadline_an_item_tells_what_had_come_out_of_it(started, gate):
     class Halves(slither.Pipe):
         apart = slither.local(lambda item: slither.Emit(item.payload))
