@@ -104,17 +104,19 @@ class Ending:
             return settle()
 
 
-def told(report: DrainReport, causes: Collection[str] = ()) -> DrainReport:
+def told(report: DrainReport, causes: Collection[str] = (), *, in_haste: bool = False) -> DrainReport:
     """Warn of a stop that was not complete, since whoever only leaves a block never sees its report.
 
     Args:
         report: of the stop.
         causes: why the tree had died, if it had.
+        in_haste: whether nobody wanted to wait, so that those who did not end at once are nothing to speak of.
 
     Returns:
         The report.
     """
-    if report.complete:
+    loses = bool(causes or report.abandoned or report.failed)
+    if report.complete or (in_haste and not loses):
         return report
     of, by = (
         (f"system {report.system!r}", "stop()") if report.pipe is None else (f"pipe {report.pipe!r}", "stop_pipe()")

@@ -259,8 +259,8 @@ class Client(Asking):
             left = (*left, self._host.victim)
         ended = sum(report.outcome in ("cut", "closed") for report in reports)
         left = tuple(sorted({*left, *had_killed(self.incidents.read().newest, since)}))
-        took = time.monotonic() - began
-        return told(DrainReport(None, len(reports) - ended, ended, took, reports, left, self._name), dead or ())
+        report = DrainReport(None, len(reports) - ended, ended, time.monotonic() - began, reports, left, self._name)
+        return told(report, dead or (), in_haste=limit.at == 0.0)
 
     def _drain(self, limit: Limit) -> tuple[RunReport, ...]:
         """Bring everything that is open to its end."""

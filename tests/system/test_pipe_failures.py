@@ -25,6 +25,7 @@ from slither_actors.system.client import Client
 from tests.helpers import jobs, pipes
 from tests.helpers.patience import PATIENCE_S
 from tests.system.running import a_system, kill, pid_of, processes, restarted
+from tests.system.test_drain import Taker
 from tests.system.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("tidy")]
@@ -164,13 +165,19 @@ def test_a_kept_pipe_is_there_again_after_all_pipes_were_forgotten(system):
     assert not any("Line" in name for name in processes(system))
 
 
-def test_stopping_a_pipe_ends_its_open_runs_with_an_error(system):
-    stream = begun(system)
-    report = system.stop_pipe(Line, drain=False)
-    assert (report.pipe, report.runs_finished, report.runs_ended) == ("Line", 0, 1)
-    with pytest.raises(PipeError) as caught:
-        list(stream)
-    assert isinstance(caught.value.reason, StageDown)
+class Stuck(slither.Pipe):
+    work = slither.worker(jobs.touch_and_hang, batch_size=1)
+
+
+def test_stopping_a_pipe_ends_its_open_runs_with_an_error(system, tmp_path):
+    flag = tmp_path / "flag"
+    taker = Taker(lambda: system.run_pipe(Stuck, [str(flag)]))
+    eventually(flag.exists, "it is under way")
+    report = system.stop_pipe(Stuck, drain=False)
+    taker.join(PATIENCE_S)
+    assert (report.pipe, report.runs_finished, report.runs_ended) == ("Stuck", 0, 1)
+    assert isinstance(taker.error, PipeError)
+    assert isinstance(taker.error.reason, StageDown)
     assert works(system)
 
 

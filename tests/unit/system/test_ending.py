@@ -45,6 +45,12 @@ def test_a_stop_that_was_not_complete_is_told_once(caplog, pipe, runs, killed, c
     assert [(one.levelname, one.getMessage()) for one in caplog.records] == [("WARNING", text)]
 
 
+@pytest.mark.parametrize(("runs", "causes", "warnings"), [((), (), 0), ((CUT,), (), 1), ((), ("no memory",), 1)])
+def test_one_in_haste_is_told_only_if_items_are_lost(caplog, runs, causes, warnings):
+    told(DrainReport(None, 0, 0, 0.0, runs, ("registry",), "shop"), causes, in_haste=True)
+    assert len(caplog.records) == warnings
+
+
 def test_one_that_was_is_not(caplog):
     told(DrainReport("Orders", 1, 0, 0.0, (FINISHED,)))
     assert caplog.records == []
