@@ -289,15 +289,15 @@ class DispatchCore(Refusals, Surrenders):
             self.outbox.append((self._pool, LeaseRequest(wanted, lost)))
 
     def _return_leases(self, *, recalled_only: bool) -> None:
-        leaving = self._desk.take_idle(recalled_only=recalled_only, keep=self._wanted)
+        leaving = self._desk.give_up(recalled_only=recalled_only, keep=self._wanted)
         wanted = sum(run.wanted for run in self._runs.values()) if leaving else 0
-        for worker in leaving:
+        for worker, instead in leaving:
             # who gives up one that others want, and has no use for it, is not to get it again when its turn comes
             less = None
             if wanted < self._wanted:
                 less, self._wanted, self._asked = wanted, wanted, False
             if self._pool is not None:
-                self.outbox.append((self._pool, LeaseReturned(worker, less)))
+                self.outbox.append((self._pool, LeaseReturned(worker, less, instead)))
 
     def _task_failed(
         self, task: Task, error: SlitherError, now: float, seconds: float | None = None, *, fatal: bool = False

@@ -203,6 +203,22 @@ class Desk:
         self.someone_leaves = any(seat.leaving for seat in self._seats.values())
         return [seat.worker for seat in idle]
 
+    def give_up(self, *, recalled_only: bool, keep: int = 0) -> list[tuple[Ref, Ref | None]]:
+        """As `take_idle`, and those that idle while one that was recalled is busy: each goes in its place, or whoever
+        waits for it would wait for the end of a batch. With each the one that stays, or `None`."""
+        going: list[tuple[Ref, Ref | None]] = [
+            (worker, None) for worker in self.take_idle(recalled_only=recalled_only, keep=keep)
+        ]
+        if self.someone_leaves:
+            idle = [seat for seat in self._seats.values() if not seat.tasks]
+            busy = [seat for seat in self._seats.values() if seat.leaving and seat.seconds < math.inf]
+            for seat, stays in zip(idle, busy, strict=False):
+                stays.leaving = False
+                del self._seats[seat.worker.address]
+                going.append((seat.worker, stays.worker))
+            self.someone_leaves = any(seat.leaving for seat in self._seats.values())
+        return going
+
     def running(self) -> list[tuple[Ref, Task]]:
         """The task that each busy worker runs."""
         return [(seat.worker, seat.tasks[0]) for seat in self._seats.values() if seat.tasks]

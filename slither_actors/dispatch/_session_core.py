@@ -331,9 +331,9 @@ class SessionCore(SessionMoves):
         """Workers are asked for by name, where somebody stands in line."""
 
     def _return_leases(self, *, recalled_only: bool) -> None:
-        for worker in self._desk.take_idle(recalled_only=recalled_only):
+        for worker, instead in self._desk.give_up(recalled_only=recalled_only):
             if self._pool is not None:
-                self.outbox.append((self._pool, LeaseReturned(worker)))
+                self.outbox.append((self._pool, LeaseReturned(worker, instead=instead)))
             self._ask_for(worker)
 
     def _watch_idleness(self, now: float) -> None:

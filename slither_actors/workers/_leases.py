@@ -184,11 +184,13 @@ class LeaseBook:
         else:
             self._wants.pop(holder, None)
 
-    def give_back(self, holder: str, worker: Ref, want: int | None = None) -> list[Action]:
-        """`holder` can use `want` workers in all from now on, if that has changed."""
+    def give_back(self, holder: str, worker: Ref, want: int | None = None, instead: Ref | None = None) -> list[Action]:
+        """`holder` can use `want` workers in all from now on, if that has changed, and keeps the recalled `instead`."""
         if want is not None:
             self._unanswered.pop(holder, None)
             self._set_want(holder, want)
+        if instead is not None and self._held.get(instead) == holder and self._recalled.get(instead):
+            del self._recalled[instead]  # also where `worker` has died since: then another one is recalled
         if self._held.get(worker) == holder:
             del self._held[worker]
             self._recalled.pop(worker, None)

@@ -183,10 +183,12 @@ class WorkerRetires:
 @message
 class LeaseReturned:
     """To a pool: this worker has no batch of mine any more. `want` is what a `LeaseRequest` would say, without an
-    answer; `None` if it has not changed."""
+    answer; `None` if it has not changed. `instead` is one that was recalled for the end of its turn: it is busy, and I
+    keep it."""
 
     worker: Ref
     want: int | None = None
+    instead: Ref | None = None
 
 
 @message

@@ -149,7 +149,7 @@ class Pool(Server):
 
     @handles(LeaseReturned)
     def _on_returned(self, message: LeaseReturned, sender: str) -> None:
-        self._tell(self._book.give_back(sender, message.worker, message.want))
+        self._tell(self._book.give_back(sender, message.worker, message.want, message.instead))
 
     def handle_call(self, request: Any, caller: Caller) -> Any:
         if isinstance(request, CountLeases):

@@ -76,6 +76,38 @@ def test_many_runs_at_once_have_a_state_and_credit_of_their_own(system):
     system.stop_pipe(Line)
 
 
+def a_long_batch(system, running, by, gate):
+    """At a worker until the gate opens; returns what waits for it."""
+    if by == "a pipe":
+        return running.submit(gate.path).result
+    thread = threading.Thread(target=lambda: system.dispatch([gate.path], at_a_gate, timeout_s=LIMIT_S))
+    thread.start()
+    return thread.join
+
+
+def at_a_gate(payloads):
+    for payload in payloads:
+        passed(payload)
+    return payloads
+
+
+class Slow(slither.Pipe):
+    work = slither.worker(at_a_gate, timeout_s=LIMIT_S)
+
+
+@pytest.mark.parametrize("by", ["a pipe", "a dispatch"])
+def test_a_long_batch_elsewhere_holds_up_nobody_while_a_worker_idles(system, tmp_path, by):
+    """Who is at it had been given both workers, and that which is busy may be the one that it is asked for."""
+    with system.start_pipe(Slow) as slow, system.start_pipe(Line) as line:
+        for number in range(4):  # the older of the leases is at work, or the newer one
+            gate = Gate(tmp_path / str(number))
+            end = a_long_batch(system, slow, by, gate)
+            gate.await_reached()
+            assert line.submit(number).result(LIMIT_S).payload[2] == number
+            gate.open()
+            end(LIMIT_S)
+
+
 @pytest.mark.parametrize("used_by", ["nobody", "a run", "an item"])
 def test_a_started_pipe_that_idles_for_long_enough_stops_and_starts_again(system, used_by):
     running = system.start_pipe(Line, idle_stop_s=0.2)

@@ -120,6 +120,25 @@ def test_all_idle_workers_can_be_taken_back_and_busy_ones_stay(desk):
     assert len(desk) == 1
 
 
+def test_an_idle_worker_goes_in_the_place_of_a_busy_one_that_was_recalled(desk):
+    """Whoever wants one would wait for the end of a batch, beside a worker that does nothing."""
+    desk.assign(worker(1), task(1), 0.0)
+    desk.recall(worker(1), turn=True)
+    assert desk.give_up(recalled_only=True) == [(worker(2), worker(1))]
+    assert not desk.someone_leaves
+    desk.finish("w1", 1, 1.0)
+    assert desk.give_up(recalled_only=True) == []
+    assert desk.free_worker() == worker(1), "it stays"
+
+
+def test_who_is_wanted_by_name_has_nobody_to_go_in_its_place(desk):
+    desk.assign(worker(1), task(1), 0.0)
+    desk.recall(worker(1))
+    assert desk.give_up(recalled_only=True) == []
+    desk.finish("w1", 1, 1.0)
+    assert desk.give_up(recalled_only=True) == [(worker(1), None)]
+
+
 def test_the_next_task_begins_when_the_one_before_it_ends(desk):
     assert desk.assign(worker(1), task(1), now=5.0)
     assert not desk.assign(worker(1), task(2), now=6.0)

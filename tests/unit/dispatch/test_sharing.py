@@ -141,6 +141,19 @@ def test_who_gives_up_a_worker_for_others_says_that_it_has_no_use_for_it():
     assert [request.want for request in bench.sent(LeaseRequest)] == [8, 8]
 
 
+@pytest.mark.parametrize("recalled", [0, 1])
+def test_who_has_a_worker_to_spare_gives_that_one_whichever_was_recalled(recalled):
+    bench = Bench(2)
+    bench.open("r", max_in_flight=8)
+    bench.feed("r", (0, 0.0))
+    bench.grant()
+    ((busy, _),) = bench.core._desk.running()
+    (idle,) = set(WORKERS[:2]) - {busy}
+    bench.core.recalled(WORKERS[recalled], turn=True)
+    (lease,) = bench.sent(LeaseReturned)
+    assert (lease.worker, lease.instead) == (idle, busy if busy == WORKERS[recalled] else None)
+
+
 def test_who_has_had_its_turn_stays_in_line_for_what_is_left():
     bench = Bench(1)
     bench.open("r", max_in_flight=99)

@@ -100,13 +100,13 @@ class Holders:
         self.wants[holder] = self.unanswered[holder] = want
         self.take(self.book.request(holder, want))
 
-    def give_back(self, ref, want=None):
+    def give_back(self, ref, want=None, instead=None):
         holder = self.held.pop(ref)
-        self.recalled.discard(ref)
+        self.recalled -= {ref, instead}
         if want is not None:
             self.wants[holder] = want
             self.unanswered.pop(holder, None)
-        self.take(self.book.give_back(holder, ref, want))
+        self.take(self.book.give_back(holder, ref, want, instead))
 
     def die(self, holder):
         self.wants.pop(holder, None)
@@ -183,6 +183,16 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data(), want=st.none() | st.integers(0, 4))
     def a_holder_gives_back(self, data, want):
         self.holders.give_back(data.draw(st.sampled_from(sorted(self.holders.held, key=str))), want)
+
+    @precondition(lambda self: self.holders.recalled & self.holders.in_turn)
+    @rule(data=st.data())
+    def a_holder_gives_back_another_one(self, data):
+        late = self.holders.recalled & self.holders.in_turn
+        instead = data.draw(st.sampled_from(sorted(late, key=str)))
+        owner = self.holders.held[instead]
+        others = [ref for ref, holder in self.holders.held.items() if holder == owner and ref != instead]
+        if others:
+            self.holders.give_back(data.draw(st.sampled_from(sorted(others, key=str))), instead=instead)
 
     @precondition(lambda self: self.holders.held)
     @rule(data=st.data(), liar=st.sampled_from(HOLDERS))
@@ -368,6 +378,19 @@ def test_a_dead_worker_and_a_dead_holder_leave_nothing_behind():
     book.vacated(worker(1, 2), "")
     rest = {name: value for name, value in vars(book).items() if name not in ("_free", "_lives_in")}
     assert not any(rest.values()), rest
+
+
+def test_who_gave_another_worker_is_asked_again_for_the_next_who_waits():
+    holders = Holders()
+    for number in (1, 2, 3, 4):
+        holders.up(worker(number))
+    holders.request("anna", 4)
+    holders.request("ben", 1)
+    (late,) = holders.recalled
+    holders.give_back(worker(4), instead=late)
+    assert (holders.count("anna"), holders.count("ben"), holders.recalled) == (3, 1, set())
+    holders.request("cleo", 1)
+    assert holders.recalled == {late}
 
 
 def test_unknown_names_do_no_harm():
