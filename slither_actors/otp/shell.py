@@ -15,7 +15,7 @@ from slither_actors.otp.messages import Ignored, Init, StartFailed
 from slither_actors.otp.server import IGNORE, LATER, Server
 from slither_actors.transport.bases import WhereAreYou
 from slither_actors.transport.labels import put_label
-from slither_actors.transport.process import close_inherited, lead_group, reset_signals, set_title
+from slither_actors.transport.process import close_inherited, free_forks, lead_group, reset_signals, set_title
 
 
 class Shell(Server):
@@ -49,8 +49,10 @@ class Shell(Server):
         try:
             forward_logs(transport.hub, init.name, init.surroundings, life.log_scope)
             cls = init.code.load()
-            if not cls.has_children and init.surroundings.stderr > 2:
-                os.close(init.surroundings.stderr)
+            if not cls.has_children:
+                free_forks()
+                if init.surroundings.stderr > 2:
+                    os.close(init.surroundings.stderr)
             args = init.args.open(f"args of {init.name or 'root'}")
             self.__class__ = cls
             cls.__init__(self, *args)

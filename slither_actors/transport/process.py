@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,6 +83,30 @@ def reset_signals() -> None:
     for signum in fatal:
         signal.signal(signum, signal.SIG_DFL)
     deafen(signal.SIGINT)
+
+
+def free_forks() -> None:
+    """Let what is forked here have the signals of a plain program: those that have a handler now have none there.
+
+    Thespian's handlers wake a loop that a fork does not run, so SIGTERM, by which `multiprocessing` ends its processes,
+    would mean nothing there. What arrives meanwhile waits, or it would be lost.
+    """
+    inherited = {signum: signal.getsignal(signum) for signum in signal.valid_signals()}
+    held = threading.local()  # threads fork side by side
+
+    def hold() -> None:
+        held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def release() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
+    def restore() -> None:
+        for signum, handler in inherited.items():
+            if callable(handler) and signal.getsignal(signum) is handler:
+                signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+        release()
+
+    os.register_at_fork(before=hold, after_in_parent=release, after_in_child=restore)
 
 
 def deafen(signum: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import multiprocessing
 import os
 import re
 import signal
@@ -205,6 +206,24 @@ def test_the_grandchildren_of_a_killed_worker_die_with_it(system, tmp_path):
         if note.exists() and note.read_text():  # else the worker has not come to it by then
             break
     eventually(lambda: not os.path.exists(f"/proc/{note.read_text()}"), "the grandchild is dead")
+
+
+def fork_and_end(payloads):
+    def end_one():
+        child = multiprocessing.get_context("fork").Process(target=signal.pause)
+        child.start()
+        child.terminate()
+        child.join(AT_ONCE_S)
+        code = child.exitcode
+        child.kill()
+        return code
+
+    return [end_one() for _ in payloads]
+
+
+def test_what_a_worker_forks_can_be_ended_by_a_signal(system):
+    """As `multiprocessing.Pool` does; its block would never end."""
+    assert payloads(system.dispatch(range(5), fork_and_end)) == [-signal.SIGTERM] * 5
 
 
 def start_program(payloads):
