@@ -38,6 +38,7 @@ class _Supervisor:
     children: list[tuple[str, ChildSpec]]
     busy: bool = False
     pool: str | None = None
+    watching: int = 0
     retiring: dict[str, Ref] = attrs.field(factory=dict)  # by address
 
     def receive(self, message: Any, sender: str) -> None:
@@ -46,8 +47,9 @@ class _Supervisor:
             if process is not None and message.only in (None, process.finding):
                 self.tree.death(message.ref.address, message.why, "is killed")
         elif isinstance(message, WatchStaff):
-            self.pool = sender
-            self._tell_pool()
+            if message.incarnation >= self.watching:
+                self.watching, self.pool = message.incarnation, sender
+                self._tell_pool()
         elif isinstance(message, WorkerEmpty) and message.worker.address in self.retiring:
             self.tree.death(message.worker.address, "", "retires")
 

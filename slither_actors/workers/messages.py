@@ -193,7 +193,10 @@ class LeaseReturned:
 
 @message
 class WatchStaff:
-    """To a supervisor of workers, from the pool: send me `Staffing`, now and whenever it changes."""
+    """To a supervisor of workers, from the pool: send me `Staffing`, now and whenever it changes. It tells its
+    `incarnation`, since what a dead pool had asked may be heard behind what the next one asks."""
+
+    incarnation: int
 
 
 @message

@@ -79,7 +79,7 @@ class Pool(Server):
             self._vacate(message.ref, "", CLAIM_S)  # perhaps this pool is new, and not the worker
         elif message.ref.name + "/" == self._workers:
             self._supervisor = message.ref.address
-            self.post(self._supervisor, WatchStaff())
+            self.post(self._supervisor, WatchStaff(self.life.incarnation))
 
     @handles(Down)
     def _on_down(self, message: Down, sender: str) -> None:

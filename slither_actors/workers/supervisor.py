@@ -90,6 +90,7 @@ class WorkerSupervisor(Supervisor):
         self._crashes = CrashBook(plan.quarantine) if plan.quarantine is not None else None
         self._events = WorkerEvents(self, plan.pool)
         self._pool: str | None = None
+        self._watching = 0  # its incarnation
         self._told_pool: tuple[Any, ...] | None = None
         self._since: dict[str, float] = {}  # by id: when it came up
         self._limits: dict[str, Limits] = {}
@@ -298,8 +299,9 @@ class WorkerSupervisor(Supervisor):
 
     @handles(WatchStaff)
     def _on_watch(self, message: WatchStaff, sender: str) -> None:
-        self._pool, self._told_pool = sender, None
-        self._tell_pool()
+        if message.incarnation >= self._watching:
+            self._watching, self._pool, self._told_pool = message.incarnation, sender, None
+            self._tell_pool()
 
     def _tell_pool(self) -> None:
         going = set(self._staff.retiring)

@@ -32,6 +32,7 @@ class RecordingPool(Pool):
         self.posted = []
         self.timers = []
         self.page = Figures()
+        self._life = SimpleNamespace(incarnation=1)
 
     def post(self, to, message):
         self.posted.append((to, message))

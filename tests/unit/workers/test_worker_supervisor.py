@@ -91,7 +91,7 @@ def test_one_in_which_a_session_began_meanwhile_lets_another_worn_one_make_room(
 
 def test_the_pool_is_told_of_changes_once_and_a_new_pool_of_everything() -> None:
     supervisor = ByHand()
-    supervisor._on_watch(WatchStaff(), POOL)
+    supervisor._on_watch(WatchStaff(1), POOL)
     supervisor._tell_pool()
     assert [(news.retiring, news.missed, news.refusal) for news in supervisor.posted] == [((), (), None)]
 
@@ -99,8 +99,16 @@ def test_the_pool_is_told_of_changes_once_and_a_new_pool_of_everything() -> None
     supervisor._tell_pool()
     supervisor._tell_pool()
     assert [news.retiring for news in supervisor.posted[1:]] == [(ref_of(2),)]
-    supervisor._on_watch(WatchStaff(), POOL)
+    supervisor._on_watch(WatchStaff(1), POOL)
     assert [news.retiring for news in supervisor.posted[2:]] == [(ref_of(2),)]
+
+
+def test_what_a_dead_pool_had_asked_is_not_heard_behind_the_next_one() -> None:
+    supervisor = ByHand()
+    supervisor._on_watch(WatchStaff(2), POOL)
+    supervisor._on_watch(WatchStaff(1), "the dead pool")
+    assert supervisor._pool == POOL
+    assert len(supervisor.posted) == 1
 
 
 def test_deaths_are_charged_where_there_is_no_quarantine() -> None:
@@ -109,7 +117,7 @@ def test_deaths_are_charged_where_there_is_no_quarantine() -> None:
 
 def test_all_in_quarantine_is_a_refusal_with_the_last_death_and_one_is_not() -> None:
     supervisor = ByHand(quarantine=Quarantine(crashes=1, within_s=1e6, pause_s=1e6, longest_s=1e6))
-    supervisor._on_watch(WatchStaff(), POOL)
+    supervisor._on_watch(WatchStaff(1), POOL)
     now = 0.0
     for number, why in ((1, "SIGKILL"), (2, "SIGSEGV")):
         supervisor.alive.discard(number)
