@@ -243,7 +243,7 @@ class DispatchCore(Refusals, Surrenders):
                     continue
                 # nothing is put behind what a busy one does while the pool may still send an idle one, or where waiting
                 # has a limit
-                worker = self._desk.free_worker(idle_only=idle_only or run.idle_only)
+                worker = self._desk.free_worker(now, idle_only=idle_only or run.idle_only)
                 if worker is None:
                     self.earliest = min(self.earliest, run.gives_up_at)
                     continue

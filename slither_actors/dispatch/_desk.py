@@ -15,6 +15,10 @@ from slither_actors.workers.parcel import Parcel
 # One batch in work and one waiting: the worker never idles for a round trip, and little is stranded by its death.
 SLOTS = 2
 
+# Nothing is put behind a batch that has run for so long: the pause between two batches is little beside that, and
+# another worker may be free before.
+LONG_S = 0.01
+
 # Where workers go round, a dispatcher that has work for one may keep it for so many batches, or until it has run for so
 # long: to hand it over takes as much processor time as a small batch or two.
 TURN_BATCHES = 16
@@ -104,14 +108,15 @@ class Desk:
         seat = self._seats.setdefault(worker.address, _Seat(worker))
         seat.given, seat.seconds, seat.leaving = 0, 0.0, False
 
-    def free_worker(self, *, idle_only: bool = False) -> Ref | None:
+    def free_worker(self, now: float, *, idle_only: bool = False) -> Ref | None:
         """The worker with the least to do that can take a task more, or only one that has nothing to do."""
         best = None
         for seat in self._seats.values():
             if len(seat.tasks) < SLOTS and seat.takes_more and (best is None or len(seat.tasks) < len(best.tasks)):
                 if not seat.tasks:
                     return seat.worker
-                best = seat
+                if now - seat.tasks[0].began < LONG_S:
+                    best = seat
         return best.worker if best and not idle_only else None
 
     def load(self, address: str) -> int | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slither_actors.dispatch._desk import SLOTS, TURN_BATCHES, TURN_S, Desk, Task
+from slither_actors.dispatch._desk import LONG_S, SLOTS, TURN_BATCHES, TURN_S, Desk, Task
 from slither_actors.otp.ref import Ref
 
 
@@ -25,7 +25,7 @@ def desk():
 def fill(desk):
     """The workers, in the order in which they get tasks."""
     order = []
-    while (free := desk.free_worker()) is not None:
+    while (free := desk.free_worker(0.0)) is not None:
         desk.assign(free, task(len(order) + 1), now=0.0)
         order.append(free.address)
     return order
@@ -37,10 +37,20 @@ def test_idle_workers_come_first_and_each_gets_one_task_beyond_the_running_one(d
     assert set(order[:2]) == {"w1", "w2"}
 
 
+def test_nothing_is_put_behind_a_batch_that_has_run_for_long(desk):
+    """Nobody knows how long it goes on, and the other worker may be free before."""
+    desk.assign(worker(1), task(1), 0.0)
+    desk.assign(worker(2), task(2), LONG_S)
+    assert desk.free_worker(LONG_S) == worker(2), "it has just begun"
+    assert desk.free_worker(2 * LONG_S) is None
+    desk.finish("w2", 2, 6.0)
+    assert desk.free_worker(6.0) == worker(2)
+
+
 def work(desk, address, seconds, batches=99):
     """What the worker gets, one after the other, until nobody gives it anything more: how many batches."""
     given = 0
-    while given < batches and (free := desk.free_worker()) is not None and free.address == address:
+    while given < batches and (free := desk.free_worker(0.0)) is not None and free.address == address:
         given += 1
         desk.assign(free, task(given), now=0.0)
         desk.finish(address, given, 0.0, seconds)
@@ -66,16 +76,16 @@ def test_a_recalled_worker_has_its_turn_while_there_is_work(desk, seconds, batch
     desk.remove("w2")
     desk.recall(worker(1), turn=True)
     assert work(desk, "w1", seconds) == batches
-    assert desk.free_worker() is None
+    assert desk.free_worker(0.0) is None
     assert desk.take_idle(recalled_only=True) == [worker(1)]
 
 
 def test_who_has_had_a_worker_for_long_gives_it_up_at_once(desk):
     desk.remove("w2")
     work(desk, "w1", 0.0, TURN_BATCHES)
-    assert desk.free_worker() == worker(1), "while nobody wants it"
+    assert desk.free_worker(0.0) == worker(1), "while nobody wants it"
     desk.recall(worker(1), turn=True)
-    assert desk.free_worker() is None
+    assert desk.free_worker(0.0) is None
 
 
 def test_each_lease_is_a_turn_of_its_own(desk):
@@ -93,12 +103,12 @@ def test_nothing_is_put_behind_the_first_batch_of_who_is_wanted_elsewhere(desk, 
     desk.remove("w2")
     desk.assign(worker(1), task(1), 0.0)
     desk.recall(worker(1), turn=turn)
-    assert desk.free_worker() is None
+    assert desk.free_worker(0.0) is None
     desk.finish("w1", 1, 0.0, 0.0)
-    assert (desk.free_worker() is not None) == turn
+    assert (desk.free_worker(0.0) is not None) == turn
     if turn:
         desk.assign(worker(1), task(2), 0.0)
-        assert desk.free_worker() == worker(1), "what it has run was light"
+        assert desk.free_worker(0.0) == worker(1), "what it has run was light"
 
 
 def test_a_worker_that_retires_gets_nothing_more_in_the_middle_of_a_turn_either(desk):
@@ -106,12 +116,12 @@ def test_a_worker_that_retires_gets_nothing_more_in_the_middle_of_a_turn_either(
     desk.recall(worker(1), turn=True)
     assert work(desk, "w1", 0.0, batches=2) == 2
     desk.recall(worker(1))
-    assert desk.free_worker() is None
+    assert desk.free_worker(0.0) is None
 
 
 def test_a_lease_that_means_nothing_any_more_has_no_turn(desk):
     desk.recall_all()
-    assert desk.free_worker() is None
+    assert desk.free_worker(0.0) is None
 
 
 def test_all_idle_workers_can_be_taken_back_and_busy_ones_stay(desk):
@@ -126,9 +136,9 @@ def test_an_idle_worker_goes_in_the_place_of_a_busy_one_that_was_recalled(desk):
     desk.recall(worker(1), turn=True)
     assert desk.give_up(recalled_only=True) == [(worker(2), worker(1))]
     assert not desk.someone_leaves
-    desk.finish("w1", 1, 1.0)
+    desk.finish("w1", 1, 0.0)
     assert desk.give_up(recalled_only=True) == []
-    assert desk.free_worker() == worker(1), "it stays"
+    assert desk.free_worker(0.0) == worker(1), "it stays"
 
 
 def test_who_is_wanted_by_name_has_nobody_to_go_in_its_place(desk):
@@ -180,7 +190,7 @@ def test_a_second_lease_for_the_same_worker_forgets_no_task(desk):
     desk.recall_all()
     desk.seat(worker(1))
     assert desk.finish("w1", 1, 1.0)[0].number == 1
-    assert desk.free_worker() == worker(1), "it stays"
+    assert desk.free_worker(0.0) == worker(1), "it stays"
 
 
 def test_a_task_that_did_not_arrive_is_taken_back_alone(desk):

@@ -43,12 +43,12 @@ class Bench:
         given = InPort(1, "/service", 99, Origin(None, policy))
         self.core.open_run(run, DispatchPlan((given,), out, out, None, DispatchOptions(on_error=policy, **options)))
 
-    def feed(self, run, *tags, size=1):
+    def feed(self, run, *tags, size=1, now=0.0):
         for lane, weight in tags:
             self.seqs[run] += 1
             seq = self.seqs[run]
             parcel = pack_items([Item.wrap(number) for number in range(size)])
-            self.core.batch(run, Batch(run, 1, seq, (parcel,), (), tag=(lane, weight, seq, None)), 0.0)
+            self.core.batch(run, Batch(run, 1, seq, (parcel,), (), tag=(lane, weight, seq, None)), now)
 
     def grant(self):
         for worker in self.workers:
@@ -139,6 +139,20 @@ def test_who_gives_up_a_worker_for_others_says_that_it_has_no_use_for_it():
     assert [(lease.worker, lease.want) for lease in bench.sent(LeaseReturned)] == [(WORKERS[0], 0)]
     bench.feed("r", (0, 0.0))
     assert [request.want for request in bench.sent(LeaseRequest)] == [8, 8]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_batch_that_comes_late_goes_to_whoever_is_free_first(first):
+    """One that had been put behind the other would wait for the end of that, beside a worker that does nothing."""
+    bench = Bench(2)
+    bench.open("long")
+    bench.feed("long", (0, 0.0), (0, 0.0))
+    bench.grant()
+    bench.open("late")
+    bench.feed("late", (0, 0.0), now=1.0)
+    assert bench.at_work() == ["long", "long"]
+    bench.finish(WORKERS[first].address)
+    assert {ref: task.run for ref, task in bench.core._desk.running()}[WORKERS[first]] == "late"
 
 
 @pytest.mark.parametrize("recalled", [0, 1])

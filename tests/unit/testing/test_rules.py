@@ -180,9 +180,11 @@ BREAKS = {
     "I10 leases": (old_leases, pipes, {}),
     "I10 batches": (around(DispatchCore, "batch", batch_in_two_places), plain, {}),
     "I11": (around(OutEdge, "complete", complete_again), pipes, {}),
-    "I12 stalls": (around(Desk, "free_worker", lambda free, self, **named: None), plain, {}),
+    "I12 stalls": (around(Desk, "free_worker", lambda free, self, now, **named: None), plain, {}),
     "I12 idles": (
-        around(Desk, "free_worker", lambda free, self, **named: free(self, **named) if len(self) != 2 else None),
+        around(
+            Desk, "free_worker", lambda free, self, now, **opts: free(self, now, **opts) if len(self) != 2 else None
+        ),
         plain,
         {},
     ),
