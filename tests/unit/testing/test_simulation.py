@@ -76,6 +76,11 @@ class Words(Stage):
         return Emit([word for word in item.payload.split() if len(word) >= self.options.least])
 
 
+class Twice(Pipe):
+    one = local(lambda item: Emit([item.payload]))
+    two = local(lambda item: Emit([item.payload, -item.payload]))
+
+
 class Scores(Pipe):
     @local
     def prepare(item):
@@ -217,6 +222,9 @@ class TestPipes:
         outputs = Simulation(seed=5, crashes=0.0).run_pipe(Scores, range(20))
         assert numbers(outputs.default) == [2 * (n + 1) for n in range(20) if 2 * (n + 1) <= 20]
         assert numbers(outputs.high) == [2 * (n + 1) for n in range(20) if 2 * (n + 1) > 20]
+
+    def test_what_is_made_of_what_was_made_of_an_input_is_not_lost(self):
+        assert numbers(Simulation().run_pipe(Twice, [1, 2]).default) == [1, -1, 2, -2]
 
     def test_stages_of_executions_are_named(self):
         simulation = Simulation()
